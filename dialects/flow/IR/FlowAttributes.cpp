@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Verifiers and helpers of the flow attributes.
+
+#include "flow/IR/FlowAttributes.h"
+
+#include "flow/IR/FlowDialect.h"
+#include "mlir/IR/Diagnostics.h"
+
+#include <cmath>
+
+using namespace mlir;
+using namespace flow;
+
+using EmitError = llvm::function_ref<InFlightDiagnostic()>;
+
+FailureOr<llvm::APFloat> flow::parseFloatParameter(AsmParser &parser) {
+  double value;
+  if (parser.parseFloat(value))
+    return failure();
+  return llvm::APFloat(value);
+}
+
+int64_t flow::getBlockSize(Storage storage) {
+  switch (storage) {
+  case Storage::F32:
+  case Storage::F16:
+  case Storage::BF16:
+    return 1;
+  case Storage::Q4_0:
+  case Storage::Q4_1:
+  case Storage::Q5_0:
+  case Storage::Q5_1:
+  case Storage::Q8_0:
+  case Storage::IQ4_NL:
+    return 32;
+  case Storage::Q2_K:
+  case Storage::Q3_K:
+  case Storage::Q4_K:
+  case Storage::Q5_K:
+  case Storage::Q6_K:
+  case Storage::IQ4_XS:
+    return 256;
+  }
+  llvm_unreachable("every storage has a block size");
+}
+
+//===----------------------------------------------------------------------===//
+// Specs
+//===----------------------------------------------------------------------===//
+
+LogicalResult HyperAttr::verify(EmitError emitError, int64_t hidden,
+                                int64_t vocab, int64_t positions,
+                                llvm::APFloat eps, llvm::APFloat softcap) {
+  if (hidden <= 0 || vocab <= 0 || positions <= 0)
+    return emitError() << "#flow.hyper (C1): hidden, vocab and positions must be "
+                          "positive, got "
+                       << hidden << ", " << vocab << " and " << positions;
+  if (!eps.isFinite() || eps.isZero() || eps.isNegative())
+    return emitError()
+           << "#flow.hyper (C2): eps must be finite and positive, got "
+           << eps.convertToDouble();
+  if (!softcap.isFinite() || softcap.isNegative())
+    return emitError() << "#flow.hyper (C3): final_softcap must be finite and "
+                          "not negative, got "
+                       << softcap.convertToDouble();
+  return success();
+}
+
+LogicalResult AttentionSpecAttr::verify(EmitError emitError, int64_t heads,
+                                        int64_t kvHeads, int64_t headDim,
+                                        llvm::APFloat scale,
+                                        llvm::APFloat softcap, bool, bool,
+                                        bool) {
+  if (heads <= 0 || kvHeads <= 0 || headDim <= 0 || headDim % 2 != 0)
+    return emitError() << "#flow.attention (C1): heads, kv_heads and an even "
+                          "head_dim must be positive, got "
+                       << heads << ", " << kvHeads << " and " << headDim;
+  if (heads % kvHeads != 0)
+    return emitError() << "#flow.attention (C2): " << heads
+                       << " heads cannot share " << kvHeads
+                       << " key/value heads";
+  for (const llvm::APFloat &value : {scale, softcap})
+    if (!value.isFinite() || value.isNegative())
+      return emitError() << "#flow.attention (C3): scale and softcap must be "
+                            "finite and not negative, got "
+                         << value.convertToDouble();
+  return success();
+}
+
+double AttentionSpecAttr::getEffectiveScale() const {
+  if (!getScale().isZero())
+    return getScale().convertToDouble();
+  return 1.0 / std::sqrt(static_cast<double>(getHeadDim()));
+}
+
+LogicalResult FeedForwardAttr::verify(EmitError emitError, int64_t width,
+                                      int64_t experts, int64_t topK,
+                                      int64_t expertWidth) {
+  if (width <= 0)
+    return emitError() << "#flow.feed_forward (C1): width must be positive, got "
+                       << width;
+  bool none = experts == 0 && topK == 0 && expertWidth == 0;
+  if (!none && (experts <= 0 || topK <= 0 || expertWidth <= 0))
+    return emitError() << "#flow.feed_forward (C2): experts, top_k and "
+                          "expert_width must be all positive or all 0, got "
+                       << experts << ", " << topK << " and " << expertWidth;
+  if (topK > experts)
+    return emitError() << "#flow.feed_forward (C3): top_k " << topK
+                       << " exceeds the " << experts << " experts";
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Masks
+//===----------------------------------------------------------------------===//
+
+LogicalResult MaskAttr::verify(EmitError emitError, MaskPattern pattern,
+                               int64_t window) {
+  if (window < 0)
+    return emitError() << "#flow.mask (C1): window must not be negative, got "
+                       << window;
+  if (pattern == MaskPattern::Full && window != 0)
+    return emitError() << "#flow.mask (C2): a full pattern has no window, got "
+                       << window;
+  return success();
+}
+
+bool MaskAttr::isVisible(int64_t query, int64_t key) const {
+  if (key < 0)
+    return false;
+  if (getPattern() == MaskPattern::Causal && key > query)
+    return false;
+  return getWindow() == 0 || query - key < getWindow();
+}
+
+LogicalResult KeyBlocksAttr::verify(EmitError emitError, BlockStart,
+                                    int64_t size) {
+  if (size <= 0)
+    return emitError() << "#flow.key_blocks (C1): size must be positive, got "
+                       << size;
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Layouts
+//===----------------------------------------------------------------------===//
+
+LogicalResult PanelsAttr::verify(EmitError emitError, PanelKind kind,
+                                 int64_t block, ScaleKind, bool min) {
+  if (kind == PanelKind::I8 && block != 16 && block != 32)
+    return emitError()
+           << "#flow.panels (C1): i8 panels need a block of 16 or 32, got "
+           << block;
+  if (kind == PanelKind::F32 && (block != 0 || min))
+    return emitError() << "#flow.panels (C1): f32 panels have no block";
+  return success();
+}
+
+LogicalResult
+PanelsAttr::verifyEncoding(llvm::ArrayRef<int64_t> shape, Type elementType,
+                           EmitError emitError) const {
+  bool ok = shape.size() == 2 && !ShapedType::isDynamicShape(shape) &&
+            elementType.isF32() && shape[0] % kPanelRows == 0 &&
+            (getKind() == PanelKind::F32 || shape[1] % 32 == 0);
+  if (ok)
+    return success();
+  return emitError() << "#flow.panels (C2): needs a static [N, K] of f32 with "
+                        "N a multiple of 32"
+                     << (getKind() == PanelKind::I8 ? " and K too" : "")
+                     << ", got [" << shape << "] of " << elementType;
+}
+
+LogicalResult QuantizedRowsAttr::verify(EmitError emitError, int64_t sums) {
+  if (sums != 16 && sums != 32)
+    return emitError()
+           << "#flow.quantized_rows (C1): sums must be 16 or 32, got " << sums;
+  return success();
+}
+
+LogicalResult
+QuantizedRowsAttr::verifyEncoding(llvm::ArrayRef<int64_t> shape,
+                                  Type elementType, EmitError emitError) const {
+  if (shape.size() == 2 && !ShapedType::isDynamic(shape[1]) &&
+      shape[1] % 32 == 0 && elementType.isF32())
+    return success();
+  return emitError() << "#flow.quantized_rows (C2): needs [T, K] of f32 with K "
+                        "static and a multiple of 32, got ["
+                     << shape << "] of " << elementType;
+}

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Attribute and enum classes of the flow dialect.
+
+#ifndef FLOW_IR_FLOWATTRIBUTES_H
+#define FLOW_IR_FLOWATTRIBUTES_H
+
+#include "mlir/IR/Attributes.h"
+#include "mlir/IR/BuiltinTypes.h"
+#include "mlir/IR/DialectImplementation.h"
+#include "mlir/IR/TensorEncoding.h"
+#include "llvm/ADT/APFloat.h"
+
+namespace flow {
+/// Parses one floating-point number as a double.
+mlir::FailureOr<llvm::APFloat> parseFloatParameter(mlir::AsmParser &parser);
+} // namespace flow
+
+#include "flow/IR/FlowEnums.h.inc"
+
+#define GET_ATTRDEF_CLASSES
+#include "flow/IR/FlowAttributes.h.inc"
+
+namespace flow {
+/// Number of consecutive elements of a row that one stored block holds: 1 for
+/// floating-point storage, 32 or 256 for block-quantised storage.
+int64_t getBlockSize(Storage storage);
+
+/// Rows of a panel: the columns of the product that one register tile holds.
+constexpr int64_t kPanelRows = 32;
+
+/// Rows taken from each source in turn by `interleave`.
+constexpr int64_t kInterleaveRows = 16;
+} // namespace flow
+
+#endif // FLOW_IR_FLOWATTRIBUTES_H

@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Attributes: hyper-parameters, layer specs, masks, storage and layouts.
+
+#ifndef FLOW_IR_FLOWATTRIBUTES_TD
+#define FLOW_IR_FLOWATTRIBUTES_TD
+
+include "flow/IR/FlowDialect.td"
+include "mlir/IR/AttrTypeBase.td"
+include "mlir/IR/EnumAttr.td"
+include "mlir/IR/TensorEncoding.td"
+
+class Flow_Attr<string name, string attrMnemonic, list<Trait> traits = []>
+    : AttrDef<Flow_Dialect, name, traits> {
+  let mnemonic = attrMnemonic;
+}
+
+// A double, printed as MLIR prints floats and left out when it is the default.
+class Flow_DoubleParameter<string default>
+    : AttrOrTypeParameter<"::llvm::APFloat", "floating-point number"> {
+  let defaultValue = "::llvm::APFloat(" # default # ")";
+  let comparator = "$_lhs.bitwiseIsEqual($_rhs)";
+  let parser = "::flow::parseFloatParameter($_parser)";
+  let printer = "$_printer.printFloat($_self)";
+}
+
+//===----------------------------------------------------------------------===//
+// Enumerations
+//===----------------------------------------------------------------------===//
+
+// Every storage type that a GGUF or safetensors file of a Gemma can hold by
+// name. Whether it can be computed with is the importer's and packer's matter.
+def Flow_Storage : I32Enum<"Storage", "how a weight is stored in its file", [
+    I32EnumCase<"F32", 0, "f32">, I32EnumCase<"F16", 1, "f16">,
+    I32EnumCase<"BF16", 2, "bf16">, I32EnumCase<"Q4_0", 3, "q4_0">,
+    I32EnumCase<"Q4_1", 4, "q4_1">, I32EnumCase<"Q5_0", 5, "q5_0">,
+    I32EnumCase<"Q5_1", 6, "q5_1">, I32EnumCase<"Q8_0", 7, "q8_0">,
+    I32EnumCase<"Q2_K", 8, "q2_k">, I32EnumCase<"Q3_K", 9, "q3_k">,
+    I32EnumCase<"Q4_K", 10, "q4_k">, I32EnumCase<"Q5_K", 11, "q5_k">,
+    I32EnumCase<"Q6_K", 12, "q6_k">, I32EnumCase<"IQ4_NL", 13, "iq4_nl">,
+    I32EnumCase<"IQ4_XS", 14, "iq4_xs">]> {
+  let cppNamespace = "::flow";
+}
+def Flow_StorageAttr : EnumAttr<Flow_Dialect, Flow_Storage, "storage">;
+
+def Flow_NormPlacement : I32Enum<"NormPlacement", "where a layer normalises", [
+    I32EnumCase<"Pre", 0, "pre">, I32EnumCase<"Sandwich", 1, "sandwich">]> {
+  let cppNamespace = "::flow";
+}
+def Flow_NormPlacementAttr
+    : EnumAttr<Flow_Dialect, Flow_NormPlacement, "norm_placement">;
+
+def Flow_MaskPattern : I32Enum<"MaskPattern", "direction of visibility", [
+    I32EnumCase<"Causal", 0, "causal">, I32EnumCase<"Full", 1, "full">]> {
+  let cppNamespace = "::flow";
+}
+
+def Flow_Combine : I32Enum<"Combine", "how sources make a derived weight", [
+    I32EnumCase<"Concat", 0, "concat">,
+    I32EnumCase<"Interleave", 1, "interleave">]> {
+  let cppNamespace = "::flow";
+}
+def Flow_CombineAttr : EnumAttr<Flow_Dialect, Flow_Combine, "combine">;
+
+def Flow_BlockStart : I32Enum<"BlockStart", "the first block a query visits", [
+    I32EnumCase<"Zero", 0, "zero">, I32EnumCase<"Window", 1, "window">]> {
+  let cppNamespace = "::flow";
+}
+
+def Flow_PanelKind : I32Enum<"PanelKind", "element of a packed weight", [
+    I32EnumCase<"F32", 0, "f32">, I32EnumCase<"I8", 1, "i8">]> {
+  let cppNamespace = "::flow";
+}
+
+def Flow_ScaleKind : I32Enum<"ScaleKind", "element of block scales", [
+    I32EnumCase<"F16", 0, "f16">, I32EnumCase<"F32", 1, "f32">]> {
+  let cppNamespace = "::flow";
+}
+
+//===----------------------------------------------------------------------===//
+// Model and layer specs
+//===----------------------------------------------------------------------===//
+
+def Flow_HyperAttr : Flow_Attr<"Hyper", "hyper"> {
+  let summary = "Hyper-parameters of the whole model";
+  let description = [{
+    `hidden` is the width of the stream, `vocab` the number of rows of the
+    embedding, `positions` the largest number of positions, `eps` the epsilon of
+    every norm that does not state its own, `final_softcap` the cap on logits
+    (0 = none).
+
+    Example:
+
+    ```mlir
+    #tiny = #flow.hyper<hidden = 64, vocab = 512, positions = 256>
+    #capped = #flow.hyper<hidden = 64, vocab = 512, positions = 256, eps = 1.0e-05, final_softcap = 3.0e+01>
+    ```
+
+    Constraints:
+
+    - (C1) `hidden`, `vocab` and `positions` are positive.
+    - (C2) `eps` is finite and positive.
+    - (C3) `final_softcap` is finite and not negative.
+  }];
+  let parameters = (ins "int64_t":$hidden, "int64_t":$vocab,
+    "int64_t":$positions, Flow_DoubleParameter<"1.0e-6">:$eps,
+    Flow_DoubleParameter<"0.0">:$final_softcap);
+  let assemblyFormat = "`<` struct(params) `>`";
+  let genVerifyDecl = 1;
+}
+
+def Flow_AttentionSpecAttr : Flow_Attr<"AttentionSpec", "attention"> {
+  let summary = "The attention of one layer, by its numbers";
+  let description = [{
+    `heads` query heads of `head_dim` share `kv_heads` key/value heads: head
+    `h` reads `h / (heads / kv_heads)`. `scale` multiplies the scores
+    (0 = `head_dim^-1/2`), `softcap` caps them before the mask (0 = none).
+    `qk_norm` norms queries and keys per head before the rotation; `v_norm`
+    norms values without a weight; with `k_eq_v` the value is the raw key
+    projection and there is no value weight.
+
+    Example:
+
+    ```mlir
+    #gemma3 = #flow.attention<heads = 4, kv_heads = 1, head_dim = 256, qk_norm = true>
+    #gemma2 = #flow.attention<heads = 8, kv_heads = 4, head_dim = 256, softcap = 5.0e+01>
+    ```
+
+    Constraints:
+
+    - (C1) `heads`, `kv_heads` and `head_dim` are positive, `head_dim` is even.
+    - (C2) `heads mod kv_heads = 0`.
+    - (C3) `scale` and `softcap` are finite and not negative.
+  }];
+  let parameters = (ins "int64_t":$heads, "int64_t":$kv_heads,
+    "int64_t":$head_dim, Flow_DoubleParameter<"0.0">:$scale,
+    Flow_DoubleParameter<"0.0">:$softcap,
+    DefaultValuedParameter<"bool", "false">:$qk_norm,
+    DefaultValuedParameter<"bool", "false">:$v_norm,
+    DefaultValuedParameter<"bool", "false">:$k_eq_v);
+  let assemblyFormat = "`<` struct(params) `>`";
+  let genVerifyDecl = 1;
+  let extraClassDeclaration = [{
+    /// The factor on q·k: `scale` as written, or `head_dim^-1/2`.
+    double getEffectiveScale() const;
+  }];
+}
+
+def Flow_FeedForwardAttr : Flow_Attr<"FeedForward", "feed_forward"> {
+  let summary = "The feed-forward part of one layer, by its numbers";
+  let description = [{
+    A gated MLP of inner `width`, and beside it, when `experts` is not 0, a
+    mixture of `experts` gated MLPs of inner `expert_width`, of which each row
+    uses the best `top_k`.
+
+    Example:
+
+    ```mlir
+    #dense = #flow.feed_forward<width = 2048>
+    #mixture = #flow.feed_forward<width = 2112, experts = 128, top_k = 8, expert_width = 704>
+    ```
+
+    Constraints:
+
+    - (C1) `width` is positive.
+    - (C2) `experts`, `top_k` and `expert_width` are all positive or all 0.
+    - (C3) `top_k <= experts`.
+  }];
+  let parameters = (ins "int64_t":$width,
+    DefaultValuedParameter<"int64_t", "0">:$experts,
+    DefaultValuedParameter<"int64_t", "0">:$top_k,
+    DefaultValuedParameter<"int64_t", "0">:$expert_width);
+  let assemblyFormat = "`<` struct(params) `>`";
+  let genVerifyDecl = 1;
+}
+
+//===----------------------------------------------------------------------===//
+// Masks
+//===----------------------------------------------------------------------===//
+
+def Flow_MaskAttr : Flow_Attr<"Mask", "mask"> {
+  let summary = "Which keys a query sees, as a predicate on absolute positions";
+  let description = [{
+    ```
+    visible(q, k) = 0 <= k
+                    && (pattern = full || k <= q)
+                    && (window = 0 || q - k < window)
+    ```
+
+    `q` and `k` are absolute token positions. A window of `W` shows exactly
+    `W` keys, the query's own included; 0 means no window. Positions are
+    absolute, so a ring of cache rows needs nothing new.
+
+    Example:
+
+    ```mlir
+    #causal = #flow.mask<causal>
+    #local = #flow.mask<causal, window = 512>
+    #all = #flow.mask<full>
+    ```
+
+    Constraints:
+
+    - (C1) `window >= 0`.
+    - (C2) a `full` pattern has no window.
+  }];
+  let parameters = (ins EnumParameter<Flow_MaskPattern>:$pattern,
+                        DefaultValuedParameter<"int64_t", "0">:$window);
+  let assemblyFormat = "`<` $pattern (`,` `window` `=` $window^)? `>`";
+  let genVerifyDecl = 1;
+  let extraClassDeclaration = [{
+    /// The predicate above.
+    bool isVisible(int64_t query, int64_t key) const;
+  }];
+}
+
+def Flow_KeyBlocksAttr : Flow_Attr<"KeyBlocks", "key_blocks"> {
+  let summary = "The loop over key blocks that a mask was proven to allow";
+  let description = [{
+    A tile of query rows at absolute positions `[p0, p1]` visits the blocks of
+    `size` consecutive positions from `first` to the block of `p1`:
+
+    ```
+    first = zero    block 0
+          | window  block max(0, p0 - window + 1) / size
+    ```
+
+    Blocks outside are skipped; inside, each score is compared with its row's
+    bounds. `flow-select-masks` writes it; without it an attention visits all
+    blocks that the cache holds.
+
+    Example:
+
+    ```mlir
+    #whole = #flow.key_blocks<first = zero, size = 32>
+    #sliding = #flow.key_blocks<first = window, size = 32>
+    ```
+
+    Constraints:
+
+    - (C1) `size` is positive.
+  }];
+  let parameters = (ins EnumParameter<Flow_BlockStart>:$first,
+                        "int64_t":$size);
+  let assemblyFormat = "`<` struct(params) `>`";
+  let genVerifyDecl = 1;
+}
+
+//===----------------------------------------------------------------------===//
+// Layouts: encodings of tensor types
+//===----------------------------------------------------------------------===//
+
+def Flow_PanelsAttr : Flow_Attr<"Panels", "panels",
+    [DeclareAttrInterfaceMethods<VerifiableTensorEncoding, ["verifyEncoding"]>]> {
+  let summary = "Encoding of a weight [N, K] packed in panels of 32 rows";
+  let description = [{
+    `f32`: one tensor `[N/32][K][32] f32`, element `(n, k)` at
+    `[n/32][k][n mod 32]`.
+
+    `i8`: quants `[N/32][K/4][32][4] u8` holding `q + 128`, scales
+    `[N/32][K/block][32]` of `scale` type, and, with `min`, minima
+    `[N/32][K/block][32] f32` holding `-m/128`; the value of `(n, k)` is
+    `scale * q + m`. The unsigned quants are what `vpdpbusd` multiplies with
+    signed activations; the offset of 128 returns through the row's block sum.
+
+    Example:
+
+    ```mlir
+    #exact = #flow.panels<f32>
+    #q8 = #flow.panels<i8, block = 32, scale = f16>
+    #k_quants = #flow.panels<i8, block = 16, scale = f32, min = true>
+    ```
+
+    Constraints:
+
+    - (C1) `i8` has a `block` of 16 or 32, `f32` has none.
+    - (C2) the tensor is `[N, K]`, static, of f32, `N mod 32 = 0`, and for `i8`
+      `K mod 32 = 0`.
+  }];
+  let parameters = (ins EnumParameter<Flow_PanelKind>:$kind,
+    DefaultValuedParameter<"int64_t", "0">:$block,
+    DefaultValuedParameter<"::flow::ScaleKind", "::flow::ScaleKind::F16">:$scale,
+    DefaultValuedParameter<"bool", "false">:$min);
+  let assemblyFormat = "`<` $kind (`,` struct($block, $scale, $min)^)? `>`";
+  let genVerifyDecl = 1;
+}
+
+def Flow_QuantizedRowsAttr : Flow_Attr<"QuantizedRows", "quantized_rows",
+    [DeclareAttrInterfaceMethods<VerifiableTensorEncoding, ["verifyEncoding"]>]> {
+  let summary = "Encoding of rows quantised to signed 8-bit blocks";
+  let description = [{
+    Rows `[T, K]` as quants `[T][K] s8`, one f32 scale for each block of 32
+    (`[T][K/32]`) and for each block of `sums` values the i32 number
+    `-128 * (sum of its quants)` (`[T][K/sums]`), which starts the integer
+    product against unsigned weights. The value is `scale * quant`.
+
+    Example:
+
+    ```mlir
+    #rows = #flow.quantized_rows<sums = 32>
+    ```
+
+    Constraints:
+
+    - (C1) `sums` is 16 or 32.
+    - (C2) the tensor is `[T, K]` of f32 with `K` static and `K mod 32 = 0`.
+  }];
+  let parameters = (ins "int64_t":$sums);
+  let assemblyFormat = "`<` struct(params) `>`";
+  let genVerifyDecl = 1;
+}
+
+#endif // FLOW_IR_FLOWATTRIBUTES_TD

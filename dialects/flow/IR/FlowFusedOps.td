@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Fused stages: what passes make of neighbouring stages.
+
+#ifndef FLOW_IR_FLOWFUSEDOPS_TD
+#define FLOW_IR_FLOWFUSEDOPS_TD
+
+include "flow/IR/FlowStageOps.td"
+
+def Flow_AddRmsNormOp : Flow_RowwiseOp<"add_rms_norm",
+    [Pure, AllTypesMatch<["stream", "branch", "sum", "normed"]>
+     /*add_rms_norm (C1)*/]> {
+  let summary = "Residual add and the norm that follows it";
+  let description = [{
+    ```
+    sum    = stream + branch                      no branch_weight
+           | stream + rms_norm(branch) * branch_weight
+    normed = rms_norm(sum) * weight
+    ```
+
+    Equals `flow.rms_norm`, `arith.addf`, `flow.rms_norm` bit for bit.
+
+    Example:
+
+    ```mlir
+    %s, %n = flow.add_rms_norm %x, %b scale %w : tensor<?x64xf32>, tensor<64xf32>
+    %t, %m = flow.add_rms_norm %x, %b branch_scale %wb scale %w : tensor<?x64xf32>, tensor<64xf32>
+    ```
+
+    Constraints:
+
+    - (C1) `stream`, `branch`, `sum` and `normed` have one type `[..., d]`.
+    - (C2) `shape(weight) = shape(branch_weight) = [d]`.
+    - (C3) `eps` is finite and positive.
+  }];
+  let arguments = (ins Flow_Rows:$stream, Flow_Rows:$branch,
+    Optional<Flow_Vector>:$branch_weight, Flow_Vector:$weight,
+    DefaultValuedAttr<F64Attr, "1.0e-6">:$eps);
+  let results = (outs Flow_Rows:$sum, Flow_Rows:$normed);
+  let assemblyFormat = [{
+    $stream `,` $branch (`branch_scale` $branch_weight^)? `scale` $weight
+    (`eps` $eps^)? attr-dict `:` type($stream) `,`
+    custom<NormWeightTypes>(type($branch_weight), type($weight), ref($branch_weight))
+  }];
+  let hasVerifier = 1;
+}
+
+def Flow_QkvRopeAppendOp : Flow_Op<"qkv_rope_append",
+    [Pure, AttrSizedOperandSegments,
+     AllTypesMatch<["key_cache", "value_cache", "new_key_cache",
+                    "new_value_cache"]> /*qkv_rope_append (C2)*/]> {
+  let summary = "Queries, keys and values: product, head norms, rotation, cache";
+  let description = [{
+    ```
+    q, k, v = split(linear(input, weight))     H*D, K*D and K*D columns
+    q, k    = rms_norm(q) * q_norm, rms_norm(k) * k_norm     with norms
+    v       = rms_norm(v)                                    with v_norm
+    query   = rope(q, angles)
+    caches  = kv_append(rope(k, angles), v)
+    ```
+
+    Equals those stages bit for bit. `H` follows from the result, `K` and `D`
+    from the caches.
+
+    Example:
+
+    ```mlir
+    %q, %k1, %v1 = flow.qkv_rope_append %x, %w norms %qn, %kn rope %angles into %kc, %vc at %start count %count : tensor<?x64xf32>, tensor<128x64xf32>, tensor<32xf32>, tensor<?x16x2xf32>, tensor<?x1x32xf32> -> tensor<?x2x32xf32>
+    ```
+
+    Constraints:
+
+    - (C1) `weight` is `[(H + 2 K) * D, d]` for `query` `[T, H, D]`, caches
+      `[C, K, D]` and `input` `[T, d]`.
+    - (C2) the four cache types are equal.
+    - (C3) both norms or none, each `[D]`.
+    - (C4) `angles` is `[T, D/2, 2]`.
+    - (C5) quantised rows meet `i8` panels with `sums = block`, and only those.
+    - (C6) `eps` is finite and positive.
+  }];
+  let arguments = (ins Flow_Matrix:$input, Flow_Matrix:$weight,
+    Optional<Flow_Vector>:$q_norm, Optional<Flow_Vector>:$k_norm,
+    3DTensorOf<[F32]>:$angles, Flow_Heads:$key_cache, Flow_Heads:$value_cache,
+    Index:$start, Index:$count, UnitAttr:$v_norm,
+    DefaultValuedAttr<F64Attr, "1.0e-6">:$eps);
+  let results = (outs Flow_Heads:$query, Flow_Heads:$new_key_cache,
+    Flow_Heads:$new_value_cache);
+  let assemblyFormat = [{
+    $input `,` $weight (`norms` $q_norm^ `,` $k_norm)? (`v_norm` $v_norm^)?
+    `rope` $angles `into` $key_cache `,` $value_cache `at` $start
+    `count` $count (`eps` $eps^)? attr-dict
+    `:` type($input) `,` type($weight) `,`
+    custom<OptionalNormTypes>(type($q_norm), type($k_norm), ref($q_norm))
+    type($angles) `,` type($key_cache) `->` type($query)
+  }];
+  let hasVerifier = 1;
+}
+
+def Flow_GatedMlpOp : Flow_RowwiseOp<"gated_mlp", [Pure]> {
+  let summary = "The gated MLP: gate and up in one product, GELU, down";
+  let description = [{
+    ```
+    g, u   = deinterleave(linear(input, gate_up))     16 columns each in turn
+    h      = g(g) * u
+    result = linear(h, down)
+    ```
+
+    Equals two `flow.linear`, `flow.geglu` and `flow.linear` bit for bit. With
+    `hidden` the inner rows `h` are quantised for the second product.
+
+    Example:
+
+    ```mlir
+    %y = flow.gated_mlp %x, %gu, %d : tensor<?x64xf32>, tensor<256x64xf32>, tensor<64x128xf32> -> tensor<?x64xf32>
+    ```
+
+    Constraints:
+
+    - (C1) `input` is `[T, d]`, `gate_up` `[2 F, d]`, `down` `[e, F]`, `result`
+      `[T, e]`; `F mod 16 = 0`.
+    - (C2) quantised rows meet `i8` panels with `sums = block`, and only those,
+      for `input` with `gate_up` and for `hidden` with `down`.
+  }];
+  let arguments = (ins Flow_Matrix:$input, Flow_Matrix:$gate_up,
+    Flow_Matrix:$down, OptionalAttr<Flow_QuantizedRowsAttr>:$hidden);
+  let results = (outs Flow_Matrix:$result);
+  let assemblyFormat = [{
+    $input `,` $gate_up `,` $down (`hidden` $hidden^)? attr-dict
+    `:` type($input) `,` type($gate_up) `,` type($down) `->` type($result)
+  }];
+  let hasVerifier = 1;
+}
+
+def Flow_QuantizeRowsOp : Flow_RowwiseOp<"quantize_rows", [Pure]> {
+  let summary = "Quantise rows once for all products that read them";
+  let description = [{
+    For each block of 32 values of a row, with `m = max |x|`:
+
+    ```
+    scale = m / 127          quant[i] = round_half_even(x[i] * (127 / m))
+    scale = 0                quant[i] = 0                    when m = 0
+    ```
+
+    all in f32. The value of an element is `scale * quant`; it differs from
+    `x[i]` by at most `m / 254` and a rounding.
+
+    Example:
+
+    ```mlir
+    %q = flow.quantize_rows %x : tensor<?x64xf32> -> tensor<?x64xf32, #flow.quantized_rows<sums = 32>>
+    ```
+
+    Constraints:
+
+    - (C1) `input` is `[T, K]` of f32; `result` has its shape and element type
+      and an encoding `#flow.quantized_rows`.
+  }];
+  let arguments = (ins 2DTensorOf<[F32]>:$input);
+  let results = (outs 2DTensorOf<[F32]>:$result);
+  let assemblyFormat = [{
+    $input attr-dict `:` type($input) `->` type($result)
+  }];
+  let hasVerifier = 1;
+}
+
+#endif // FLOW_IR_FLOWFUSEDOPS_TD

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Verifiers, row interfaces and custom assembly of the stage ops.
+
+#include "flow/IR/FlowOps.h"
+
+#include "FlowVerify.h"
+#include "mlir/IR/Builders.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace flow;
+
+#include "flow/IR/FlowInterfaces.cpp.inc"
+
+//===----------------------------------------------------------------------===//
+// Shared checks
+//===----------------------------------------------------------------------===//
+
+LogicalResult flow::verifyPositive(Operation *op, StringRef constraint,
+                                   StringRef name, llvm::APFloat value) {
+  if (value.isFinite() && !value.isZero() && !value.isNegative())
+    return success();
+  return op->emitOpError() << constraint << ": " << name
+                           << " must be finite and positive, got "
+                           << value.convertToDouble();
+}
+
+LogicalResult flow::verifyLayouts(Operation *op, StringRef constraint,
+                                  Attribute rows, RankedTensorType weight) {
+  auto quantized = dyn_cast_or_null<QuantizedRowsAttr>(rows);
+  auto panels = dyn_cast_or_null<PanelsAttr>(weight.getEncoding());
+  bool isI8 = panels && panels.getKind() == PanelKind::I8;
+  if (!quantized && !isI8)
+    return success();
+  if (quantized && isI8 && quantized.getSums() == panels.getBlock())
+    return success();
+  auto diagnostic = op->emitOpError()
+                    << constraint
+                    << ": quantised rows and i8 panels of the same block must "
+                       "meet, got rows ";
+  if (quantized)
+    diagnostic << quantized;
+  else
+    diagnostic << "without encoding";
+  return diagnostic << " and " << weight;
+}
+
+LogicalResult flow::verifyProduct(Operation *op, StringRef constraint,
+                                  RankedTensorType input,
+                                  RankedTensorType weight,
+                                  RankedTensorType result) {
+  if (input.getDimSize(1) == weight.getDimSize(1) &&
+      result.getDimSize(1) == weight.getDimSize(0) &&
+      input.getDimSize(0) == result.getDimSize(0) && weight.hasStaticShape())
+    return success();
+  return op->emitOpError() << constraint
+                           << ": [T, K] x [N, K] must give [T, N], got "
+                           << input << " x " << weight << " -> " << result;
+}
+
+//===----------------------------------------------------------------------===//
+// EmbedOp, RopeAnglesOp
+//===----------------------------------------------------------------------===//
+
+LogicalResult EmbedOp::verify() {
+  RankedTensorType tokens = getTokens().getType(), table = getTable().getType(),
+                   result = getResult().getType();
+  if (result.getDimSize(0) != tokens.getDimSize(0) ||
+      result.getDimSize(1) != table.getDimSize(1))
+    return emitOpError("(C1): the result must be [rows of tokens, columns of "
+                       "table], got ")
+           << result << " from " << tokens << " and " << table;
+  return verifyPositive(*this, "(C2)", "scale", getScale());
+}
+
+LogicalResult RopeAnglesOp::verifySymbolUses(SymbolTableCollection &tables) {
+  auto table = dyn_cast_or_null<RopeTableOp>(
+      tables.lookupNearestSymbolFrom(*this, getTableAttr()));
+  if (!table)
+    return emitOpError("(C1): ")
+           << getTableAttr() << " is not a flow.rope_table of this module";
+  RankedTensorType type = getResult().getType();
+  int64_t half = table.getHeadDim() / 2;
+  if (type.getDimSize(1) != half || type.getDimSize(2) != 2)
+    return emitOpError("(C2): the type must be [T, ")
+           << half << ", 2], got " << type;
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// RmsNormOp
+//===----------------------------------------------------------------------===//
+
+LogicalResult RmsNormOp::verify() {
+  auto inputType = cast<RankedTensorType>(getInput().getType());
+  if (inputType.getRank() == 0 ||
+      inputType.isDynamicDim(inputType.getRank() - 1) ||
+      inputType.getShape().back() == 0)
+    return emitOpError("(C1): the last dimension of input must be static and "
+                       "positive, got ")
+           << inputType;
+  int64_t d = inputType.getShape().back();
+  if (Value weight = getWeight()) {
+    auto weightType = cast<RankedTensorType>(weight.getType());
+    if (weightType.getShape() != ArrayRef(d))
+      return emitOpError("(C3): weight must have shape [")
+             << d << "], got " << weightType;
+  }
+  return verifyPositive(*this, "(C4)", "eps", getEps());
+}
+
+SmallVector<OpOperand *> RmsNormOp::getRowOperands() {
+  return {&getInputMutable()};
+}
+
+//===----------------------------------------------------------------------===//
+// LinearOp, LmHeadOp, GegluOp
+//===----------------------------------------------------------------------===//
+
+LogicalResult LinearOp::verify() {
+  RankedTensorType input = getInput().getType(), weight = getWeight().getType();
+  if (failed(verifyProduct(*this, "(C1)", input, weight, getType())))
+    return failure();
+  return verifyLayouts(*this, "(C2)", input.getEncoding(), weight);
+}
+
+SmallVector<OpOperand *> LinearOp::getRowOperands() {
+  return {&getInputMutable()};
+}
+
+LogicalResult LmHeadOp::verify() {
+  RankedTensorType input = getInput().getType(), table = getTable().getType();
+  if (failed(verifyProduct(*this, "(C1)", input, table, getType())) ||
+      failed(verifyLayouts(*this, "(C2)", input.getEncoding(), table)))
+    return failure();
+  if (std::optional<llvm::APFloat> softcap = getSoftcap())
+    return verifyPositive(*this, "(C3)", "softcap", *softcap);
+  return success();
+}
+
+SmallVector<OpOperand *> LmHeadOp::getRowOperands() {
+  return {&getInputMutable()};
+}
+
+SmallVector<OpOperand *> GegluOp::getRowOperands() {
+  return {&getGateMutable(), &getUpMutable()};
+}
+
+//===----------------------------------------------------------------------===//
+// RopeOp
+//===----------------------------------------------------------------------===//
+
+LogicalResult RopeOp::verify() {
+  RankedTensorType input = getInput().getType(), angles = getAngles().getType();
+  int64_t headDim = input.getDimSize(2);
+  if (input.isDynamicDim(2) || headDim % 2 != 0 ||
+      angles.getShape() != ArrayRef<int64_t>{input.getDimSize(0), headDim / 2, 2})
+    return emitOpError("(C1): angles must be [T, D/2, 2] of the input's T and "
+                       "D, got ")
+           << angles << " for " << input;
+  return success();
+}
+
+SmallVector<OpOperand *> RopeOp::getRowOperands() {
+  return {&getInputMutable(), &getAnglesMutable()};
+}
+
+//===----------------------------------------------------------------------===//
+// KvAppendOp
+//===----------------------------------------------------------------------===//
+
+LogicalResult KvAppendOp::verify() {
+  RankedTensorType rows = getKey().getType(), cache = getKeyCache().getType();
+  if (rows.getDimSize(1) != cache.getDimSize(1) ||
+      rows.getDimSize(2) != cache.getDimSize(2) || rows.isDynamicDim(1) ||
+      rows.isDynamicDim(2))
+    return emitOpError("(C1): rows [T, K, D] and caches [C, K, D] must agree in "
+                       "static K and D, got ")
+           << rows << " and " << cache;
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// AttentionOp
+//===----------------------------------------------------------------------===//
+
+LogicalResult AttentionOp::verify() {
+  RankedTensorType q = getQuery().getType(), k = getKey().getType();
+  for (RankedTensorType type : {q, k})
+    if (type.isDynamicDim(1) || type.isDynamicDim(2))
+      return emitOpError("(C1): heads and head dimension must be static, got ")
+             << type;
+  if (q.getDimSize(2) != k.getDimSize(2))
+    return emitOpError("(C4): head dimensions differ: ")
+           << q.getDimSize(2) << " in query, " << k.getDimSize(2) << " in key";
+  if (k.getDimSize(1) == 0 || q.getDimSize(1) % k.getDimSize(1) != 0)
+    return emitOpError("(C5): ")
+           << q.getDimSize(1) << " query heads cannot share " << k.getDimSize(1)
+           << " key heads";
+  if (failed(verifyPositive(*this, "(C6)", "scale", getScale())))
+    return failure();
+  if (std::optional<llvm::APFloat> softcap = getSoftcap())
+    if (failed(verifyPositive(*this, "(C6)", "softcap", *softcap)))
+      return failure();
+  if (std::optional<KeyBlocksAttr> blocks = getBlocks())
+    if (blocks->getFirst() == BlockStart::Window && getMask().getWindow() == 0)
+      return emitOpError("(C7): blocks start at the window of a mask that has "
+                         "none: ")
+             << getMask();
+  return success();
+}
+
+SmallVector<OpOperand *> AttentionOp::getRowOperands() {
+  return {&getQueryMutable()};
+}
+
+OpOperand *AttentionOp::getStartOperand() { return &getStartMutable(); }

@@ -1,0 +1,353 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Stage ops: what one step of a decoder computes, row by row.
+
+#ifndef FLOW_IR_FLOWSTAGEOPS_TD
+#define FLOW_IR_FLOWSTAGEOPS_TD
+
+include "flow/IR/FlowBase.td"
+
+class Flow_RowwiseOp<string mnemonic, list<Trait> traits = []>
+    : Flow_Op<mnemonic, traits # [
+        DeclareOpInterfaceMethods<Flow_RowwiseOpInterface>]>;
+
+//===----------------------------------------------------------------------===//
+// Inputs
+//===----------------------------------------------------------------------===//
+
+def Flow_EmbedOp : Flow_Op<"embed", [Pure]> {
+  let summary = "Look up token rows and scale them";
+  let description = [{
+    `result[t, :] = table[tokens[t], :] * scale`, `scale` rounded to f32 first,
+    the product rounded once. A token outside the table is the caller's error:
+    the runtime refuses it before a step begins.
+
+    Example:
+
+    ```mlir
+    %x = flow.embed %tokens, %table scale 8.0e+00 : tensor<?xi32>, tensor<512x64xf32> -> tensor<?x64xf32>
+    ```
+
+    Constraints:
+
+    - (C1) `result` is `[rows of tokens, columns of table]`.
+    - (C2) `scale` is finite and positive.
+  }];
+  let arguments = (ins Arg<Flow_Tokens, "[T]">:$tokens,
+    Arg<Flow_Matrix, "[V, d]">:$table, F64Attr:$scale);
+  let results = (outs Res<Flow_Matrix, "[T, d]">:$result);
+  let assemblyFormat = [{
+    $tokens `,` $table `scale` $scale attr-dict
+    `:` type($tokens) `,` type($table) `->` type($result)
+  }];
+  let hasVerifier = 1;
+}
+
+def Flow_RopeAnglesOp : Flow_Op<"rope_angles",
+    [Pure, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+  let summary = "Cosines and sines of the rows' positions";
+  let description = [{
+    `result[t, i, 0] = cos(angle(start + t, i))` and
+    `result[t, i, 1] = sin(angle(start + t, i))` with `angle` of the
+    `flow.rope_table`, computed in f64 and rounded once.
+
+    Example:
+
+    ```mlir
+    %a = flow.rope_angles @tiny::@local at %start rows %rows : tensor<?x16x2xf32>
+    ```
+
+    Constraints:
+
+    - (C1) the symbol is a `flow.rope_table`.
+    - (C2) the type is `[T, head_dim/2, 2]` of f32.
+  }];
+  let arguments = (ins SymbolRefAttr:$table, Index:$start, Index:$rows);
+  let results = (outs Res<3DTensorOf<[F32]>, "[T, head_dim/2, 2]">:$result);
+  let assemblyFormat = [{
+    $table `at` $start `rows` $rows attr-dict `:` type($result)
+  }];
+}
+
+//===----------------------------------------------------------------------===//
+// Normalisation
+//===----------------------------------------------------------------------===//
+
+def Flow_RmsNormOp : Flow_RowwiseOp<"rms_norm",
+    [Pure, AllTypesMatch<["input", "result"]> /*rms_norm (C2)*/]> {
+  let summary = "Divide each row by its root mean square, then scale";
+  let description = [{
+    For every innermost row `x` of `input` (the last dimension, length `d`):
+
+    ```
+    r      = 1 / sqrt( (x[0]^2 + … + x[d-1]^2) / d + eps )
+    y[i]   = x[i] * r * weight[i]      or x[i] * r without weight
+    ```
+
+    A head norm is the same op on `[T, H, D]`. Weights that a file stores
+    centred on 0 are made `1 + w` when the model is loaded (`unit_offset` of
+    `flow.weight`), so one form is enough here.
+
+    Numeric contract: squares, mean, `r` and both products are f32 whatever the
+    element types; one rounding to the element type of `result`, at the end.
+    With `u` the unit roundoff: `|y - exact| <= |exact| * ((d/2 + 6) * u(f32) +
+    u(result))`.
+
+    Example:
+
+    ```mlir
+    %y = flow.rms_norm %x scale %w : tensor<?x64xf32>, tensor<64xf32>
+    %v = flow.rms_norm %h eps 1.0e-05 : tensor<?x2x32xf32>
+    ```
+
+    Constraints:
+
+    - (C1) `rank(input) >= 1` and `d` is static and positive.
+    - (C2) `type(result) = type(input)`.
+    - (C3) `shape(weight) = [d]`.
+    - (C4) `eps` is finite and positive.
+  }];
+  let arguments = (ins
+    Arg<Flow_Rows, "[..., d], any number of leading dimensions">:$input,
+    Arg<Optional<Flow_Vector>, "[d]">:$weight,
+    DefaultValuedAttr<F64Attr, "1.0e-6">:$eps);
+  let results = (outs Res<Flow_Rows, "same type as `input`">:$result);
+  let assemblyFormat = [{
+    $input (`scale` $weight^)? (`eps` $eps^)?
+    attr-dict `:` type($input) (`,` type($weight)^)?
+  }];
+  let hasVerifier = 1;
+}
+
+//===----------------------------------------------------------------------===//
+// Products
+//===----------------------------------------------------------------------===//
+
+def Flow_LinearOp : Flow_RowwiseOp<"linear", [Pure]> {
+  let summary = "Multiply rows by a weight matrix";
+  let description = [{
+    `result[t, n] = sum over k of input[t, k] * weight[n, k]`. There is no bias
+    in any Gemma.
+
+    Numeric contract, f32 operands: a chain of fused multiply-adds over
+    ascending `k`, so the result of a row does not depend on the other rows.
+    `|y - exact| <= K * u * sum |input||weight|` with `u = 2^-24`. With
+    quantised rows and `i8` panels each block's integer product is exact, and
+    the blocks are added in ascending order with one rounding for the product
+    of scales and one for the addition (two more with minima).
+
+    Example:
+
+    ```mlir
+    %y = flow.linear %x, %w : tensor<?x64xf32>, tensor<128x64xf32> -> tensor<?x128xf32>
+    %z = flow.linear %q, %p : tensor<?x64xf32, #flow.quantized_rows<sums = 32>>, tensor<128x64xf32, #flow.panels<i8, block = 32>> -> tensor<?x128xf32>
+    ```
+
+    Constraints:
+
+    - (C1) `input` is `[T, K]`, `weight` is `[N, K]`, `result` is `[T, N]`.
+    - (C2) quantised rows meet `i8` panels with `sums = block`, and only those.
+  }];
+  let arguments = (ins Arg<Flow_Matrix, "[T, K]">:$input,
+    Arg<Flow_Matrix, "[N, K]">:$weight);
+  let results = (outs Res<Flow_Matrix, "[T, N]">:$result);
+  let assemblyFormat = [{
+    $input `,` $weight attr-dict
+    `:` type($input) `,` type($weight) `->` type($result)
+  }];
+  let hasVerifier = 1;
+}
+
+def Flow_LmHeadOp : Flow_RowwiseOp<"lm_head", [Pure]> {
+  let summary = "Logits of rows: the embedding as a product, then the cap";
+  let description = [{
+    `result = cap(linear(input, table))` with `cap(z) = softcap * tanh(z /
+    softcap)`, or `z` without `softcap`. The table is the unscaled embedding
+    unless the model has a head of its own.
+
+    Numeric contract: that of `flow.linear`; the cap is f32.
+
+    Example:
+
+    ```mlir
+    %l = flow.lm_head %x, %table : tensor<?x64xf32>, tensor<512x64xf32> -> tensor<?x512xf32>
+    %c = flow.lm_head %x, %table softcap 3.0e+01 : tensor<?x64xf32>, tensor<512x64xf32> -> tensor<?x512xf32>
+    ```
+
+    Constraints:
+
+    - (C1) `input` is `[T, d]`, `table` is `[V, d]`, `result` is `[T, V]`.
+    - (C2) quantised rows meet `i8` panels with `sums = block`, and only those.
+    - (C3) `softcap` is finite and positive.
+  }];
+  let arguments = (ins Arg<Flow_Matrix, "[T, d]">:$input,
+    Arg<Flow_Matrix, "[V, d]">:$table, OptionalAttr<F64Attr>:$softcap);
+  let results = (outs Res<Flow_Matrix, "[T, V]">:$result);
+  let assemblyFormat = [{
+    $input `,` $table (`softcap` $softcap^)? attr-dict
+    `:` type($input) `,` type($table) `->` type($result)
+  }];
+  let hasVerifier = 1;
+}
+
+def Flow_GegluOp : Flow_RowwiseOp<"geglu",
+    [Pure, AllTypesMatch<["gate", "up", "result"]> /*geglu (C1)*/]> {
+  let summary = "The gated activation of the MLP";
+  let description = [{
+    ```
+    result = g(gate) * up
+    g(t)   = t/2 * (1 + tanh( sqrt(2/pi) * (t + 0.044715 t^3) ))
+    ```
+
+    always the tanh form, also where a configuration says `gelu`.
+
+    Numeric contract: f32; `|y - exact| <= 2^-19 * |t * up| + 16 u |exact|`.
+
+    Example:
+
+    ```mlir
+    %h = flow.geglu %gate, %up : tensor<?x128xf32>
+    ```
+
+    Constraints:
+
+    - (C1) the three types are equal.
+  }];
+  let arguments = (ins Flow_Rows:$gate, Flow_Rows:$up);
+  let results = (outs Flow_Rows:$result);
+  let assemblyFormat = "$gate `,` $up attr-dict `:` type($result)";
+}
+
+//===----------------------------------------------------------------------===//
+// Attention
+//===----------------------------------------------------------------------===//
+
+def Flow_RopeOp : Flow_RowwiseOp<"rope",
+    [Pure, AllTypesMatch<["input", "result"]> /*rope (C2)*/]> {
+  let summary = "Turn the pairs of each head by the angles of its row";
+  let description = [{
+    With `m = D/2`, for each row `t`, head `h` and `i < m`:
+
+    ```
+    result[t,h,i]   = x[i] * cos - x[i+m] * sin
+    result[t,h,i+m] = x[i+m] * cos + x[i] * sin
+    ```
+
+    where `cos = angles[t,i,0]`, `sin = angles[t,i,1]`, `x = input[t,h,:]`.
+
+    Numeric contract: f32, `|y - exact| <= 3 u (|x[i]| + |x[i+m]|)`.
+
+    Example:
+
+    ```mlir
+    %r = flow.rope %q, %angles : tensor<?x2x32xf32>, tensor<?x16x2xf32>
+    ```
+
+    Constraints:
+
+    - (C1) `input` is `[T, H, D]`, `angles` is `[T, D/2, 2]`.
+    - (C2) `type(result) = type(input)`.
+  }];
+  let arguments = (ins Arg<Flow_Heads, "[T, H, D]">:$input,
+    Arg<3DTensorOf<[F32]>, "[T, D/2, 2]">:$angles);
+  let results = (outs Flow_Heads:$result);
+  let assemblyFormat = [{
+    $input `,` $angles attr-dict `:` type($input) `,` type($angles)
+  }];
+  let hasVerifier = 1;
+}
+
+def Flow_KvAppendOp : Flow_Op<"kv_append",
+    [Pure, AllTypesMatch<["key", "value"]> /*kv_append (C2)*/,
+     AllTypesMatch<["key_cache", "value_cache", "new_key_cache",
+                    "new_value_cache"]> /*kv_append (C3)*/]> {
+  let summary = "Write the rows of a step into a cache";
+  let description = [{
+    `cache[(start + t) mod C] = rows[t]` for `t < count`, for keys and values;
+    rows from `count` on are padding and are not written. The other rows of the
+    cache are kept.
+
+    Example:
+
+    ```mlir
+    %k1, %v1 = flow.kv_append %k, %v into %kc, %vc at %start count %count : tensor<?x1x32xf32>, tensor<?x1x32xf32>
+    ```
+
+    Constraints:
+
+    - (C1) rows are `[T, K, D]`, caches `[C, K, D]` with the same `K` and `D`.
+    - (C2) keys and values have the same type.
+    - (C3) the four cache types are equal.
+  }];
+  let arguments = (ins Flow_Heads:$key, Flow_Heads:$value,
+    Flow_Heads:$key_cache, Flow_Heads:$value_cache, Index:$start,
+    Index:$count);
+  let results = (outs Flow_Heads:$new_key_cache, Flow_Heads:$new_value_cache);
+  let assemblyFormat = [{
+    $key `,` $value `into` $key_cache `,` $value_cache `at` $start
+    `count` $count attr-dict `:` type($key) `,` type($key_cache)
+  }];
+  let hasVerifier = 1;
+}
+
+def Flow_AttentionOp : Flow_Op<"attention",
+    [Pure, DeclareOpInterfaceMethods<Flow_RowwiseOpInterface,
+                                     ["getStartOperand"]>,
+     AllTypesMatch<["query", "result"]> /*attention (C2)*/,
+     AllTypesMatch<["key", "value"]> /*attention (C3)*/]> {
+  let summary = "Grouped-query attention under a positional mask";
+  let description = [{
+    Row `t` of `query` has the absolute position `start + t`. The keys present
+    are the positions `j` with `max(0, total - S) <= j < total`, that of `j`
+    being row `j mod S`: a ring of cache rows and a plain tensor of the step's
+    own keys (`total <= S`) are the same thing. For head `h` and its key/value
+    head `g = h / (H / K)`:
+
+    ```
+    z[j]          = cap( scale * <query[t,h,:], key[j mod S, g,:]> )
+    cap(z)        = softcap * tanh(z / softcap), or z without softcap
+    p             = softmax over { j : visible(start + t, j) } of z
+    result[t,h,:] = sum over those j of p[j] * value[j mod S, g,:]
+    ```
+
+    The order scale → softcap → mask → softmax is fixed. `visible` is the
+    predicate of `#flow.mask`. A row that sees no key gives zeros.
+
+    Numeric contract: dot products, `z`, softmax and the weighted sum are f32;
+    one rounding to the element type at the end. A row's result does not depend
+    on the other rows of the step, nor on `S`. With `δ = (D + 2) u * scale *
+    max_j sum |q||k|` and `ε` the relative error of `exp` (4e-7 here):
+    `|o - exact| <= (e^(2 δ) - 1 + (n + 3) u + 2 ε) * max|v|` for `n` visible
+    keys.
+
+    Example:
+
+    ```mlir
+    %o = flow.attention %q at %start, %k, %v total %total mask <causal, window = 16> scale 1.25e-01 : tensor<?x2x32xf32>, tensor<?x1x32xf32>
+    %c = flow.attention %q at %start, %k, %v total %total mask <causal> blocks <first = zero, size = 32> scale 1.25e-01 softcap 5.0e+01 : tensor<?x2x32xf32>, tensor<?x1x32xf32>
+    ```
+
+    Constraints:
+
+    - (C1) `query` is `[T, H, D]`, `key` is `[S, K, D]`; `H`, `K`, `D` static.
+    - (C2) `type(result) = type(query)`.
+    - (C3) `type(value) = type(key)`.
+    - (C4) `D` is the same in `query` and `key`.
+    - (C5) `H mod K = 0`.
+    - (C6) `scale`, and `softcap` if given, are finite and positive.
+    - (C7) `blocks` that start at the window need a mask with a window.
+  }];
+  let arguments = (ins
+    Arg<Flow_Heads, "[T, H, D]">:$query, Index:$start,
+    Arg<Flow_Heads, "[S, K, D]">:$key, Arg<Flow_Heads, "[S, K, D]">:$value,
+    Index:$total, Flow_MaskAttr:$mask, OptionalAttr<Flow_KeyBlocksAttr>:$blocks,
+    F64Attr:$scale, OptionalAttr<F64Attr>:$softcap);
+  let results = (outs Flow_Heads:$result);
+  let assemblyFormat = [{
+    $query `at` $start `,` $key `,` $value `total` $total `mask` $mask
+    (`blocks` $blocks^)? `scale` $scale (`softcap` $softcap^)? attr-dict
+    `:` type($query) `,` type($key)
+  }];
+  let hasVerifier = 1;
+}
+
+#endif // FLOW_IR_FLOWSTAGEOPS_TD

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Checks that several verifiers of the dialect share.
+
+#ifndef FLOW_IR_FLOWVERIFY_H
+#define FLOW_IR_FLOWVERIFY_H
+
+#include "flow/IR/FlowOps.h"
+
+namespace flow {
+
+/// Fails with "(Cn): what must be …, got v" unless `value` is finite and above
+/// zero.
+mlir::LogicalResult verifyPositive(mlir::Operation *op,
+                                   llvm::StringRef constraint,
+                                   llvm::StringRef name, llvm::APFloat value);
+
+/// Fails unless rows and weight agree in layout: quantised rows with `i8`
+/// panels of the same block, plain rows with anything else.
+mlir::LogicalResult verifyLayouts(mlir::Operation *op,
+                                  llvm::StringRef constraint,
+                                  mlir::Attribute rows,
+                                  mlir::RankedTensorType weight);
+
+/// Fails unless `[T, K] x [N, K] -> [T, N]`.
+mlir::LogicalResult verifyProduct(mlir::Operation *op,
+                                  llvm::StringRef constraint,
+                                  mlir::RankedTensorType input,
+                                  mlir::RankedTensorType weight,
+                                  mlir::RankedTensorType result);
+
+} // namespace flow
+
+#endif // FLOW_IR_FLOWVERIFY_H

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Builders of row kernels and attention on tensors, as scf loops over vectors.
+//
+// Each builder emits one `scf.forall` (or a few) at the insertion point and
+// returns the tensors that it makes. Rows are the leading dimension; `d`, `D`,
+// `K` and the like are static multiples of the panel width 32 or stated
+// otherwise. No builder depends on how many rows run together: a row's result
+// is the same in every call.
+
+#ifndef FLOW_CODEGEN_CPU_KERNELS_H
+#define FLOW_CODEGEN_CPU_KERNELS_H
+
+#include "mlir/IR/Builders.h"
+
+#include <optional>
+
+namespace flow::cpu {
+
+/// Columns of a packed panel, and keys of a panel of the key cache.
+constexpr int64_t kPanel = 32;
+
+/// Values that share one activation scale.
+constexpr int64_t kScaleBlock = 32;
+
+/// Rows quantised to 8 bits: quants `[T, K] i8`, scales `[T, K/32] f32`, and
+/// `-128 * sum of quants` for each block of `K / (second dimension)` values,
+/// `[T, K/sums] i32`.
+struct QuantizedRows {
+  mlir::Value quants, scales, sums;
+};
+
+/// `x [T, d] f32` normalised row by row; `weight [d]` may be null.
+mlir::Value buildRmsNorm(mlir::OpBuilder &builder, mlir::Location loc,
+                         mlir::Value x, mlir::Value weight, double eps);
+
+/// `sum = stream + branch` (branch normed and scaled by `branchWeight [d]` if
+/// given) and `rms_norm(sum) * weight`, all `[T, d] f32`.
+std::pair<mlir::Value, mlir::Value>
+buildAddRmsNorm(mlir::OpBuilder &builder, mlir::Location loc,
+                mlir::Value stream, mlir::Value branch,
+                mlir::Value branchWeight, mlir::Value weight, double eps);
+
+/// Quantises `x [T, K] f32`; `sums` is 16 or 32.
+QuantizedRows buildQuantizeRows(mlir::OpBuilder &builder, mlir::Location loc,
+                                mlir::Value x, int64_t sums);
+
+/// `gelu(gate) * up` of equal tensors `[T, F] f32`.
+mlir::Value buildGeglu(mlir::OpBuilder &builder, mlir::Location loc,
+                       mlir::Value gate, mlir::Value up);
+
+/// `gelu(gate) * up` of `[T, 2 F] f32` whose columns hold 16 gates and 16 ups
+/// in turn; the result is `[T, F]`.
+mlir::Value buildInterleavedGeglu(mlir::OpBuilder &builder, mlir::Location loc,
+                                  mlir::Value gateUp);
+
+/// `cap * tanh(x / cap)` of `[T, N] f32`.
+mlir::Value buildSoftcap(mlir::OpBuilder &builder, mlir::Location loc,
+                         mlir::Value x, double cap);
+
+/// What happens to one head of a row: an optional norm (by `weight [D]`, or
+/// without weight if `norm` alone is set) and an optional rotation by the
+/// row's `angles [T, D/2, 2]`.
+struct HeadStage {
+  bool norm = false;
+  mlir::Value weight;
+  double eps = 0;
+  mlir::Value angles;
+};
+
+/// Where keys and values are kept. Keys lie in panels of 32 positions
+/// `[KV, C/32, D, 32] f32`, values in rows `[KV, C, D] f32`.
+struct KvTensors {
+  mlir::Value keys, values;
+};
+
+/// Heads that a kernel reads: `[T, N] f32` and the first of their columns.
+struct HeadColumns {
+  mlir::Value rows;
+  int64_t first = 0;
+};
+
+/// `heads` heads through `stage`, as `[T, heads * headDim]`.
+mlir::Value buildHeads(mlir::OpBuilder &builder, mlir::Location loc,
+                       const HeadColumns &columns, int64_t heads,
+                       int64_t headDim, const HeadStage &stage);
+
+/// Writes keys and values of the rows `t < count` into the caches at positions
+/// `(start + t) mod C`, keys through `keyStage`, values through `valueStage`.
+KvTensors buildAppend(mlir::OpBuilder &builder, mlir::Location loc,
+                      const HeadColumns &keys, const HeadStage &keyStage,
+                      const HeadColumns &values, const HeadStage &valueStage,
+                      const KvTensors &cache, mlir::Value start,
+                      mlir::Value count);
+
+/// The numbers of one attention.
+struct AttentionShape {
+  double scale = 1;
+  /// Cap on scores before the mask; 0 = none.
+  double softcap = 0;
+  /// Keys visible to a query, its own included; 0 = no window.
+  int64_t window = 0;
+  /// Keys after the query's position are hidden.
+  bool causal = true;
+  /// The loop over key panels begins at the window rather than at position 0.
+  bool startsAtWindow = false;
+};
+
+/// Attention of `query [T, H, D] f32`, row `t` at position `start + t`, over
+/// caches that hold the positions below `total`. `T` is static 1 or a multiple
+/// of the tile's tokens. The result is `[T, H, D]`.
+mlir::Value buildAttention(mlir::OpBuilder &builder, mlir::Location loc,
+                           mlir::Value query, const KvTensors &cache,
+                           mlir::Value start, mlir::Value total,
+                           const AttentionShape &shape);
+
+} // namespace flow::cpu
+
+#endif // FLOW_CODEGEN_CPU_KERNELS_H

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Passes of the CPU strategy. They know linalg, vector, scf and memref, and
+// nothing of flow.
+
+#ifndef FLOW_CODEGEN_CPU_PASSES_TD
+#define FLOW_CODEGEN_CPU_PASSES_TD
+
+include "mlir/Pass/PassBase.td"
+
+def TileContractions : Pass<"cpu-tile-contractions", "::mlir::func::FuncOp"> {
+  let summary = "Turn products on packed panels into loops over register tiles";
+  let description = [{
+    Rewrites each product of rows with packed panels into an `scf.forall` over
+    panels, a loop over tiles of rows and a loop over the depth that carries the
+    tile's accumulators. Two products are known:
+
+    - f32: one `linalg.generic` with `math.fma`, rows `[M, K]`, panels
+      `[N/32, K, 32]`;
+    - 8-bit blocks: an integer `linalg.generic` over each block, started from
+      the rows' block sums, and a second one that scales and adds the blocks
+      (with or without minima).
+
+    The order of addition is ascending in the depth, whatever the tile, so a
+    row's result does not depend on `rows-f32` and `rows-i8`. A dynamic number
+    of rows must be a multiple of both.
+
+    Example:
+
+    ```mlir
+    // Before
+    %c = linalg.generic {indexing_maps = [#rows, #panels, #out],
+                         iterator_types = ["parallel", "parallel", "reduction", "parallel"]}
+        ins(%a, %w : tensor<?x64xf32>, tensor<2x64x32xf32>) outs(%zero : tensor<?x2x32xf32>) {
+    ^bb0(%x: f32, %y: f32, %z: f32):
+      %s = math.fma %x, %y, %z : f32
+      linalg.yield %s : f32
+    } -> tensor<?x2x32xf32>
+    // After
+    %c = scf.forall (%panel) in (2) shared_outs(%o = %init) -> (tensor<?x2x32xf32>) {
+      // for each 12 rows: for each k: 12 vector.fma on vector<32xf32>
+    }
+    ```
+
+    Refuses with an error: any linalg op that is left, since it would become
+    scalar loops in silence.
+  }];
+  let options = [
+    Option<"rowsF32", "rows-f32", "int64_t", "12",
+           "rows of an f32 register tile">,
+    Option<"rowsI8", "rows-i8", "int64_t", "6",
+           "rows of an 8-bit register tile">
+  ];
+  let dependentDialects = ["::mlir::arith::ArithDialect",
+    "::mlir::scf::SCFDialect", "::mlir::tensor::TensorDialect",
+    "::mlir::vector::VectorDialect"];
+}
+
+def X86Contract : Pass<"cpu-x86-contract"> {
+  let summary = "Lower 8-bit dot products to the machine's instruction";
+  let description = [{
+    A `vector.contract` of `u8 [32, 4]` by `s8 [4]` onto `i32 [32]` becomes, by
+    `isa`:
+
+    - `vnni`: two `vpdpbusd` on 512-bit registers;
+    - `avx2`: `vpmaddwd` on the even and the odd bytes of each word;
+    - `generic`: multiplications in i32.
+
+    All three are exact.
+
+    Example:
+
+    ```mlir
+    // Before
+    %r = vector.contract {indexing_maps = [#nk, #k, #n], iterator_types = ["parallel", "reduction"], kind = #vector.kind<add>}
+        %w, %x, %acc : vector<32x4xi32>, vector<4xi32> into vector<32xi32>
+    // After
+    %lo = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%acc0, %w0, %xs)
+        : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+    ```
+
+    Refuses with an error: a contraction of any other form, since it would run
+    many times slower in silence; an unknown `isa`.
+  }];
+  let options = [
+    Option<"isa", "isa", "std::string", "\"generic\"",
+           "instructions of the target: vnni, avx2 or generic">
+  ];
+  let dependentDialects = ["::mlir::arith::ArithDialect",
+    "::mlir::LLVM::LLVMDialect", "::mlir::vector::VectorDialect"];
+}
+
+def ExpandMath : Pass<"cpu-expand-math"> {
+  let summary = "Replace math functions on vectors by polynomials";
+  let description = [{
+    `math.exp` and `math.tanh` become MLIR's polynomial approximations, since a
+    call for each lane would dominate attention and the gated activation.
+
+    Example:
+
+    ```mlir
+    // Before
+    %e = math.exp %x : vector<32xf32>
+    // After
+    %r = math.fma %x, %c0, %c1 : vector<32xf32>
+    ```
+
+    Refuses nothing: other functions are left as they are.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect",
+    "::mlir::math::MathDialect", "::mlir::vector::VectorDialect"];
+}
+
+def VerifyBuffers : Pass<"cpu-verify-buffers", "::mlir::func::FuncOp"> {
+  let summary = "Fail if bufferization made copies";
+  let description = [{
+    Read-only. Every result is meant to be computed in its own buffer and every
+    cache updated in place; a `memref.copy` means that the analysis gave up,
+    and a copied cache would cost more than the layer.
+
+    Example:
+
+    ```mlir
+    // Before and after; with the copy: error: is left ...
+    memref.copy %a, %b : memref<4xf32> to memref<4xf32>
+    ```
+
+    Refuses with an error: a `memref.copy`.
+  }];
+}
+
+def OutlineParallel : Pass<"cpu-outline-parallel", "::mlir::ModuleOp"> {
+  let summary = "Give each parallel loop a function that the thread pool calls";
+  let description = [{
+    The body of each `scf.forall` becomes a private function of a closure and
+    the bounds of a range; the loop becomes a call through the runtime context,
+    which is the first argument of the function that holds it. Loops with the
+    same body share one function, so layer classes that differ elsewhere share
+    their kernels. Buffers of static shape that an iteration allocates become
+    stack memory of the function.
+
+    Example:
+
+    ```mlir
+    // Before
+    scf.forall (%i) in (%n) { memref.store %v, %a[%i] : memref<?xf32> }
+    // After
+    func.func private @f_kernel0(%closure: !llvm.ptr, %begin: i64, %end: i64)
+    // and in the caller: fill the closure, then
+    llvm.call %parallel_for(%context, %count, %kernel, %closure) : !llvm.ptr, (!llvm.ptr, i64, !llvm.ptr, !llvm.ptr) -> ()
+    ```
+
+    Refuses with an error: a loop that still has results, and one in a function
+    whose first argument is no `!llvm.ptr`.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect",
+    "::mlir::LLVM::LLVMDialect", "::mlir::memref::MemRefDialect",
+    "::mlir::scf::SCFDialect", "::mlir::func::FuncDialect"];
+}
+
+#endif // FLOW_CODEGEN_CPU_PASSES_TD

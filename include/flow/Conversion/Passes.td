@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Passes that leave the flow dialect.
+
+#ifndef FLOW_CONVERSION_PASSES_TD
+#define FLOW_CONVERSION_PASSES_TD
+
+include "mlir/Pass/PassBase.td"
+
+def ConvertFlowToLinalg : Pass<"convert-flow-to-linalg", "::mlir::ModuleOp"> {
+  let summary = "Lower stages to linalg and scf on packed tensors";
+  let description = [{
+    Every function of stages becomes an entry point for the runtime:
+
+    - the first argument is the runtime context (`!llvm.ptr`);
+    - each tensor argument becomes one buffer for each part of its layout: a
+      plain tensor one, `f32` panels one, `i8` panels quants, scales and (with
+      `min`) minima, key caches `[K, C/32, D, 32]`, value caches `[K, C, D]`;
+      scalars stay;
+    - each result that is no cache becomes a buffer to write to, after the
+      arguments; caches are updated in place.
+
+    Products become `linalg.generic` on the packed tensors, which the CPU
+    strategy tiles. Rows, heads and attention become `scf.forall` over vectors.
+    Functions that hold `flow.weight_ref`, `flow.cache_ref`, `flow.embed` or
+    `flow.rope_angles` are the schedule, which the runtime executes from the
+    plan: they and `flow.model` are removed.
+
+    Example:
+
+    ```mlir
+    // Before
+    func.func @f(%x: tensor<?x64xf32>, %w: tensor<128x64xf32, #flow.panels<f32>>) -> tensor<?x128xf32> {
+      %y = flow.linear %x, %w : tensor<?x64xf32>, tensor<128x64xf32, #flow.panels<f32>> -> tensor<?x128xf32>
+      return %y : tensor<?x128xf32>
+    }
+    // After
+    func.func @f(%context: !llvm.ptr, %x: memref<?x64xf32>, %w: memref<4x64x32xf32>, %y: memref<?x128xf32>) {
+      // linalg.generic on tensor<?x64xf32>, tensor<4x64x32xf32>
+    }
+    ```
+
+    Refuses with an error at the op: a stage that has no lowering, a product
+    whose weight has no layout, attention without a cache, head sizes that are
+    no multiple of 32.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect",
+    "::mlir::bufferization::BufferizationDialect",
+    "::mlir::linalg::LinalgDialect", "::mlir::LLVM::LLVMDialect",
+    "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect",
+    "::mlir::scf::SCFDialect", "::mlir::tensor::TensorDialect",
+    "::mlir::vector::VectorDialect"];
+}
+
+#endif // FLOW_CONVERSION_PASSES_TD

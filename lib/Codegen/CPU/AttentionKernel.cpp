@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Attention over panels of cached keys: scores, softmax, weighted values.
+//
+// A tile is the query heads of one key/value head for a few tokens: its rows
+// share every key and value that they read. Three passes over the visible
+// panels keep the scores of the tile in the cache and never rescale:
+//
+//   1. scores  S[row][key] = mask(cap(scale * <q, k>)), and the row's maximum
+//   2. weights S = exp(S - max), exactly 0 where masked, and their sum
+//   3. values  O[row][:] = sum over keys of S * v, divided by the sum
+//
+// Panels are blocks of 32 absolute positions, so which keys meet in one vector
+// does not depend on the tile, the chunk or the capacity of the ring; a masked
+// key adds an exact zero. A row's result is therefore the same in every call.
+
+#include "KernelBuilder.h"
+#include "flow/Codegen/CPU/Kernels.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+
+#include <limits>
+
+using namespace mlir;
+using namespace flow::cpu;
+
+namespace {
+
+/// Rows of a register tile: 12 x 2 accumulators of 16 lanes.
+constexpr int64_t kTileRows = 12;
+
+class AttentionTile {
+public:
+  AttentionTile(Value query, const KvTensors &cache, Value start, Value total,
+                const AttentionShape &shape)
+      : query(query), cache(cache), start(start), total(total), shape(shape) {
+    auto queryType = cast<RankedTensorType>(query.getType());
+    auto valueType = cast<RankedTensorType>(cache.values.getType());
+    heads = queryType.getDimSize(1);
+    headDim = queryType.getDimSize(2);
+    kvHeads = valueType.getDimSize(0);
+    group = heads / kvHeads;
+    bool single = queryType.getDimSize(0) == 1;
+    tokens = single || kTileRows % group != 0 ? 1 : kTileRows / group;
+    rows = tokens * group;
+  }
+
+  Value build(KernelBuilder &b);
+
+private:
+  /// First and one-past-last visible position of tile row `r`.
+  std::pair<Value, Value> boundsOf(KernelBuilder &b, int64_t r);
+  /// The ring's panel that holds absolute panel `panel`.
+  Value slotOf(KernelBuilder &b, Value panel) {
+    return b.rem(panel, b.div(b.dim(cache.values, 1), kPanel));
+  }
+  SmallVector<Value> scores(KernelBuilder &b, Value scratch);
+  SmallVector<Value> weights(KernelBuilder &b, Value scratch,
+                             ArrayRef<Value> largest);
+  Value values(KernelBuilder &b, Value scratch, ArrayRef<Value> inverseSums,
+               Value out);
+
+  Value query;
+  KvTensors cache;
+  Value start, total;
+  AttentionShape shape;
+  int64_t heads, headDim, kvHeads, group, tokens, rows;
+
+  // Of the tile at hand.
+  Value kvHead, firstToken, firstPanel, lastPanel;
+  SmallVector<std::pair<Value, Value>> bounds;
+};
+
+std::pair<Value, Value> AttentionTile::boundsOf(KernelBuilder &b, int64_t r) {
+  Value position = b.add(start, b.add(firstToken, r / group));
+  Value high = shape.causal ? b.add(position, int64_t(1)) : total;
+  Value low = b.index(0);
+  if (shape.window != 0) {
+    Value begin = b.sub(b.add(position, int64_t(1)), b.index(shape.window));
+    low = arith::MaxSIOp::create(b, begin, low);
+  }
+  return {low, high};
+}
+
+SmallVector<Value> AttentionTile::scores(KernelBuilder &b, Value scratch) {
+  const float infinity = std::numeric_limits<float>::infinity();
+  SmallVector<Value> carried{scratch};
+  carried.append(rows, b.splatF32(-infinity, kPanel));
+  SmallVector<int32_t> lanes(kPanel);
+  for (int64_t i = 0; i != kPanel; ++i)
+    lanes[i] = i;
+  return b.loop(
+      firstPanel, lastPanel, 1, carried,
+      [&](KernelBuilder &b, Value panel, ValueRange args) {
+        Value slot = slotOf(b, panel);
+        SmallVector<Value> zeros(rows, b.splatF32(0, kPanel));
+        SmallVector<Value> dots = b.loop(
+            b.index(0), b.index(headDim), 1, zeros,
+            [&](KernelBuilder &b, Value i, ValueRange acc) {
+              Value keys = b.read(cache.keys,
+                                  {kvHead, slot, i, b.index(0)}, kPanel);
+              SmallVector<Value> next;
+              for (int64_t r = 0; r != rows; ++r) {
+                Value q = b.extract(
+                    query, {b.add(firstToken, r / group),
+                            b.add(b.mul(kvHead, group), r % group), i});
+                next.push_back(b.fma(b.splat(q, kPanel), keys, acc[r]));
+              }
+              return next;
+            });
+
+        Value lane = arith::ConstantOp::create(
+            b, DenseIntElementsAttr::get(b.vector(kPanel, b.getI32Type()),
+                                         ArrayRef<int32_t>(lanes)));
+        Value base = b.mul(panel, kPanel);
+        Value column = b.mul(b.sub(panel, firstPanel), kPanel);
+        auto toLane = [&](Value bound) {
+          Value relative = arith::IndexCastOp::create(b, b.getI32Type(),
+                                                      b.sub(bound, base));
+          return b.splat(relative, kPanel);
+        };
+        Value hidden = b.splatF32(-infinity, kPanel);
+        Value scoresOut = args[0];
+        SmallVector<Value> next{Value()};
+        for (int64_t r = 0; r != rows; ++r) {
+          Value s = b.mul(dots[r], b.splatF32(shape.scale, kPanel));
+          if (shape.softcap != 0) {
+            Value cap = b.splatF32(shape.softcap, kPanel);
+            Value ratio = arith::DivFOp::create(b, s, cap);
+            s = b.mul(math::TanhOp::create(b, ratio).getResult(), cap);
+          }
+          Value above = arith::CmpIOp::create(b, arith::CmpIPredicate::sge,
+                                              lane, toLane(bounds[r].first));
+          Value below = arith::CmpIOp::create(b, arith::CmpIPredicate::slt,
+                                              lane, toLane(bounds[r].second));
+          Value visible = arith::AndIOp::create(b, above, below);
+          s = arith::SelectOp::create(b, visible, s, hidden);
+          scoresOut = b.write(s, scoresOut, {b.index(r), column});
+          next.push_back(
+              arith::MaxNumFOp::create(b, args[1 + r], s).getResult());
+        }
+        next[0] = scoresOut;
+        return next;
+      });
+}
+
+SmallVector<Value> AttentionTile::weights(KernelBuilder &b, Value scratch,
+                                          ArrayRef<Value> largest) {
+  const float infinity = std::numeric_limits<float>::infinity();
+  Value width = b.mul(b.sub(lastPanel, firstPanel), kPanel);
+  SmallVector<Value> results{scratch};
+  for (int64_t r = 0; r != rows; ++r) {
+    Value maximum = b.splat(b.reduceMax(largest[r]), kPanel);
+    SmallVector<Value> out = b.loop(
+        b.index(0), width, kPanel, {results[0], b.splatF32(0, kPanel)},
+        [&](KernelBuilder &b, Value column,
+            ValueRange args) -> SmallVector<Value> {
+          Value s = b.read(args[0], {b.index(r), column}, kPanel);
+          Value masked = arith::CmpFOp::create(
+              b, arith::CmpFPredicate::OEQ, s, b.splatF32(-infinity, kPanel));
+          Value e = math::ExpOp::create(b, b.sub(s, maximum));
+          Value p = arith::SelectOp::create(b, masked, b.splatF32(0, kPanel), e);
+          return {b.write(p, args[0], {b.index(r), column}),
+                  b.add(args[1], p)};
+        });
+    results[0] = out[0];
+    // A row that sees nothing has weights and sum 0 and gives zeros.
+    Value sum = b.reduceAdd(out[1]);
+    Value none = arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ, sum,
+                                       b.f32(0));
+    Value inverse = arith::DivFOp::create(b, b.f32(1), sum);
+    results.push_back(
+        arith::SelectOp::create(b, none, b.f32(0), inverse).getResult());
+  }
+  return results;
+}
+
+Value AttentionTile::values(KernelBuilder &b, Value scratch,
+                            ArrayRef<Value> inverseSums, Value out) {
+  return b.loop(
+      b.index(0), b.index(headDim), kPanel, out,
+      [&](KernelBuilder &b, Value column,
+          ValueRange outs) -> SmallVector<Value> {
+        SmallVector<Value> zeros(rows, b.splatF32(0, kPanel));
+        SmallVector<Value> sums = b.loop(
+            firstPanel, lastPanel, 1, zeros,
+            [&](KernelBuilder &b, Value panel, ValueRange acc) {
+              Value firstRow = b.mul(slotOf(b, panel), kPanel);
+              Value firstScore = b.mul(b.sub(panel, firstPanel), kPanel);
+              return b.loop(
+                  b.index(0), b.index(kPanel), 1, acc,
+                  [&](KernelBuilder &b, Value j, ValueRange acc) {
+                    Value v = b.read(cache.values,
+                                     {kvHead, b.add(firstRow, j), column},
+                                     kPanel);
+                    SmallVector<Value> next;
+                    for (int64_t r = 0; r != rows; ++r) {
+                      Value p = b.extract(
+                          scratch, {b.index(r), b.add(firstScore, j)});
+                      next.push_back(b.fma(b.splat(p, kPanel), v, acc[r]));
+                    }
+                    return next;
+                  });
+            });
+        Value result = outs[0];
+        for (int64_t r = 0; r != rows; ++r) {
+          Value o = b.mul(sums[r], b.splat(inverseSums[r], kPanel));
+          SmallVector<Value> indices;
+          if (tokens != 1)
+            indices.push_back(b.index(r / group));
+          if (group != 1)
+            indices.push_back(b.index(r % group));
+          indices.push_back(column);
+          result = b.write(o, result, indices);
+        }
+        return {result};
+      })[0];
+}
+
+Value AttentionTile::build(KernelBuilder &b) {
+  Value tokenCount = b.dim(query, 0);
+  Value tiles = b.mul(b.div(tokenCount, tokens), kvHeads);
+  auto queryType = cast<RankedTensorType>(query.getType());
+  return b.forall(
+      tiles, b.empty(queryType, tokenCount),
+      [&](KernelBuilder &b, Value iv) -> SmallVector<KernelBuilder::Slice> {
+        Value token = b.mul(b.div(iv, kvHeads), tokens);
+        Value head = b.mul(b.rem(iv, kvHeads), group);
+        return {{{token, head, b.getIndexAttr(0)},
+                 {b.getIndexAttr(tokens), b.getIndexAttr(group),
+                  b.getIndexAttr(headDim)}}};
+      },
+      [&](KernelBuilder &b, Value iv, ValueRange outs) -> SmallVector<Value> {
+        firstToken = b.mul(b.div(iv, kvHeads), tokens);
+        kvHead = b.rem(iv, kvHeads);
+        bounds.clear();
+        for (int64_t r = 0; r != rows; ++r)
+          bounds.push_back(boundsOf(b, r));
+        firstPanel = shape.startsAtWindow ? b.div(bounds.front().first, kPanel)
+                                          : b.index(0);
+        lastPanel = b.div(b.add(bounds.back().second, kPanel - 1), kPanel);
+        Value width = b.mul(b.sub(lastPanel, firstPanel), kPanel);
+        Value scratch = tensor::EmptyOp::create(
+            b, ArrayRef<OpFoldResult>{b.getIndexAttr(rows), width},
+            b.getF32Type());
+        SmallVector<Value> scored = scores(b, scratch);
+        SmallVector<Value> weighted =
+            weights(b, scored[0], ArrayRef(scored).drop_front());
+        return {values(b, weighted[0], ArrayRef(weighted).drop_front(),
+                       outs[0])};
+      })[0];
+}
+
+} // namespace
+
+Value flow::cpu::buildAttention(OpBuilder &builder, Location loc, Value query,
+                                const KvTensors &cache, Value start,
+                                Value total, const AttentionShape &shape) {
+  KernelBuilder b(loc, builder);
+  return AttentionTile(query, cache, start, total, shape).build(b);
+}

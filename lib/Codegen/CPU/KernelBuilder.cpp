@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// The parallel loop over pieces of results.
+
+#include "KernelBuilder.h"
+
+using namespace mlir;
+using namespace flow::cpu;
+
+/// The type of a slice without its unit dimensions.
+static RankedTensorType reducedType(RankedTensorType source,
+                                    ArrayRef<OpFoldResult> sizes) {
+  SmallVector<int64_t> shape;
+  for (OpFoldResult size : sizes) {
+    std::optional<int64_t> constant = getConstantIntValue(size);
+    if (!constant)
+      shape.push_back(ShapedType::kDynamic);
+    else if (*constant != 1)
+      shape.push_back(*constant);
+  }
+  return RankedTensorType::get(shape, source.getElementType());
+}
+
+SmallVector<Value> KernelBuilder::forall(Value count, ValueRange outputs,
+                                         ForallSlices slices, ForallBody body) {
+  auto op = scf::ForallOp::create(
+      *this, ArrayRef<OpFoldResult>{getAsOpFoldResult(count)}, outputs,
+      std::nullopt,
+      [&](OpBuilder &b, Location loc, ValueRange args) {
+        KernelBuilder inner(loc, b);
+        Value iv = args.front();
+        ValueRange shared = args.drop_front();
+        SmallVector<Slice> pieces = slices(inner, iv);
+        // Constants as attributes, so that slice types are as static as can be.
+        for (Slice &piece : pieces)
+          for (OpFoldResult &size : piece.sizes)
+            if (auto value = dyn_cast<Value>(size))
+              size = getAsOpFoldResult(value);
+        SmallVector<Value> inputs;
+        for (auto [piece, output] : llvm::zip_equal(pieces, shared)) {
+          SmallVector<OpFoldResult> strides(piece.sizes.size(),
+                                            b.getIndexAttr(1));
+          inputs.push_back(tensor::ExtractSliceOp::create(
+              inner,
+              reducedType(cast<RankedTensorType>(output.getType()),
+                          piece.sizes),
+              output, piece.offsets, piece.sizes, strides));
+        }
+        SmallVector<Value> results = body(inner, iv, inputs);
+        auto terminator = scf::InParallelOp::create(inner);
+        OpBuilder::InsertionGuard guard(inner);
+        inner.setInsertionPointToStart(terminator.getBody());
+        for (auto [piece, output, result] :
+             llvm::zip_equal(pieces, shared, results)) {
+          SmallVector<OpFoldResult> strides(piece.sizes.size(),
+                                            b.getIndexAttr(1));
+          tensor::ParallelInsertSliceOp::create(inner, result, output,
+                                                piece.offsets, piece.sizes,
+                                                strides);
+        }
+      });
+  return llvm::to_vector_of<Value>(op.getResults());
+}

@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Turns products on packed panels into parallel loops over register tiles.
+
+#include "KernelBuilder.h"
+#include "flow/Codegen/CPU/Kernels.h"
+#include "flow/Codegen/CPU/Passes.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/IR/Matchers.h"
+
+using namespace mlir;
+using namespace flow::cpu;
+
+namespace flow {
+#define GEN_PASS_DEF_TILECONTRACTIONS
+#include "flow/Codegen/CPU/Passes.h.inc"
+} // namespace flow
+
+namespace {
+
+/// `C[m, n, ni] = sum over k of A[m, k] * W[n, k, ni]` in f32.
+struct F32Product {
+  Value rows, panels;
+};
+
+/// The block product: integer dots `S` of each block, then
+/// `C[m, n, ni] = sum over b of S * (scaleA[m, b] * scaleW[n, b, ni])`, and
+/// with minima `+ sum[m, b] * (scaleA[m, b] * minimum[n, b, ni])`.
+struct I8Product {
+  Value quants, panels;            // [M, K] i8, [N, K/4, 128] i8
+  Value rowScales, sums;           // [M, K/32] f32, [M, blocks] i32
+  Value panelScales, panelMinima;  // [N, blocks, 32], or null
+};
+
+/// The value behind reshapes that only split or join dimensions.
+Value behindReshapes(Value value) {
+  while (true) {
+    if (auto expand = value.getDefiningOp<tensor::ExpandShapeOp>())
+      value = expand.getSrc();
+    else if (auto collapse = value.getDefiningOp<tensor::CollapseShapeOp>())
+      value = collapse.getSrc();
+    else
+      return value;
+  }
+}
+
+/// The generic behind `value`, if it reduces with integer multiply and add.
+linalg::GenericOp integerDot(Value value) {
+  auto generic = value.getDefiningOp<linalg::GenericOp>();
+  if (!generic || generic.getNumDpsInputs() != 2 ||
+      generic.getNumReductionLoops() != 2)
+    return {};
+  for (Operation &op : generic.getBody()->without_terminator())
+    if (!isa<arith::ExtUIOp, arith::ExtSIOp, arith::MulIOp, arith::AddIOp>(op))
+      return {};
+  return generic;
+}
+
+std::optional<F32Product> matchF32(linalg::GenericOp generic) {
+  if (generic.getNumDpsInputs() != 2 || generic.getNumReductionLoops() != 1 ||
+      generic.getNumLoops() != 4)
+    return std::nullopt;
+  auto isFloat = [](Value value, int64_t rank) {
+    auto type = dyn_cast<RankedTensorType>(value.getType());
+    return type && type.getElementType().isF32() && type.getRank() == rank;
+  };
+  Value rows = generic.getDpsInputs()[0], panels = generic.getDpsInputs()[1];
+  if (!isFloat(rows, 2) || !isFloat(panels, 3) ||
+      !isFloat(generic.getDpsInits()[0], 3))
+    return std::nullopt;
+  SmallVector<Operation *> body;
+  for (Operation &op : generic.getBody()->without_terminator())
+    body.push_back(&op);
+  if (body.size() != 1 || !isa<math::FmaOp>(body[0]))
+    return std::nullopt;
+  return F32Product{rows, panels};
+}
+
+std::optional<I8Product> matchI8(linalg::GenericOp generic) {
+  if (generic.getNumReductionLoops() != 1 || generic.getNumLoops() != 4)
+    return std::nullopt;
+  auto inputs = generic.getDpsInputs();
+  if (inputs.size() != 3 && inputs.size() != 5)
+    return std::nullopt;
+  linalg::GenericOp dot = integerDot(inputs[0]);
+  if (!dot)
+    return std::nullopt;
+  auto start = dot.getDpsInits()[0].getDefiningOp<linalg::GenericOp>();
+  if (!start || start.getNumDpsInputs() != 1)
+    return std::nullopt;
+  I8Product product;
+  product.quants = behindReshapes(dot.getDpsInputs()[0]);
+  product.panels = behindReshapes(dot.getDpsInputs()[1]);
+  product.sums = start.getDpsInputs()[0];
+  product.rowScales = inputs[1];
+  product.panelScales = inputs[2];
+  if (inputs.size() == 5)
+    product.panelMinima = inputs[4];
+  return product;
+}
+
+int64_t dimOf(Value value, int64_t position) {
+  return cast<RankedTensorType>(value.getType()).getDimSize(position);
+}
+
+/// The loop nest around one register tile: panels in parallel, row tiles
+/// inside, so that a panel stays in the second-level cache while all rows pass
+/// over it. `tile` returns the tile's rows of 32 results each; the whole is
+/// `init`, `[M, N]`.
+Value emitTiles(KernelBuilder &b, Value init, int64_t tileRows,
+                llvm::function_ref<SmallVector<Value>(KernelBuilder &, Value,
+                                                      Value)>
+                    tile) {
+  bool single = dimOf(init, 0) == 1;
+  Value rows = b.dim(init, 0);
+  return b.forall(
+      b.index(dimOf(init, 1) / kPanel), init,
+      [&](KernelBuilder &b, Value panel)
+          -> SmallVector<KernelBuilder::Slice> {
+        OpFoldResult extent =
+            single ? OpFoldResult(b.getIndexAttr(1)) : OpFoldResult(rows);
+        return {{{b.getIndexAttr(0), b.mul(panel, kPanel)},
+                 {extent, b.getIndexAttr(kPanel)}}};
+      },
+      [&](KernelBuilder &b, Value panel,
+          ValueRange outs) -> SmallVector<Value> {
+        if (single) {
+          SmallVector<Value> acc = tile(b, panel, b.index(0));
+          return {b.write(acc[0], outs[0], {b.index(0)})};
+        }
+        return b.loop(
+            b.index(0), rows, tileRows, outs,
+            [&](KernelBuilder &b, Value row,
+                ValueRange outs) -> SmallVector<Value> {
+              SmallVector<Value> acc = tile(b, panel, row);
+              Value result = outs[0];
+              for (int64_t r = 0; r != tileRows; ++r)
+                result = b.write(acc[r], result, {b.add(row, r), b.index(0)});
+              return {result};
+            });
+      })[0];
+}
+
+Value emitF32(KernelBuilder &b, const F32Product &product, Value init,
+              int64_t tileRows) {
+  int64_t rows = dimOf(init, 0) == 1 ? 1 : tileRows;
+  int64_t depth = dimOf(product.rows, 1);
+  return emitTiles(
+      b, init, rows, [&](KernelBuilder &b, Value panel, Value row) {
+        SmallVector<Value> zeros(rows, b.splatF32(0, kPanel));
+        return b.loop(
+            b.index(0), b.index(depth), 1, zeros,
+            [&](KernelBuilder &b, Value k, ValueRange acc) {
+              Value w = b.read(product.panels, {panel, k, b.index(0)}, kPanel);
+              SmallVector<Value> next;
+              for (int64_t r = 0; r != rows; ++r) {
+                Value x = b.extract(product.rows, {b.add(row, r), k});
+                next.push_back(b.fma(b.splat(x, kPanel), w, acc[r]));
+              }
+              return next;
+            });
+      });
+}
+
+/// `acc[n] + sum over kk of u8 w[n, kk] * s8 x[kk]`: the form that the target
+/// turns into its dot instruction.
+Value emitDot(KernelBuilder &b, Value w, Value x, Value acc) {
+  auto wide = VectorType::get({kPanel, 4}, b.getI32Type());
+  Value w32 = arith::ExtUIOp::create(
+      b, wide,
+      vector::ShapeCastOp::create(b, VectorType::get({kPanel, 4}, b.getI8Type()),
+                                  w)
+          .getResult());
+  Value x32 = arith::ExtSIOp::create(b, b.vector(4, b.getI32Type()), x);
+  AffineExpr n = b.getAffineDimExpr(0), k = b.getAffineDimExpr(1);
+  return vector::ContractionOp::create(
+      b, w32, x32, acc, ArrayRef<ArrayRef<AffineExpr>>{{n, k}, {k}, {n}},
+      ArrayRef<vector::IteratorType>{vector::IteratorType::parallel,
+                                     vector::IteratorType::reduction});
+}
+
+Value emitI8(KernelBuilder &b, const I8Product &product, Value init,
+             int64_t tileRows) {
+  int64_t rows = dimOf(init, 0) == 1 ? 1 : tileRows;
+  int64_t blocks = dimOf(product.panelScales, 1);
+  int64_t block = dimOf(product.quants, 1) / blocks;
+  auto widen = [](KernelBuilder &b, Value v) {
+    auto wide = b.f32Vector(kPanel);
+    return v.getType() == wide ? v
+                               : arith::ExtFOp::create(b, wide, v).getResult();
+  };
+  auto toFloat = [](KernelBuilder &b, Value v) {
+    return arith::SIToFPOp::create(b, b.f32Vector(kPanel), v).getResult();
+  };
+  return emitTiles(
+      b, init, rows, [&](KernelBuilder &b, Value panel, Value row) {
+        SmallVector<Value> zeros(rows, b.splatF32(0, kPanel));
+        return b.loop(
+            b.index(0), b.index(blocks), 1, zeros,
+            [&](KernelBuilder &b, Value blk, ValueRange acc) {
+              SmallVector<Value> sums, dots;
+              for (int64_t r = 0; r != rows; ++r)
+                sums.push_back(b.splat(
+                    b.extract(product.sums, {b.add(row, r), blk}), kPanel));
+              dots = sums;
+              Value firstQuad = b.mul(blk, block / 4);
+              for (int64_t quad = 0; quad != block / 4; ++quad) {
+                Value w = b.read(product.panels,
+                                 {panel, b.add(firstQuad, quad), b.index(0)},
+                                 4 * kPanel);
+                Value column = b.add(b.mul(blk, block), 4 * quad);
+                for (int64_t r = 0; r != rows; ++r) {
+                  Value x =
+                      b.read(product.quants, {b.add(row, r), column}, 4);
+                  dots[r] = emitDot(b, w, x, dots[r]);
+                }
+              }
+              Value scaleBlock = b.div(blk, kScaleBlock / block);
+              Value scales = widen(
+                  b, b.read(product.panelScales, {panel, blk, b.index(0)},
+                            kPanel));
+              Value minima;
+              if (product.panelMinima)
+                minima = b.read(product.panelMinima,
+                                {panel, blk, b.index(0)}, kPanel);
+              SmallVector<Value> next;
+              for (int64_t r = 0; r != rows; ++r) {
+                Value rowScale =
+                    b.splat(b.extract(product.rowScales,
+                                      {b.add(row, r), scaleBlock}),
+                            kPanel);
+                Value sum = b.fma(toFloat(b, dots[r]),
+                                  b.mul(rowScale, scales), acc[r]);
+                if (minima)
+                  sum = b.fma(toFloat(b, sums[r]), b.mul(rowScale, minima),
+                              sum);
+                next.push_back(sum);
+              }
+              return next;
+            });
+      });
+}
+
+struct TileContractions
+    : flow::impl::TileContractionsBase<TileContractions> {
+  using TileContractionsBase::TileContractionsBase;
+
+  void runOnOperation() override {
+    SmallVector<linalg::GenericOp> generics;
+    getOperation()->walk(
+        [&](linalg::GenericOp generic) { generics.push_back(generic); });
+    for (linalg::GenericOp generic : generics) {
+      std::optional<F32Product> f32 = matchF32(generic);
+      std::optional<I8Product> i8;
+      if (!f32)
+        i8 = matchI8(generic);
+      if (!f32 && !i8)
+        continue;
+      tensor::CollapseShapeOp flat = flattening(generic);
+      if (!flat)
+        continue;
+      KernelBuilder b(generic.getLoc(), generic);
+      // The tile starts from zero in registers, so the result needs no fill.
+      Value rows = f32 ? f32->rows : i8->quants;
+      Value init = b.empty(cast<RankedTensorType>(flat.getType()),
+                           b.dim(rows, 0));
+      Value tiled = f32 ? emitF32(b, *f32, init, rowsF32)
+                        : emitI8(b, *i8, init, rowsI8);
+      flat.replaceAllUsesWith(tiled);
+      flat.erase();
+      eraseDead(generic);
+    }
+    getOperation()->walk([&](linalg::LinalgOp op) {
+      op.emitOpError("is left: it is no product on packed panels that can be "
+                     "tiled");
+      signalPassFailure();
+    });
+  }
+
+  /// The reshape of the panels `[M, N/32, 32]` to rows `[M, N]`, if that is all
+  /// that `product` is used for.
+  static tensor::CollapseShapeOp flattening(linalg::GenericOp product) {
+    if (!product.getResult(0).hasOneUse())
+      return {};
+    auto flat =
+        dyn_cast<tensor::CollapseShapeOp>(*product->getUsers().begin());
+    return flat && flat.getType().getRank() == 2 ? flat
+                                                 : tensor::CollapseShapeOp();
+  }
+
+  /// Erases `op` and the producers that only it used.
+  static void eraseDead(Operation *op) {
+    SmallVector<Value> operands = llvm::to_vector(op->getOperands());
+    op->erase();
+    for (Value operand : operands)
+      if (Operation *producer = operand.getDefiningOp();
+          producer && isOpTriviallyDead(producer))
+        eraseDead(producer);
+  }
+};
+} // namespace

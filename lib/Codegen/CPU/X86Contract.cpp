@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Lowers dot products of unsigned by signed bytes to x86 instructions.
+
+#include "KernelBuilder.h"
+#include "flow/Codegen/CPU/Kernels.h"
+#include "flow/Codegen/CPU/Passes.h"
+
+using namespace mlir;
+using namespace flow::cpu;
+
+namespace flow {
+#define GEN_PASS_DEF_X86CONTRACT
+#include "flow/Codegen/CPU/Passes.h.inc"
+} // namespace flow
+
+namespace {
+
+enum class Isa { Generic, Avx2, Vnni };
+
+/// The operands of a byte dot: weights `<128 x u8>`, four signed bytes and the
+/// accumulator `<32 x i32>`.
+struct ByteDot {
+  Value weights, bytes, acc;
+};
+
+std::optional<ByteDot> matchByteDot(vector::ContractionOp contract) {
+  auto weights = contract.getLhs().getDefiningOp<arith::ExtUIOp>();
+  auto bytes = contract.getRhs().getDefiningOp<arith::ExtSIOp>();
+  auto isType = [](Type type, ArrayRef<int64_t> shape, unsigned width) {
+    auto vector = dyn_cast<VectorType>(type);
+    return vector && vector.getShape() == shape &&
+           vector.getElementType().isInteger(width);
+  };
+  if (!weights || !bytes ||
+      !isType(weights.getIn().getType(), {kPanel, 4}, 8) ||
+      !isType(bytes.getIn().getType(), {4}, 8) ||
+      !isType(contract.getResultType(), {kPanel}, 32) ||
+      contract.getKind() != vector::CombiningKind::ADD)
+    return std::nullopt;
+  MLIRContext *context = contract.getContext();
+  AffineExpr n = getAffineDimExpr(0, context), k = getAffineDimExpr(1, context);
+  if (contract.getIndexingMapsArray() !=
+      AffineMap::inferFromExprList({ArrayRef<AffineExpr>{n, k}, {k}, {n}},
+                                   context))
+    return std::nullopt;
+  return ByteDot{weights.getIn(), bytes.getIn(), contract.getAcc()};
+}
+
+Value slice(KernelBuilder &b, Value vec, int64_t first, int64_t count) {
+  return vector::ExtractStridedSliceOp::create(
+      b, vec, ArrayRef<int64_t>{first}, ArrayRef<int64_t>{count},
+      ArrayRef<int64_t>{1});
+}
+
+Value join(KernelBuilder &b, ArrayRef<Value> parts, VectorType type) {
+  Value result = arith::ConstantOp::create(b, b.getZeroAttr(type));
+  int64_t offset = 0;
+  for (Value part : parts) {
+    result = vector::InsertStridedSliceOp::create(
+        b, part, result, ArrayRef<int64_t>{offset}, ArrayRef<int64_t>{1});
+    offset += cast<VectorType>(part.getType()).getDimSize(0);
+  }
+  return result;
+}
+
+Value callIntrinsic(KernelBuilder &b, StringRef name, Type result,
+                    ValueRange operands) {
+  return LLVM::CallIntrinsicOp::create(b, result, b.getStringAttr(name),
+                                       operands)
+      .getResult(0);
+}
+
+/// The four signed bytes as one i32.
+Value asWord(KernelBuilder &b, Value bytes) {
+  Value one = vector::BitCastOp::create(b, b.vector(1, b.getI32Type()), bytes);
+  return vector::ExtractOp::create(b, one, ArrayRef<int64_t>{0});
+}
+
+/// Two `vpdpbusd`. It does not saturate, and 4 * 255 * 127 fits.
+Value emitVnni(KernelBuilder &b, const ByteDot &dot, Value weights) {
+  auto words = b.vector(16, b.getI32Type());
+  auto bytes = b.vector(64, b.getI8Type());
+  Value x = vector::BitCastOp::create(b, bytes, b.splat(asWord(b, dot.bytes), 16));
+  SmallVector<Value> parts;
+  for (int64_t half = 0; half != 2; ++half)
+    parts.push_back(callIntrinsic(
+        b, "llvm.x86.avx512.vpdpbusd.512", words,
+        {slice(b, dot.acc, 16 * half, 16), slice(b, weights, 64 * half, 64), x}));
+  return join(b, parts, b.vector(kPanel, b.getI32Type()));
+}
+
+/// `vpmaddwd` adds the products of two 16-bit halves of a word: once for the
+/// bytes 0 and 2, once for the bytes 1 and 3.
+Value emitAvx2(KernelBuilder &b, const ByteDot &dot, Value weights) {
+  auto words = b.vector(8, b.getI32Type());
+  auto halves = b.vector(16, b.getI16Type());
+  Value mask = b.splat(b.i32(0x00ff00ff), 8), eight = b.splat(b.i32(8), 8);
+  auto asHalves = [&](Value v) {
+    return vector::BitCastOp::create(b, halves, v).getResult();
+  };
+  // The signed bytes of x widened to 16 bits: (x0, x2) and (x1, x3).
+  Value wide = arith::ExtSIOp::create(b, b.vector(4, b.getI16Type()), dot.bytes);
+  auto pair = [&](int64_t first) {
+    Value two = vector::ShuffleOp::create(
+        b, wide, wide, ArrayRef<int64_t>{first, first + 2});
+    Value one = vector::BitCastOp::create(b, b.vector(1, b.getI32Type()), two);
+    return asHalves(
+        b.splat(vector::ExtractOp::create(b, one, ArrayRef<int64_t>{0}), 8));
+  };
+  Value even = pair(0), odd = pair(1);
+  SmallVector<Value> parts;
+  for (int64_t part = 0; part != kPanel / 8; ++part) {
+    Value w = vector::BitCastOp::create(b, words, slice(b, weights, 32 * part, 32));
+    Value low = arith::AndIOp::create(b, w, mask);
+    Value high = arith::AndIOp::create(
+        b, arith::ShRUIOp::create(b, w, eight).getResult(), mask);
+    Value sum = slice(b, dot.acc, 8 * part, 8);
+    for (auto [v, x] : {std::pair(low, even), std::pair(high, odd)})
+      sum = b.add(sum, callIntrinsic(b, "llvm.x86.avx2.pmadd.wd", words,
+                                     {asHalves(v), x}));
+    parts.push_back(sum);
+  }
+  return join(b, parts, b.vector(kPanel, b.getI32Type()));
+}
+
+Value emitGeneric(KernelBuilder &b, const ByteDot &dot, Value weights) {
+  auto words = b.vector(kPanel, b.getI32Type());
+  Value w = vector::BitCastOp::create(b, words, weights);
+  Value x = arith::ExtSIOp::create(b, b.vector(4, b.getI32Type()), dot.bytes);
+  Value sum = dot.acc, mask = b.splat(b.i32(255), kPanel);
+  for (int64_t k = 0; k != 4; ++k) {
+    Value shifted = arith::ShRUIOp::create(b, w, b.splat(b.i32(8 * k), kPanel));
+    Value byte = arith::AndIOp::create(b, shifted, mask);
+    Value xk = vector::ExtractOp::create(b, x, ArrayRef<int64_t>{k});
+    sum = b.add(sum, b.mul(byte, b.splat(xk, kPanel)));
+  }
+  return sum;
+}
+
+struct X86Contract : flow::impl::X86ContractBase<X86Contract> {
+  using X86ContractBase::X86ContractBase;
+
+  void runOnOperation() override {
+    std::optional<Isa> target =
+        llvm::StringSwitch<std::optional<Isa>>(isa)
+            .Case("vnni", Isa::Vnni)
+            .Case("avx2", Isa::Avx2)
+            .Case("generic", Isa::Generic)
+            .Default(std::nullopt);
+    if (!target) {
+      getOperation()->emitError("unknown isa '")
+          << isa << "', expected vnni, avx2 or generic";
+      return signalPassFailure();
+    }
+    SmallVector<vector::ContractionOp> contracts;
+    getOperation()->walk(
+        [&](vector::ContractionOp op) { contracts.push_back(op); });
+    for (vector::ContractionOp contract : contracts) {
+      std::optional<ByteDot> dot = matchByteDot(contract);
+      if (!dot) {
+        contract.emitOpError("is no dot product of unsigned by signed bytes "
+                             "that the target has an instruction for");
+        return signalPassFailure();
+      }
+      KernelBuilder b(contract.getLoc(), contract);
+      Value weights = vector::ShapeCastOp::create(
+          b, b.vector(4 * kPanel, b.getI8Type()), dot->weights);
+      Value result = *target == Isa::Vnni   ? emitVnni(b, *dot, weights)
+                     : *target == Isa::Avx2 ? emitAvx2(b, *dot, weights)
+                                            : emitGeneric(b, *dot, weights);
+      Operation *lhs = contract.getLhs().getDefiningOp();
+      Operation *rhs = contract.getRhs().getDefiningOp();
+      contract.replaceAllUsesWith(result);
+      contract.erase();
+      for (Operation *extension : {lhs, rhs})
+        if (extension->use_empty())
+          extension->erase();
+    }
+  }
+};
+} // namespace

@@ -1,0 +1,467 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Lowers functions of stages to linalg and scf on packed tensors.
+
+#include "flow/Conversion/Passes.h"
+
+#include "PackedProducts.h"
+#include "flow/Codegen/CPU/Kernels.h"
+#include "flow/IR/FlowOps.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/IRMapping.h"
+#include "mlir/IR/ImplicitLocOpBuilder.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace flow;
+
+namespace flow {
+#define GEN_PASS_DEF_CONVERTFLOWTOLINALG
+#include "flow/Conversion/Passes.h.inc"
+} // namespace flow
+
+namespace {
+
+/// The physical values of one logical value: one for plain tensors, scalars
+/// and caches, two or three for quantised rows and 8-bit panels.
+using Parts = SmallVector<Value, 3>;
+
+/// What a cache value of a function is to the runtime.
+enum class CacheRole { None, Keys, Values };
+
+CacheRole roleOf(Value value) {
+  for (OpOperand &use : value.getUses()) {
+    Operation *user = use.getOwner();
+    if (auto append = dyn_cast<QkvRopeAppendOp>(user)) {
+      if (append.getKeyCache() == value)
+        return CacheRole::Keys;
+      if (append.getValueCache() == value)
+        return CacheRole::Values;
+    } else if (auto append = dyn_cast<KvAppendOp>(user)) {
+      if (append.getKeyCache() == value)
+        return CacheRole::Keys;
+      if (append.getValueCache() == value)
+        return CacheRole::Values;
+    } else if (auto attention = dyn_cast<AttentionOp>(user)) {
+      if (attention.getKey() == value)
+        return CacheRole::Keys;
+      if (attention.getValue() == value)
+        return CacheRole::Values;
+    }
+  }
+  return CacheRole::None;
+}
+
+/// The types of the buffers that a value of `type` occupies.
+SmallVector<RankedTensorType> physicalTypes(RankedTensorType type,
+                                            CacheRole role) {
+  MLIRContext *context = type.getContext();
+  Type f32 = Float32Type::get(context), i8 = IntegerType::get(context, 8),
+       i32 = IntegerType::get(context, 32);
+  ArrayRef<int64_t> shape = type.getShape();
+  if (role == CacheRole::Keys)
+    return {RankedTensorType::get(
+        {shape[1], ShapedType::kDynamic, shape[2], cpu::kPanel}, f32)};
+  if (role == CacheRole::Values)
+    return {RankedTensorType::get({shape[1], ShapedType::kDynamic, shape[2]},
+                                  f32)};
+  if (auto panels = dyn_cast_or_null<PanelsAttr>(type.getEncoding())) {
+    int64_t count = shape[0] / cpu::kPanel, depth = shape[1];
+    if (panels.getKind() == PanelKind::F32)
+      return {RankedTensorType::get({count, depth, cpu::kPanel}, f32)};
+    int64_t blocks = depth / panels.getBlock();
+    Type scale = panels.getScale() == ScaleKind::F16
+                     ? Type(Float16Type::get(context))
+                     : f32;
+    SmallVector<RankedTensorType> types{
+        RankedTensorType::get({count, depth / 4, 4 * cpu::kPanel}, i8),
+        RankedTensorType::get({count, blocks, cpu::kPanel}, scale)};
+    if (panels.getMin())
+      types.push_back(RankedTensorType::get({count, blocks, cpu::kPanel}, f32));
+    return types;
+  }
+  if (auto rows = dyn_cast_or_null<QuantizedRowsAttr>(type.getEncoding()))
+    return {RankedTensorType::get(shape, i8),
+            RankedTensorType::get({shape[0], shape[1] / cpu::kScaleBlock}, f32),
+            RankedTensorType::get({shape[0], shape[1] / rows.getSums()}, i32)};
+  return {type};
+}
+
+/// Lowers one function of stages into a new one beside it.
+class FunctionLowering {
+public:
+  explicit FunctionLowering(func::FuncOp source)
+      : source(source), b(source.getLoc(), source) {}
+
+  LogicalResult run();
+
+private:
+  LogicalResult createFunction();
+  LogicalResult lowerReturn(func::ReturnOp op);
+  LogicalResult lower(Operation &op);
+  LogicalResult lower(RmsNormOp op);
+  LogicalResult lower(LinearOp op);
+  LogicalResult lower(LmHeadOp op);
+  LogicalResult lower(GegluOp op);
+  LogicalResult lower(RopeOp op);
+  LogicalResult lower(KvAppendOp op);
+  LogicalResult lower(AttentionOp op);
+  LogicalResult lower(AddRmsNormOp op);
+  LogicalResult lower(QkvRopeAppendOp op);
+  LogicalResult lower(GatedMlpOp op);
+  LogicalResult lower(QuantizeRowsOp op);
+  LogicalResult cloneForeign(Operation &op);
+
+  Value single(Value value) { return parts.at(value).front(); }
+  Value singleOrNull(Value value) { return value ? single(value) : Value(); }
+  void set(Value value, Value lowered) { parts[value] = {lowered}; }
+
+  /// Rows by weight in whatever layout both have; null after an error.
+  Value product(Operation *op, const Parts &rows, Value weight);
+  /// `[T, H, D]` as `[T, H * D]` and back.
+  Value joinHeads(Value heads);
+  Value splitHeads(Value rows, RankedTensorType type);
+
+  func::FuncOp source, target;
+  ImplicitLocOpBuilder b;
+  DenseMap<Value, Parts> parts;
+  /// The buffer behind each cache argument, and behind what became of it.
+  DenseMap<Value, Value> cacheBuffers;
+};
+
+LogicalResult FunctionLowering::createFunction() {
+  MLIRContext *context = b.getContext();
+  SmallVector<Type> types{LLVM::LLVMPointerType::get(context)};
+  SmallVector<CacheRole> roles;
+  auto memrefOf = [](RankedTensorType type) {
+    return MemRefType::get(type.getShape(), type.getElementType());
+  };
+  for (BlockArgument argument : source.getArguments()) {
+    CacheRole role = roleOf(argument);
+    roles.push_back(role);
+    auto type = dyn_cast<RankedTensorType>(argument.getType());
+    if (!type) {
+      types.push_back(argument.getType());
+      continue;
+    }
+    for (RankedTensorType part : physicalTypes(type, role))
+      types.push_back(memrefOf(part));
+  }
+  auto ret = cast<func::ReturnOp>(source.front().getTerminator());
+  auto resultsCache = [&](Value value) {
+    Operation *op = value.getDefiningOp();
+    return isa_and_nonnull<QkvRopeAppendOp, KvAppendOp>(op) &&
+           !(isa<QkvRopeAppendOp>(op) && value == op->getResult(0));
+  };
+  for (Value result : ret.getOperands()) {
+    auto type = dyn_cast<RankedTensorType>(result.getType());
+    if (!type || type.getEncoding())
+      return ret.emitOpError("returns a value that no buffer can hold: ")
+             << result.getType();
+    if (!resultsCache(result))
+      types.push_back(memrefOf(type));
+  }
+
+  target = func::FuncOp::create(b, source.getName(),
+                                b.getFunctionType(types, {}));
+  target->setDiscardableAttrs(source->getDiscardableAttrDictionary());
+  Block *entry = target.addEntryBlock();
+  b.setInsertionPointToStart(entry);
+  size_t next = 1;
+  for (auto [argument, role] : llvm::zip_equal(source.getArguments(), roles)) {
+    auto type = dyn_cast<RankedTensorType>(argument.getType());
+    if (!type) {
+      set(argument, entry->getArgument(next++));
+      continue;
+    }
+    Parts &list = parts[argument];
+    for (RankedTensorType part : physicalTypes(type, role)) {
+      Value buffer = entry->getArgument(next++);
+      list.push_back(bufferization::ToTensorOp::create(
+          b, part, buffer, /*restrict=*/true,
+          /*writable=*/role != CacheRole::None));
+      if (role != CacheRole::None)
+        cacheBuffers[argument] = buffer;
+    }
+  }
+  return success();
+}
+
+LogicalResult FunctionLowering::lowerReturn(func::ReturnOp op) {
+  Block *entry = &target.front();
+  size_t next = entry->getNumArguments();
+  for (Value result : op.getOperands())
+    if (!cacheBuffers.count(result))
+      --next;
+  for (Value result : op.getOperands()) {
+    auto cache = cacheBuffers.find(result);
+    Value buffer =
+        cache != cacheBuffers.end() ? cache->second : entry->getArgument(next++);
+    auto materialize = bufferization::MaterializeInDestinationOp::create(
+        b, Type(), single(result), buffer);
+    materialize.setRestrict(true);
+    materialize.setWritable(true);
+  }
+  func::ReturnOp::create(b);
+  return success();
+}
+
+Value FunctionLowering::product(Operation *op, const Parts &rows,
+                                Value weight) {
+  auto panels = dyn_cast_or_null<PanelsAttr>(
+      cast<RankedTensorType>(weight.getType()).getEncoding());
+  if (!panels) {
+    op->emitOpError("has a weight without layout: flow-choose-layouts must run "
+                    "first");
+    return {};
+  }
+  const Parts &packed = parts.at(weight);
+  if (panels.getKind() == PanelKind::F32)
+    return buildF32Product(b, b.getLoc(), rows[0], packed[0]);
+  return buildI8Product(b, b.getLoc(), {rows[0], rows[1], rows[2]},
+                        {packed[0], packed[1],
+                         panels.getMin() ? packed[2] : Value()});
+}
+
+Value FunctionLowering::joinHeads(Value heads) {
+  return tensor::CollapseShapeOp::create(
+      b, heads, SmallVector<ReassociationIndices>{{0}, {1, 2}});
+}
+
+Value FunctionLowering::splitHeads(Value rows, RankedTensorType type) {
+  SmallVector<OpFoldResult> sizes{
+      tensor::getMixedSize(b, b.getLoc(), rows, 0),
+      b.getIndexAttr(type.getDimSize(1)), b.getIndexAttr(type.getDimSize(2))};
+  return tensor::ExpandShapeOp::create(
+      b, RankedTensorType::get(type.getShape(), type.getElementType()), rows,
+      SmallVector<ReassociationIndices>{{0}, {1, 2}}, sizes);
+}
+
+LogicalResult FunctionLowering::lower(RmsNormOp op) {
+  auto type = cast<RankedTensorType>(op.getType());
+  double eps = op.getEps().convertToDouble();
+  Value x = single(op.getInput()), weight = singleOrNull(op.getWeight());
+  if (type.getRank() == 2) {
+    set(op, cpu::buildRmsNorm(b, b.getLoc(), x, weight, eps));
+    return success();
+  }
+  if (type.getRank() != 3)
+    return op.emitOpError("of rank ") << type.getRank() << " has no lowering";
+  Value y = cpu::buildHeads(b, b.getLoc(), {joinHeads(x)}, type.getDimSize(1),
+                            type.getDimSize(2), {true, weight, eps, {}});
+  set(op, splitHeads(y, type));
+  return success();
+}
+
+LogicalResult FunctionLowering::lower(LinearOp op) {
+  Value result = product(op, parts.at(op.getInput()), op.getWeight());
+  if (!result)
+    return failure();
+  set(op, result);
+  return success();
+}
+
+LogicalResult FunctionLowering::lower(LmHeadOp op) {
+  Value result = product(op, parts.at(op.getInput()), op.getTable());
+  if (!result)
+    return failure();
+  if (std::optional<llvm::APFloat> cap = op.getSoftcap())
+    result =
+        cpu::buildSoftcap(b, b.getLoc(), result, cap->convertToDouble());
+  set(op, result);
+  return success();
+}
+
+LogicalResult FunctionLowering::lower(GegluOp op) {
+  if (cast<RankedTensorType>(op.getType()).getRank() != 2)
+    return op.emitOpError("of a rank other than 2 has no lowering");
+  set(op, cpu::buildGeglu(b, b.getLoc(), single(op.getGate()),
+                          single(op.getUp())));
+  return success();
+}
+
+LogicalResult FunctionLowering::lower(RopeOp op) {
+  RankedTensorType type = op.getType();
+  cpu::HeadStage stage;
+  stage.angles = single(op.getAngles());
+  Value y = cpu::buildHeads(b, b.getLoc(), {joinHeads(single(op.getInput()))},
+                            type.getDimSize(1), type.getDimSize(2), stage);
+  set(op, splitHeads(y, type));
+  return success();
+}
+
+LogicalResult FunctionLowering::lower(KvAppendOp op) {
+  cpu::KvTensors cache = cpu::buildAppend(
+      b, b.getLoc(), {joinHeads(single(op.getKey()))}, {},
+      {joinHeads(single(op.getValue()))}, {},
+      {single(op.getKeyCache()), single(op.getValueCache())},
+      single(op.getStart()), single(op.getCount()));
+  set(op.getNewKeyCache(), cache.keys);
+  set(op.getNewValueCache(), cache.values);
+  cacheBuffers[op.getNewKeyCache()] = cacheBuffers.lookup(op.getKeyCache());
+  cacheBuffers[op.getNewValueCache()] = cacheBuffers.lookup(op.getValueCache());
+  return success();
+}
+
+LogicalResult FunctionLowering::lower(AttentionOp op) {
+  if (!cacheBuffers.count(op.getKey()) || !cacheBuffers.count(op.getValue()))
+    return op.emitOpError("reads keys that are in no cache, which has no "
+                          "lowering");
+  if (op.getType().getDimSize(2) % cpu::kPanel != 0)
+    return op.emitOpError("has heads of ")
+           << op.getType().getDimSize(2) << ", not a multiple of 32";
+  cpu::AttentionShape shape;
+  shape.scale = op.getScale().convertToDouble();
+  if (std::optional<llvm::APFloat> cap = op.getSoftcap())
+    shape.softcap = cap->convertToDouble();
+  shape.window = op.getMask().getWindow();
+  shape.causal = op.getMask().getPattern() == MaskPattern::Causal;
+  if (std::optional<KeyBlocksAttr> blocks = op.getBlocks()) {
+    if (blocks->getSize() != cpu::kPanel)
+      return op.emitOpError("has blocks of ")
+             << blocks->getSize() << " keys, panels hold 32";
+    shape.startsAtWindow = blocks->getFirst() == BlockStart::Window;
+  }
+  set(op, cpu::buildAttention(b, b.getLoc(), single(op.getQuery()),
+                              {single(op.getKey()), single(op.getValue())},
+                              single(op.getStart()), single(op.getTotal()),
+                              shape));
+  return success();
+}
+
+LogicalResult FunctionLowering::lower(AddRmsNormOp op) {
+  if (cast<RankedTensorType>(op.getStream().getType()).getRank() != 2)
+    return op.emitOpError("of a rank other than 2 has no lowering");
+  auto [sum, normed] = cpu::buildAddRmsNorm(
+      b, b.getLoc(), single(op.getStream()), single(op.getBranch()),
+      singleOrNull(op.getBranchWeight()), single(op.getWeight()),
+      op.getEps().convertToDouble());
+  set(op.getSum(), sum);
+  set(op.getNormed(), normed);
+  return success();
+}
+
+LogicalResult FunctionLowering::lower(QkvRopeAppendOp op) {
+  Value rows = product(op, parts.at(op.getInput()), op.getWeight());
+  if (!rows)
+    return failure();
+  RankedTensorType query = op.getQuery().getType();
+  RankedTensorType cacheType = op.getKeyCache().getType();
+  int64_t heads = query.getDimSize(1), headDim = query.getDimSize(2);
+  int64_t firstKey = heads * headDim;
+  int64_t firstValue = firstKey + cacheType.getDimSize(1) * headDim;
+  double eps = op.getEps().convertToDouble();
+  Value angles = single(op.getAngles());
+  bool norms = static_cast<bool>(op.getQNorm());
+  cpu::HeadStage queryStage{norms, singleOrNull(op.getQNorm()), eps, angles};
+  cpu::HeadStage keyStage{norms, singleOrNull(op.getKNorm()), eps, angles};
+  cpu::HeadStage valueStage{op.getVNorm(), {}, eps, {}};
+  Value q = cpu::buildHeads(b, b.getLoc(), {rows, 0}, heads, headDim, queryStage);
+  set(op.getQuery(), splitHeads(q, query));
+  cpu::KvTensors cache = cpu::buildAppend(
+      b, b.getLoc(), {rows, firstKey}, keyStage, {rows, firstValue}, valueStage,
+      {single(op.getKeyCache()), single(op.getValueCache())},
+      single(op.getStart()), single(op.getCount()));
+  set(op.getNewKeyCache(), cache.keys);
+  set(op.getNewValueCache(), cache.values);
+  cacheBuffers[op.getNewKeyCache()] = cacheBuffers.lookup(op.getKeyCache());
+  cacheBuffers[op.getNewValueCache()] = cacheBuffers.lookup(op.getValueCache());
+  return success();
+}
+
+LogicalResult FunctionLowering::lower(GatedMlpOp op) {
+  Value gateUp = product(op, parts.at(op.getInput()), op.getGateUp());
+  if (!gateUp)
+    return failure();
+  Parts hidden{cpu::buildInterleavedGeglu(b, b.getLoc(), gateUp)};
+  if (std::optional<QuantizedRowsAttr> layout = op.getHidden()) {
+    cpu::QuantizedRows rows =
+        cpu::buildQuantizeRows(b, b.getLoc(), hidden[0], layout->getSums());
+    hidden = {rows.quants, rows.scales, rows.sums};
+  }
+  Value result = product(op, hidden, op.getDown());
+  if (!result)
+    return failure();
+  set(op, result);
+  return success();
+}
+
+LogicalResult FunctionLowering::lower(QuantizeRowsOp op) {
+  auto layout = cast<QuantizedRowsAttr>(op.getType().getEncoding());
+  cpu::QuantizedRows rows = cpu::buildQuantizeRows(
+      b, b.getLoc(), single(op.getInput()), layout.getSums());
+  parts[op] = {rows.quants, rows.scales, rows.sums};
+  return success();
+}
+
+LogicalResult FunctionLowering::cloneForeign(Operation &op) {
+  IRMapping mapping;
+  for (Value operand : op.getOperands()) {
+    const Parts &list = parts.at(operand);
+    if (list.size() != 1 || list[0].getType() != operand.getType())
+      return op.emitOpError("uses a value in a layout of its own");
+    mapping.map(operand, list[0]);
+  }
+  Operation *clone = b.clone(op, mapping);
+  for (auto [old, fresh] : llvm::zip_equal(op.getResults(), clone->getResults()))
+    set(old, fresh);
+  return success();
+}
+
+LogicalResult FunctionLowering::lower(Operation &op) {
+  b.setLoc(op.getLoc());
+  return llvm::TypeSwitch<Operation *, LogicalResult>(&op)
+      .Case<RmsNormOp, LinearOp, LmHeadOp, GegluOp, RopeOp, KvAppendOp,
+            AttentionOp, AddRmsNormOp, QkvRopeAppendOp, GatedMlpOp,
+            QuantizeRowsOp>([&](auto stage) { return lower(stage); })
+      .Case([&](func::ReturnOp ret) { return lowerReturn(ret); })
+      .Default([&](Operation *other) -> LogicalResult {
+        if (isa<FlowDialect>(other->getDialect()) || other->getNumRegions() != 0)
+          return other->emitOpError("has no lowering to linalg");
+        return cloneForeign(*other);
+      });
+}
+
+LogicalResult FunctionLowering::run() {
+  if (!llvm::hasSingleElement(source.getBody()))
+    return source.emitOpError("must have one block to be lowered");
+  if (failed(createFunction()))
+    return failure();
+  for (Operation &op : source.front())
+    if (failed(lower(op))) {
+      target.erase();
+      return failure();
+    }
+  source.erase();
+  return success();
+}
+
+/// True for the functions that the runtime executes from the plan.
+bool isSchedule(func::FuncOp function) {
+  return function
+      .walk([](Operation *op) {
+        return isa<WeightRefOp, CacheRefOp, EmbedOp, RopeAnglesOp>(op)
+                   ? WalkResult::interrupt()
+                   : WalkResult::advance();
+      })
+      .wasInterrupted();
+}
+
+struct ConvertFlowToLinalg
+    : flow::impl::ConvertFlowToLinalgBase<ConvertFlowToLinalg> {
+  void runOnOperation() override {
+    SmallVector<func::FuncOp> functions(getOperation().getOps<func::FuncOp>());
+    for (func::FuncOp function : functions)
+      if (!function.isExternal() && isSchedule(function))
+        function.erase();
+    for (ModelOp model :
+         llvm::make_early_inc_range(getOperation().getOps<ModelOp>()))
+      model.erase();
+    functions.assign(getOperation().getOps<func::FuncOp>().begin(),
+                     getOperation().getOps<func::FuncOp>().end());
+    for (func::FuncOp function : functions)
+      if (!function.isExternal() && failed(FunctionLowering(function).run()))
+        return signalPassFailure();
+  }
+};
+} // namespace

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Builds the linalg ops of products on packed weights.
+//
+// The 8-bit product is written as what the machine does: the integer dot of
+// each block starts from the block sum of the row, `-128 * sum(a)`, so that
+// unsigned weights `q + 128` give `sum(q * a)`; a second op scales each block
+// and adds the blocks in order.
+
+#include "PackedProducts.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/IR/ImplicitLocOpBuilder.h"
+
+using namespace mlir;
+using namespace flow;
+
+namespace {
+
+constexpr auto kParallel = utils::IteratorType::parallel;
+constexpr auto kReduction = utils::IteratorType::reduction;
+
+RankedTensorType typeOf(Value value) {
+  return cast<RankedTensorType>(value.getType());
+}
+
+/// An uninitialised tensor with the rows of `like` and further dimensions.
+Value emptyRows(ImplicitLocOpBuilder &b, Value like, ArrayRef<int64_t> dims,
+                Type element) {
+  SmallVector<OpFoldResult> sizes{tensor::getMixedSize(b, b.getLoc(), like, 0)};
+  for (int64_t dim : dims)
+    sizes.push_back(b.getIndexAttr(dim));
+  return tensor::EmptyOp::create(b, sizes, element);
+}
+
+/// Splits the dimensions of `value` into groups of static sizes; -1 stands for
+/// the number of rows.
+Value expand(ImplicitLocOpBuilder &b, Value value,
+             ArrayRef<SmallVector<int64_t>> groups) {
+  SmallVector<ReassociationIndices> reassociation;
+  SmallVector<OpFoldResult> sizes;
+  SmallVector<int64_t> shape;
+  for (ArrayRef<int64_t> group : groups) {
+    ReassociationIndices &indices = reassociation.emplace_back();
+    for (int64_t size : group) {
+      indices.push_back(shape.size());
+      OpFoldResult mixed =
+          size == -1 ? tensor::getMixedSize(b, b.getLoc(), value, 0)
+                     : OpFoldResult(b.getIndexAttr(size));
+      sizes.push_back(mixed);
+      shape.push_back(
+          getConstantIntValue(mixed).value_or(ShapedType::kDynamic));
+    }
+  }
+  auto type = RankedTensorType::get(shape, typeOf(value).getElementType());
+  return tensor::ExpandShapeOp::create(b, type, value, reassociation, sizes);
+}
+
+/// `[T, N/32, 32]` as `[T, N]`.
+Value flattenPanels(ImplicitLocOpBuilder &b, Value value) {
+  return tensor::CollapseShapeOp::create(
+      b, value, SmallVector<ReassociationIndices>{{0}, {1, 2}});
+}
+
+Value zeroRows(ImplicitLocOpBuilder &b, Value like, int64_t panels) {
+  Value empty = emptyRows(b, like, {panels, cpu::kPanel}, b.getF32Type());
+  Value zero = arith::ConstantOp::create(b, b.getF32FloatAttr(0));
+  return linalg::FillOp::create(b, zero, empty).getResult(0);
+}
+
+Value generic(ImplicitLocOpBuilder &b, ValueRange inputs, Value init,
+              ArrayRef<AffineMap> maps,
+              ArrayRef<utils::IteratorType> iterators,
+              llvm::function_ref<Value(ImplicitLocOpBuilder &, ValueRange)>
+                  body) {
+  return linalg::GenericOp::create(
+             b, init.getType(), inputs, init, maps, iterators,
+             [&](OpBuilder &nested, Location loc, ValueRange args) {
+               ImplicitLocOpBuilder inner(loc, nested);
+               linalg::YieldOp::create(inner, body(inner, args));
+             })
+      .getResult(0);
+}
+
+} // namespace
+
+Value flow::buildF32Product(OpBuilder &builder, Location loc, Value rows,
+                            Value panels) {
+  ImplicitLocOpBuilder b(loc, builder);
+  AffineExpr m, n, k, ni;
+  bindDims(b.getContext(), m, n, k, ni);
+  auto map = [&](ArrayRef<AffineExpr> results) {
+    return AffineMap::get(4, 0, results, b.getContext());
+  };
+  Value init = zeroRows(b, rows, typeOf(panels).getDimSize(0));
+  Value product = generic(
+      b, {rows, panels}, init, {map({m, k}), map({n, k, ni}), map({m, n, ni})},
+      {kParallel, kParallel, kReduction, kParallel},
+      [](ImplicitLocOpBuilder &b, ValueRange args) -> Value {
+        return math::FmaOp::create(b, args[0], args[1], args[2]);
+      });
+  return flattenPanels(b, product);
+}
+
+Value flow::buildI8Product(OpBuilder &builder, Location loc,
+                           const cpu::QuantizedRows &rows,
+                           const I8Panels &panels) {
+  ImplicitLocOpBuilder b(loc, builder);
+  int64_t panelCount = typeOf(panels.scales).getDimSize(0);
+  int64_t blocks = typeOf(panels.scales).getDimSize(1);
+  int64_t block = typeOf(rows.quants).getDimSize(1) / blocks;
+  AffineExpr m, n, blk, ni, quad, kk;
+  bindDims(b.getContext(), m, n, blk, ni, quad, kk);
+  auto map = [&](unsigned dims, ArrayRef<AffineExpr> results) {
+    return AffineMap::get(dims, 0, results, b.getContext());
+  };
+
+  Value empty = emptyRows(b, rows.quants, {panelCount, blocks, cpu::kPanel},
+                          b.getI32Type());
+  Value start = generic(
+      b, rows.sums, empty, {map(4, {m, blk}), map(4, {m, n, blk, ni})},
+      {kParallel, kParallel, kParallel, kParallel},
+      [](ImplicitLocOpBuilder &, ValueRange args) { return args[0]; });
+
+  Value quants = expand(b, rows.quants, {{-1}, {blocks, block / 4, 4}});
+  Value weights = expand(b, panels.quants,
+                         {{panelCount}, {blocks, block / 4}, {cpu::kPanel, 4}});
+  Value dots = generic(
+      b, {quants, weights}, start,
+      {map(6, {m, blk, quad, kk}), map(6, {n, blk, quad, ni, kk}),
+       map(6, {m, n, blk, ni})},
+      {kParallel, kParallel, kParallel, kParallel, kReduction, kReduction},
+      [](ImplicitLocOpBuilder &b, ValueRange args) -> Value {
+        Value a = arith::ExtSIOp::create(b, b.getI32Type(), args[0]);
+        Value w = arith::ExtUIOp::create(b, b.getI32Type(), args[1]);
+        return arith::AddIOp::create(
+            b, args[2], arith::MulIOp::create(b, a, w).getResult());
+      });
+
+  SmallVector<Value> inputs{dots, rows.scales, panels.scales};
+  SmallVector<AffineMap> maps{
+      map(4, {m, n, blk, ni}),
+      map(4, {m, blk.floorDiv(cpu::kScaleBlock / block)}),
+      map(4, {n, blk, ni})};
+  if (panels.minima) {
+    inputs.append({rows.sums, panels.minima});
+    maps.append({map(4, {m, blk}), map(4, {n, blk, ni})});
+  }
+  maps.push_back(map(4, {m, n, ni}));
+  Value product = generic(
+      b, inputs, zeroRows(b, rows.quants, panelCount), maps,
+      {kParallel, kParallel, kReduction, kParallel},
+      [&](ImplicitLocOpBuilder &b, ValueRange args) -> Value {
+        auto toFloat = [&](Value v) {
+          return arith::SIToFPOp::create(b, b.getF32Type(), v).getResult();
+        };
+        Value scale = args[2];
+        if (!scale.getType().isF32())
+          scale = arith::ExtFOp::create(b, b.getF32Type(), scale);
+        Value sum = math::FmaOp::create(
+            b, toFloat(args[0]),
+            arith::MulFOp::create(b, args[1], scale).getResult(), args.back());
+        if (!panels.minima)
+          return sum;
+        return math::FmaOp::create(
+            b, toFloat(args[3]),
+            arith::MulFOp::create(b, args[1], args[4]).getResult(), sum);
+      });
+  return flattenPanels(b, product);
+}

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Products of rows with packed weights as linalg ops.
+
+#ifndef FLOW_LIB_CONVERSION_FLOWTOLINALG_PACKEDPRODUCTS_H
+#define FLOW_LIB_CONVERSION_FLOWTOLINALG_PACKEDPRODUCTS_H
+
+#include "flow/Codegen/CPU/Kernels.h"
+#include "mlir/IR/Builders.h"
+
+namespace flow {
+
+/// `rows [T, K] f32` by `panels [N/32, K, 32] f32`: `[T, N]`.
+mlir::Value buildF32Product(mlir::OpBuilder &builder, mlir::Location loc,
+                            mlir::Value rows, mlir::Value panels);
+
+/// Weights packed in 8-bit blocks: quants `[N/32, K/4, 128] i8`, scales
+/// `[N/32, K/block, 32]` of f16 or f32, minima of the same shape in f32 or
+/// null.
+struct I8Panels {
+  mlir::Value quants, scales, minima;
+};
+
+/// Quantised rows by 8-bit panels: `[T, N] f32`.
+mlir::Value buildI8Product(mlir::OpBuilder &builder, mlir::Location loc,
+                           const cpu::QuantizedRows &rows,
+                           const I8Panels &panels);
+
+} // namespace flow
+
+#endif // FLOW_LIB_CONVERSION_FLOWTOLINALG_PACKEDPRODUCTS_H

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// A conversation in the turn markers that instruction-tuned Gemma models know.
+
+#include "flow/Text/Chat.h"
+
+#include "Quote.h"
+
+#include <utility>
+
+using namespace flow::text;
+
+namespace {
+
+constexpr std::string_view kStartOfTurn = "<start_of_turn>";
+constexpr std::string_view kEndOfTurn = "<end_of_turn>";
+
+enum class Role { System, User, Model };
+
+} // namespace
+
+static std::optional<Role> parseRole(std::string_view role) {
+  if (role == "system")
+    return Role::System;
+  if (role == "user")
+    return Role::User;
+  if (role == "model" || role == "assistant")
+    return Role::Model;
+  return std::nullopt;
+}
+
+static std::string_view nameOf(Role role) {
+  return role == Role::User ? "user" : "model";
+}
+
+static std::string_view trim(std::string_view text) {
+  constexpr std::string_view kWhiteSpace = " \t\n\v\f\r";
+  size_t begin = text.find_first_not_of(kWhiteSpace);
+  if (begin == std::string_view::npos)
+    return {};
+  return text.substr(begin, text.find_last_not_of(kWhiteSpace) + 1 - begin);
+}
+
+static Error atMessage(size_t index, const std::string &what) {
+  return {"chat message " + std::to_string(index) + ": " + what};
+}
+
+namespace {
+
+/// Collects segments, joining markers that follow each other.
+class Writer {
+public:
+  void openTurn(Role role) {
+    markers += kStartOfTurn;
+    markers += nameOf(role);
+  }
+  void closeTurn() {
+    markers += kEndOfTurn;
+    markers += '\n';
+  }
+  void write(std::string text) {
+    segments.push_back({std::move(markers), /*parseSpecial=*/true});
+    markers.clear();
+    segments.push_back({std::move(text), /*parseSpecial=*/false});
+  }
+  std::vector<Segment> finish() && {
+    segments.push_back({markers + '\n', /*parseSpecial=*/true});
+    return std::move(segments);
+  }
+
+private:
+  std::string markers;
+  std::vector<Segment> segments;
+};
+
+} // namespace
+
+std::optional<ChatStyle>
+flow::text::chatStyleFor(std::string_view architecture) {
+  if (architecture == "gemma" || architecture == "gemma2")
+    return ChatStyle::Gemma;
+  if (architecture == "gemma3" || architecture == "gemma3n")
+    return ChatStyle::Gemma3;
+  return std::nullopt;
+}
+
+Result<std::vector<Segment>>
+flow::text::renderChat(ChatStyle style,
+                       const std::vector<ChatMessage> &messages) {
+  Writer writer;
+  std::string system;
+  Role expected = Role::User;
+  for (size_t index = 0; index < messages.size(); ++index) {
+    const ChatMessage &message = messages[index];
+    std::optional<Role> role = parseRole(message.role);
+    if (!role)
+      return atMessage(index, "expected the role system, user, model or "
+                              "assistant, found " +
+                                  quoted(message.role));
+    if (*role == Role::System) {
+      if (style == ChatStyle::Gemma)
+        return atMessage(index, "expected no system role, which this model "
+                                "family does not have");
+      if (index != 0)
+        return atMessage(index, "expected the system role only at the start");
+      system = message.text + "\n\n";
+      continue;
+    }
+    if (*role != expected)
+      return atMessage(index, "expected the role " +
+                                  std::string(nameOf(expected)) +
+                                  ", because turns alternate, found " +
+                                  quoted(message.role));
+    // The newline after the role is written with the text, because newlines at
+    // the start of a system text form one piece with it.
+    writer.openTurn(*role);
+    writer.write("\n" + std::exchange(system, {}) +
+                 std::string(trim(message.text)));
+    writer.closeTurn();
+    expected = *role == Role::User ? Role::Model : Role::User;
+  }
+  if (expected != Role::Model)
+    return Error{"chat: expected the conversation to end with a user message, "
+                 "found " +
+                 (messages.empty() ? std::string("no message")
+                                   : quoted(messages.back().role))};
+  writer.openTurn(Role::Model);
+  return std::move(writer).finish();
+}
+
+Result<std::vector<TokenId>>
+flow::text::encodeChat(const SpmTokenizer &tokenizer, ChatStyle style,
+                       const std::vector<ChatMessage> &messages) {
+  for (std::string_view marker : {kStartOfTurn, kEndOfTurn}) {
+    TokenId id = tokenizer.vocabulary().find(marker);
+    if (id == kNoToken || tokenizer.vocabulary().type(id) != TokenType::Control)
+      return Error{"chat: expected the vocabulary to have the marker " +
+                   quoted(marker) + ", found none"};
+  }
+  Result<std::vector<Segment>> segments = renderChat(style, messages);
+  if (!segments)
+    return Error{segments.error()};
+  return tokenizer.encode(*segments, /*addSpecial=*/true);
+}

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// The choice of the next token from the logits of a model.
+
+#include "flow/Text/Sampler.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <string>
+
+using namespace flow::text;
+
+Result<Sampler> Sampler::create(const SamplerOptions &options) {
+  if (!std::isfinite(options.temperature) || options.temperature < 0)
+    return Error{"sampler: expected a temperature that is finite and not "
+                 "negative, found " +
+                 std::to_string(options.temperature)};
+  if (options.topK < 0)
+    return Error{"sampler: expected top-k to be 0 (all) or more, found " +
+                 std::to_string(options.topK)};
+  bool topPInRange = options.topP > 0 && options.topP <= 1; // false for NaN
+  if (!topPInRange)
+    return Error{"sampler: expected top-p in (0, 1], found " +
+                 std::to_string(options.topP)};
+  return Sampler(options);
+}
+
+Result<TokenId> Sampler::sample(const float *logits, size_t count) {
+  if (count > size_t(std::numeric_limits<TokenId>::max()))
+    return Error{"sampler: expected fewer than 2^31 logits, found " +
+                 std::to_string(count)};
+  // Comparing with > passes over NaN, and over a later equal.
+  float best = -std::numeric_limits<float>::infinity();
+  TokenId bestId = kNoToken;
+  for (size_t id = 0; id < count; ++id) {
+    if (logits[id] > best) {
+      best = logits[id];
+      bestId = TokenId(id);
+    }
+  }
+  if (bestId == kNoToken)
+    return Error{"sampler: expected a logit above minus infinity, found none "
+                 "among " +
+                 std::to_string(count)};
+  if (options.temperature == 0)
+    return bestId;
+  double sum = collect(logits, count, best);
+  return draw(applyTopP(applyTopK(sum)));
+}
+
+/// Makes a candidate of every token that has a chance, in order of id. Returns
+/// the sum of the weights, which is at least 1: that of the best.
+double Sampler::collect(const float *logits, size_t count, float best) {
+  candidates.clear();
+  double sum = 0;
+  for (size_t id = 0; id < count; ++id) {
+    float logit = logits[id];
+    if (!(logit > -std::numeric_limits<float>::infinity()))
+      continue;
+    // Equality first: infinity - infinity is NaN.
+    double weight =
+        logit == best
+            ? 1.0
+            : std::exp((double(logit) - double(best)) / options.temperature);
+    if (weight == 0)
+      continue; // underflow: no draw can reach it
+    candidates.push_back({logit, TokenId(id), weight});
+    sum += weight;
+  }
+  return sum;
+}
+
+/// Keeps the `topK` most probable candidates, most probable first. Returns the
+/// sum of the weights that are left.
+double Sampler::applyTopK(double sum) {
+  if (options.topK == 0 || uint64_t(options.topK) >= candidates.size())
+    return sum;
+  auto keptEnd = candidates.begin() + options.topK;
+  std::partial_sort(
+      candidates.begin(), keptEnd, candidates.end(),
+      [](const Candidate &a, const Candidate &b) { return a.ranksBefore(b); });
+  candidates.erase(keptEnd, candidates.end());
+  sum = 0;
+  for (const Candidate &candidate : candidates)
+    sum += candidate.weight;
+  return sum;
+}
+
+/// Keeps the most probable candidates until they reach `topP` of `sum`, most
+/// probable first. Returns the sum of the weights that are left.
+///
+/// A heap instead of a sort: usually a few tokens of a quarter million are
+/// kept, and only they need to be in order.
+double Sampler::applyTopP(double sum) {
+  if (options.topP == 1)
+    return sum;
+  auto ranksAfter = [](const Candidate &a, const Candidate &b) {
+    return b.ranksBefore(a);
+  };
+  auto begin = candidates.begin(), end = candidates.end();
+  std::make_heap(begin, end, ranksAfter);
+  double kept = 0;
+  // What is taken off the top gathers at the back, most probable last.
+  while (end != begin && kept < options.topP * sum) {
+    std::pop_heap(begin, end, ranksAfter);
+    --end;
+    kept += end->weight;
+  }
+  candidates.erase(begin, end);
+  std::reverse(candidates.begin(), candidates.end());
+  return kept;
+}
+
+/// One draw from the candidates in proportion to their weights.
+TokenId Sampler::draw(double sum) {
+  double target = double(engine() >> 11) * 0x1p-53 * sum;
+  for (const Candidate &candidate : candidates) {
+    target -= candidate.weight;
+    if (target < 0)
+      return candidate.id;
+  }
+  // Rounding can leave a target that no weight reaches.
+  return candidates.back().id;
+}
