@@ -165,6 +165,8 @@ LogicalResult FunctionLowering::createFunction() {
   target = func::FuncOp::create(b, source.getName(),
                                 b.getFunctionType(types, {}));
   target->setDiscardableAttrs(source->getDiscardableAttrDictionary());
+  target->setAttr(LLVM::LLVMDialect::getEmitCWrapperAttrName(),
+                  b.getUnitAttr());
   Block *entry = target.addEntryBlock();
   b.setInsertionPointToStart(entry);
   size_t next = 1;

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Named phases of a compilation and the pipelines between them.
+
+#ifndef FLOW_PIPELINES_PIPELINES_H
+#define FLOW_PIPELINES_PIPELINES_H
+
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Pass/PassOptions.h"
+
+namespace flow {
+
+/// Where a compilation can stop; the names are those of `--emit`.
+enum class Phase { Recipe, Flow, Linalg, Llvm };
+
+/// What the passes of a pipeline need to know.
+struct PipelineOptions : mlir::PassPipelineOptions<PipelineOptions> {
+  Option<std::string> step{
+      *this, "phase",
+      llvm::cl::desc("which function to make: prefill or decode"),
+      llvm::cl::init("prefill")};
+  Option<std::string> logits{
+      *this, "logits",
+      llvm::cl::desc("logits of which rows: last, all or none"),
+      llvm::cl::init("last")};
+  Option<std::string> numerics{
+      *this, "numerics",
+      llvm::cl::desc("arithmetic of products: auto, f32 or int8"),
+      llvm::cl::init("auto")};
+  Option<int64_t> context{
+      *this, "context",
+      llvm::cl::desc("largest number of positions; 0 = the model's"),
+      llvm::cl::init(0)};
+  Option<int64_t> chunk{*this, "chunk",
+                        llvm::cl::desc("rows of a prefill step"),
+                        llvm::cl::init(512)};
+  Option<std::string> isa{
+      *this, "isa",
+      llvm::cl::desc("dot instructions: vnni, avx2 or generic"),
+      llvm::cl::init("generic")};
+  Option<bool> avx512{*this, "avx512",
+                      llvm::cl::desc("size tiles for 32 wide registers"),
+                      llvm::cl::init(false)};
+};
+
+/// recipe → flow: expands layers for one step, chooses masks, fuses, plans
+/// numerics, caches and layouts, and shares layer classes.
+void buildStagesPipeline(mlir::OpPassManager &pm,
+                         const PipelineOptions &options);
+
+/// flow → linalg: leaves the flow dialect.
+void buildLinalgPipeline(mlir::OpPassManager &pm,
+                         const PipelineOptions &options);
+
+/// linalg → llvm: tiles, bufferizes, contracts, outlines, lowers.
+void buildCpuPipeline(mlir::OpPassManager &pm, const PipelineOptions &options);
+
+/// Registers the three as `flow-stages`, `flow-linalg` and `flow-cpu`, and all
+/// of them in a row as `flow-compile-cpu`.
+void registerAllPipelines();
+
+} // namespace flow
+
+#endif // FLOW_PIPELINES_PIPELINES_H

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// The one seam that knows a CPU target: its features, and object code for it.
+
+#ifndef FLOW_TARGET_CPUTARGET_H
+#define FLOW_TARGET_CPUTARGET_H
+
+#include "mlir/IR/BuiltinOps.h"
+#include "llvm/ADT/StringRef.h"
+#include "llvm/Support/Error.h"
+
+#include <string>
+
+namespace flow {
+
+/// A CPU by LLVM's name, with the features that choose kernels.
+struct CpuTarget {
+  std::string triple;
+  /// LLVM's `-mcpu` name, never "native".
+  std::string cpu;
+  /// LLVM's feature string, for what the name does not say.
+  std::string features;
+  bool avx2 = false, avx512 = false, vnni = false;
+
+  /// What `cpu-x86-contract` calls the instructions of this target.
+  llvm::StringRef getIsa() const {
+    return vnni ? "vnni" : avx2 ? "avx2" : "generic";
+  }
+};
+
+/// The target called `name`: a CPU name that LLVM knows, or `native` for the
+/// machine at hand. An unknown name is an error that says so.
+llvm::Expected<CpuTarget> resolveCpuTarget(llvm::StringRef name);
+
+/// Forms in which code can leave the compiler.
+enum class CodeKind { LlvmIr, Assembly, Object };
+
+/// Prefix of the entry symbols: function `f` is entered by
+/// `void flow_entry_f(void **args)` as flow/Runtime/Abi.h says.
+constexpr llvm::StringLiteral kEntryPrefix = "flow_entry_";
+
+/// Translates a module of the LLVM dialect, optimises it for `target` and
+/// returns the code. Functions with `llvm.emit_c_interface` get an entry.
+llvm::Expected<std::string> generateCode(mlir::ModuleOp module,
+                                         const CpuTarget &target,
+                                         CodeKind kind);
+
+} // namespace flow
+
+#endif // FLOW_TARGET_CPUTARGET_H

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Builds the pipelines between the phases.
+
+#include "flow/Pipelines/Pipelines.h"
+
+#include "flow/Codegen/CPU/Passes.h"
+#include "flow/Conversion/Passes.h"
+#include "flow/Transforms/Passes.h"
+#include "mlir/Conversion/Passes.h"
+#include "mlir/Dialect/Bufferization/Pipelines/Passes.h"
+#include "mlir/Dialect/Bufferization/Transforms/Passes.h"
+#include "mlir/Dialect/MemRef/Transforms/Passes.h"
+#include "mlir/Pass/PassRegistry.h"
+#include "mlir/Transforms/Passes.h"
+
+using namespace mlir;
+using namespace flow;
+
+void flow::buildStagesPipeline(OpPassManager &pm,
+                               const PipelineOptions &options) {
+  pm.addPass(createVerifyPhase({"recipe"}));
+  pm.addPass(createExpandLayers({options.step, options.logits}));
+  pm.addPass(createVerifyPhase({"stages"}));
+  pm.addPass(createSliceLastToken());
+  pm.addPass(createSelectMasks({/*block=*/32, options.context}));
+  pm.addPass(createFoldWeights());
+  pm.addPass(createFuseQkv());
+  pm.addPass(createFuseGatedMlp());
+  pm.addPass(createFuseAddNorm());
+  pm.addPass(createPlanNumerics({options.numerics}));
+  pm.addPass(createPlanCache({options.chunk, options.context}));
+  pm.addPass(createChooseLayouts());
+  pm.addPass(createCSEPass());
+  pm.addPass(createVerifyPhase({"fused"}));
+  pm.addPass(createShareLayers());
+  pm.addPass(createVerifyPhase({"shared"}));
+}
+
+void flow::buildLinalgPipeline(OpPassManager &pm, const PipelineOptions &) {
+  pm.addPass(createConvertFlowToLinalg());
+}
+
+void flow::buildCpuPipeline(OpPassManager &pm, const PipelineOptions &options) {
+  TileContractionsOptions tiles;
+  // 32 registers of 16 lanes hold 12 x 2 accumulators of f32, or 6 x 2 of i32
+  // beside 6 x 2 of f32; 16 registers of 8 lanes hold 3 x 4, or 1 x 4 twice.
+  tiles.rowsF32 = options.avx512 ? 12 : 3;
+  tiles.rowsI8 = options.avx512 ? 6 : 1;
+  pm.addNestedPass<func::FuncOp>(createTileContractions(tiles));
+  pm.addPass(createCanonicalizerPass());
+  pm.addPass(createCSEPass());
+
+  pm.addPass(bufferization::createEmptyTensorEliminationPass());
+  pm.addPass(bufferization::createEmptyTensorToAllocTensorPass());
+  pm.addPass(bufferization::createOneShotBufferizePass());
+  // Two slices of one piece are one after CSE, and then a copy is a self copy.
+  pm.addPass(createCSEPass());
+  pm.addPass(createCanonicalizerPass());
+  pm.addNestedPass<func::FuncOp>(createVerifyBuffers());
+  bufferization::buildBufferDeallocationPipeline(pm);
+
+  pm.addPass(createOutlineParallel());
+  pm.addPass(createX86Contract({options.isa}));
+  pm.addPass(createExpandMath());
+
+  pm.addPass(createConvertVectorToSCFPass(
+      VectorTransferToSCFOptions().enableFullUnroll()));
+  pm.addPass(createSCFToControlFlowPass());
+  pm.addPass(memref::createExpandStridedMetadataPass());
+  pm.addPass(createLowerAffinePass());
+  pm.addPass(createConvertVectorToLLVMPass());
+  pm.addPass(createConvertMathToLLVMPass());
+  pm.addPass(createFinalizeMemRefToLLVMConversionPass());
+  pm.addPass(createArithToLLVMConversionPass());
+  pm.addPass(createConvertIndexToLLVMPass());
+  pm.addPass(createConvertControlFlowToLLVMPass());
+  pm.addPass(createConvertFuncToLLVMPass());
+  pm.addPass(createUBToLLVMConversionPass());
+  pm.addPass(createReconcileUnrealizedCastsPass());
+}
+
+void flow::registerAllPipelines() {
+  PassPipelineRegistration<PipelineOptions>(
+      "flow-stages", "recipe to flow: the stages of one step, fused and shared",
+      buildStagesPipeline);
+  PassPipelineRegistration<PipelineOptions>(
+      "flow-linalg", "flow to linalg on packed tensors", buildLinalgPipeline);
+  PassPipelineRegistration<PipelineOptions>(
+      "flow-cpu", "linalg to the LLVM dialect for a CPU", buildCpuPipeline);
+  PassPipelineRegistration<PipelineOptions>(
+      "flow-compile-cpu", "recipe to the LLVM dialect for a CPU",
+      [](OpPassManager &pm, const PipelineOptions &options) {
+        buildStagesPipeline(pm, options);
+        buildLinalgPipeline(pm, options);
+        buildCpuPipeline(pm, options);
+      });
+}

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Resolves CPU names and their features.
+
+#include "flow/Target/CpuTarget.h"
+
+#include "TargetMachine.h"
+#include "llvm/ADT/StringMap.h"
+#include "llvm/MC/MCSubtargetInfo.h"
+#include "llvm/MC/TargetRegistry.h"
+#include "llvm/Support/TargetSelect.h"
+#include "llvm/TargetParser/Host.h"
+#include "llvm/TargetParser/SubtargetFeature.h"
+
+#include <mutex>
+
+using namespace flow;
+
+/// Registers the code generators; LLVM keeps them for the process.
+static void initializeTargets() {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    llvm::InitializeNativeTarget();
+    llvm::InitializeNativeTargetAsmPrinter();
+    llvm::InitializeNativeTargetAsmParser();
+  });
+}
+
+llvm::Expected<std::unique_ptr<llvm::TargetMachine>>
+flow::createTargetMachine(const CpuTarget &target) {
+  initializeTargets();
+  llvm::Triple triple(target.triple);
+  std::string error;
+  const llvm::Target *backend =
+      llvm::TargetRegistry::lookupTarget(llvm::Triple(target.triple), error);
+  if (!backend)
+    return llvm::createStringError("no code generator for " + target.triple +
+                                   ": " + error);
+  llvm::TargetOptions options;
+  options.MCOptions.AsmVerbose = false;
+  std::unique_ptr<llvm::TargetMachine> machine(backend->createTargetMachine(
+      triple, target.cpu, target.features, options, llvm::Reloc::PIC_,
+      std::nullopt, llvm::CodeGenOptLevel::Default));
+  if (!machine)
+    return llvm::createStringError("cannot generate code for " + target.triple);
+  return machine;
+}
+
+llvm::Expected<CpuTarget> flow::resolveCpuTarget(llvm::StringRef name) {
+  CpuTarget target;
+  target.triple = llvm::sys::getProcessTriple();
+  bool native = name == "native";
+  target.cpu = native ? llvm::sys::getHostCPUName().str() : name.str();
+  if (native) {
+    llvm::SubtargetFeatures features;
+    for (const auto &feature : llvm::sys::getHostCPUFeatures())
+      features.AddFeature(feature.first(), feature.second);
+    target.features = features.getString();
+  }
+  initializeTargets();
+  std::string error;
+  const llvm::Target *backend =
+      llvm::TargetRegistry::lookupTarget(llvm::Triple(target.triple), error);
+  if (!backend)
+    return llvm::createStringError("no code generator for " + target.triple);
+  // An empty name gives a subtarget that can tell whether the real one exists.
+  std::unique_ptr<llvm::MCSubtargetInfo> generic(
+      backend->createMCSubtargetInfo(llvm::Triple(target.triple), "", ""));
+  if (!generic->isCPUStringValid(target.cpu))
+    return llvm::createStringError("unknown CPU '" + name +
+                                   "': expected native or a name that LLVM "
+                                   "knows, such as x86-64-v3 or znver4");
+  std::unique_ptr<llvm::MCSubtargetInfo> subtarget(
+      backend->createMCSubtargetInfo(llvm::Triple(target.triple), target.cpu,
+                                     target.features));
+  target.avx2 = subtarget->checkFeatures("+avx2");
+  target.avx512 = subtarget->checkFeatures("+avx512f,+avx512bw,+avx512vl");
+  target.vnni = target.avx512 && subtarget->checkFeatures("+avx512vnni");
+  return target;
+}
