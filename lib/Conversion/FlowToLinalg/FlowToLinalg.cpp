@@ -306,7 +306,11 @@ LogicalResult FunctionLowering::lower(KvAppendOp op) {
 }
 
 LogicalResult FunctionLowering::lower(AttentionOp op) {
-  if (!cacheBuffers.count(op.getKey()) || !cacheBuffers.count(op.getValue()))
+  auto rank = [&](Value value) {
+    return cast<RankedTensorType>(single(value).getType()).getRank();
+  };
+  if (!cacheBuffers.count(op.getKey()) || !cacheBuffers.count(op.getValue()) ||
+      rank(op.getKey()) != 4 || rank(op.getValue()) != 3)
     return op.emitOpError("reads keys that are in no cache, which has no "
                           "lowering");
   if (op.getType().getDimSize(2) % cpu::kPanel != 0)

@@ -1,0 +1,31 @@
+// RUN: flow-opt %s --pass-pipeline='builtin.module(convert-flow-to-linalg,func.func(cpu-tile-contractions))' | FileCheck %s
+// RUN: flow-opt %s --pass-pipeline='builtin.module(convert-flow-to-linalg,func.func(cpu-tile-contractions{rows-f32=3}))' | FileCheck %s --check-prefix=SMALL
+
+// CHECK-LABEL: func.func @rows
+// CHECK-NOT: linalg
+// CHECK: scf.forall (%[[PANEL:.*]]) in (4)
+// CHECK: scf.for
+// CHECK: scf.for
+// CHECK: vector.transfer_read {{.*}}[%[[PANEL]], %[[K:.*]], %{{.*}}]{{.*}} : tensor<4x64x32xf32>, vector<32xf32>
+// CHECK-COUNT-12: vector.fma
+// CHECK-NOT: vector.fma
+// CHECK: tensor.parallel_insert_slice
+// SMALL-LABEL: func.func @rows
+// SMALL-COUNT-3: vector.fma
+// SMALL-NOT: vector.fma
+// SMALL: return
+func.func @rows(%x: tensor<?x64xf32>, %w: tensor<128x64xf32, #flow.panels<f32>>) -> tensor<?x128xf32> {
+  %y = flow.linear %x, %w : tensor<?x64xf32>, tensor<128x64xf32, #flow.panels<f32>> -> tensor<?x128xf32>
+  return %y : tensor<?x128xf32>
+}
+
+// One row needs no loop over tiles.
+// CHECK-LABEL: func.func @one_row
+// CHECK: scf.forall
+// CHECK-COUNT-1: vector.fma
+// CHECK-NOT: vector.fma
+// CHECK: return
+func.func @one_row(%x: tensor<1x64xf32>, %w: tensor<128x64xf32, #flow.panels<f32>>) -> tensor<1x128xf32> {
+  %y = flow.linear %x, %w : tensor<1x64xf32>, tensor<128x64xf32, #flow.panels<f32>> -> tensor<1x128xf32>
+  return %y : tensor<1x128xf32>
+}

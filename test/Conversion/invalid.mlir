@@ -1,0 +1,32 @@
+// RUN: flow-opt %s --convert-flow-to-linalg --split-input-file --verify-diagnostics
+
+func.func @no_layout(%x: tensor<?x64xf32>, %w: tensor<128x64xf32>) -> tensor<?x128xf32> {
+  // expected-error @+1 {{has a weight without layout: flow-choose-layouts must run first}}
+  %y = flow.linear %x, %w : tensor<?x64xf32>, tensor<128x64xf32> -> tensor<?x128xf32>
+  return %y : tensor<?x128xf32>
+}
+
+// -----
+
+func.func @no_cache(%q: tensor<?x2x32xf32>, %k: tensor<?x1x32xf32>, %start: index) -> tensor<?x2x32xf32> {
+  // expected-error @+1 {{reads keys that are in no cache}}
+  %o = flow.attention %q at %start, %k, %k total %start mask <causal> scale 1.0 : tensor<?x2x32xf32>, tensor<?x1x32xf32>
+  return %o : tensor<?x2x32xf32>
+}
+
+// -----
+
+func.func @returns_quantized(%x: tensor<?x64xf32>) -> tensor<?x64xf32, #flow.quantized_rows<sums = 32>> {
+  %q = flow.quantize_rows %x : tensor<?x64xf32> -> tensor<?x64xf32, #flow.quantized_rows<sums = 32>>
+  // expected-error @+1 {{returns a value that no buffer can hold}}
+  return %q : tensor<?x64xf32, #flow.quantized_rows<sums = 32>>
+}
+
+// -----
+
+func.func @foreign_use_of_a_layout(%w: tensor<32x64xf32, #flow.panels<f32>>) {
+  %c0 = arith.constant 0 : index
+  // expected-error @+1 {{uses a value in a layout of its own}}
+  %n = tensor.dim %w, %c0 : tensor<32x64xf32, #flow.panels<f32>>
+  return
+}
