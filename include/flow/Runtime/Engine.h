@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Runs a plan: a loaded model, and sequences of tokens through it.
+
+#ifndef FLOW_RUNTIME_ENGINE_H
+#define FLOW_RUNTIME_ENGINE_H
+
+#include "flow/Runtime/Plan.h"
+#include "flow/Runtime/Weights.h"
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace flow::runtime {
+
+/// How a model is run.
+struct EngineOptions {
+  /// Threads in all.
+  int threads = 1;
+  /// Positions that a sequence may hold; 0 = the model's.
+  int64_t context = 0;
+  /// Tokens of a prefill step at most.
+  int64_t prefillChunk = 512;
+};
+
+/// The entry of a compiled function, or null; see flow/Runtime/Abi.h.
+using SymbolLookup = std::function<void *(const std::string &function)>;
+
+/// A model ready to run: plan, code and packed weights. Sequences of one model
+/// share it and run one at a time.
+class Model {
+public:
+  /// Looks up every function of `plan` and packs every weight. The code behind
+  /// `lookup` and the data behind `source` must outlive the model.
+  static Result<std::unique_ptr<Model>> create(Plan plan,
+                                               const SymbolLookup &lookup,
+                                               const TensorSource &source,
+                                               const EngineOptions &options);
+  ~Model();
+
+  const Plan &plan() const;
+  /// Positions that a sequence may hold.
+  int64_t context() const;
+  /// Bytes of packed weights.
+  size_t weightBytes() const;
+
+private:
+  friend class Sequence;
+  struct State;
+  explicit Model(std::unique_ptr<State> state);
+  std::unique_ptr<State> state;
+};
+
+/// One run of tokens with its caches.
+class Sequence {
+public:
+  /// An empty sequence of `model`, which must outlive it.
+  static Result<std::unique_ptr<Sequence>> create(Model &model);
+  ~Sequence();
+
+  /// Told the logits of `rows` consecutive positions, `[rows, vocab]`.
+  using LogitsSink =
+      std::function<Status(const float *logits, int64_t rows)>;
+
+  /// Appends `tokens`; afterwards `logits` holds those of the last one. With a
+  /// sink, the plan must have logits of every row, and the sink gets them in
+  /// order. Fails, with nothing appended, on an empty list, a token outside the
+  /// vocabulary, or more tokens than the context has room for.
+  Status prefill(const std::vector<int32_t> &tokens,
+                 const LogitsSink &sink = {});
+
+  /// Appends one token; afterwards `logits` holds its logits.
+  Status decode(int32_t token);
+
+  /// `[vocab]` logits of the last token.
+  const float *logits() const;
+  /// Number of tokens appended.
+  int64_t position() const;
+  /// Bytes of the caches, touched or not.
+  size_t cacheBytes() const;
+
+private:
+  struct State;
+  explicit Sequence(std::unique_ptr<State> state);
+  std::unique_ptr<State> state;
+};
+
+} // namespace flow::runtime
+
+#endif // FLOW_RUNTIME_ENGINE_H

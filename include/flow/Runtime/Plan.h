@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// The plan of an artefact: what to load, what to keep, what to call.
+
+#ifndef FLOW_RUNTIME_PLAN_H
+#define FLOW_RUNTIME_PLAN_H
+
+#include "flow/Runtime/Result.h"
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace flow::runtime {
+
+/// Version of the plan's form; another one is refused.
+constexpr int64_t kPlanVersion = 1;
+
+/// How the sources of a weight become one matrix.
+enum class Combine { Concat, Interleave };
+
+/// How a weight lies in memory; docs/Artifact.md has the element formulas.
+enum class Packing { Raw, Dense, PanelsF32, PanelsI8 };
+
+enum class ScaleType { F16, F32 };
+
+/// A weight that the code or the runtime reads.
+struct PackedWeight {
+  std::string name;
+  /// Tensors of the model file, in order.
+  std::vector<std::string> sources;
+  Combine combine = Combine::Concat;
+  /// Rows taken from each source in turn when interleaving.
+  int64_t group = 16;
+  /// Added to each element after decoding.
+  double add = 0;
+  Packing packing = Packing::Dense;
+  int64_t rows = 0, cols = 0;
+  /// Values of a row that share a scale; panels of 8 bits only.
+  int64_t block = 32;
+  ScaleType scale = ScaleType::F16;
+  bool hasMin = false;
+
+  /// Number of buffers that the code gets for this weight.
+  int64_t parts() const {
+    return packing == Packing::PanelsI8 ? (hasMin ? 3 : 2) : 1;
+  }
+};
+
+/// Keys and values of a layer.
+struct CachePlan {
+  std::string name;
+  int64_t kvHeads = 0, headDim = 0;
+  /// Positions that a query can see; 0 = all.
+  int64_t window = 0;
+};
+
+/// A buffer between calls; -1 stands for the rows of the step.
+struct BufferPlan {
+  std::string name;
+  std::vector<int64_t> dims;
+};
+
+/// Numbers of the step at hand: absolute position of row 0, rows that hold
+/// tokens, `start + count`, and rows with padding.
+enum class Scalar { Start, Count, Total, Rows };
+
+/// An argument of a call.
+struct Argument {
+  enum class Kind { Buffer, Weight, Keys, Values, Scalar };
+  Kind kind = Kind::Buffer;
+  /// Of the buffer, weight or cache.
+  int64_t index = 0;
+  /// Of a weight.
+  int64_t part = 0;
+  Scalar scalar = Scalar::Start;
+
+  static Argument buffer(int64_t index) { return {Kind::Buffer, index}; }
+  static Argument weight(int64_t index, int64_t part) {
+    return {Kind::Weight, index, part};
+  }
+  static Argument keys(int64_t index) { return {Kind::Keys, index}; }
+  static Argument values(int64_t index) { return {Kind::Values, index}; }
+  static Argument ofScalar(Scalar scalar) {
+    return {Kind::Scalar, 0, 0, scalar};
+  }
+};
+
+enum class StepKind { Embed, RopeAngles, Call };
+
+/// One thing to do.
+struct Step {
+  StepKind kind = StepKind::Call;
+  /// Embed: out[t] = row(token[t]) * scale, rounded to f32.
+  int64_t weight = 0;
+  double scale = 1;
+  /// RopeAngles: (cos, sin) of (start + t) * theta^(-2 i / headDim) / factor
+  /// for i < pairs, (1, 0) beyond.
+  double theta = 0, factor = 1;
+  int64_t headDim = 0, pairs = 0;
+  /// Embed, RopeAngles: the result.
+  int64_t buffer = 0;
+  /// Call.
+  std::string function;
+  std::vector<Argument> args;
+};
+
+/// The steps of one phase.
+struct Schedule {
+  std::string name;
+  /// Fixed number of rows; 0 = any multiple of the plan's row tile.
+  int64_t rows = 0;
+  std::vector<Step> steps;
+  /// The first step that only serves logits.
+  int64_t headBegin = 0;
+  /// The buffer of logits.
+  int64_t logits = 0;
+  /// Logits of every row rather than of the last.
+  bool logitsAll = false;
+};
+
+struct Plan {
+  int64_t hidden = 0, vocab = 0, context = 0;
+  /// Rows of a step without fixed rows are padded to a multiple of this.
+  int64_t rowTile = 12;
+  std::vector<PackedWeight> weights;
+  std::vector<CachePlan> caches;
+  std::vector<BufferPlan> buffers;
+  std::vector<Schedule> schedules;
+
+  /// The schedule called `name`, or null.
+  const Schedule *findSchedule(std::string_view name) const;
+};
+
+/// The plan as JSON text.
+std::string toJson(const Plan &plan);
+
+/// Reads and checks a plan: every index, enumerator and size. What is wrong is
+/// in the error.
+Result<Plan> planFromJson(std::string_view text);
+
+} // namespace flow::runtime
+
+#endif // FLOW_RUNTIME_PLAN_H

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Passes from recipes to fused stages.
+
+#ifndef FLOW_TRANSFORMS_PASSES_TD
+#define FLOW_TRANSFORMS_PASSES_TD
+
+include "mlir/Pass/PassBase.td"
+
+def ExpandLayers : Pass<"flow-expand-layers", "::mlir::ModuleOp"> {
+  let summary = "Replace layer recipes by their stages, for one phase";
+  let description = [{
+    Adds one function beside the model that runs a step of it: `@prefill` over
+    any number of rows or `@decode` over one. Its arguments are the tokens, the
+    absolute position of the first one and the number of rows that hold tokens
+    (the others are padding). Each layer becomes the stages of its recipe, in
+    order; names such as `layer3/attention/q` stand on the locations. The
+    recipes stay in the model.
+
+    `logits` says what comes out: the logits of the `last` row, of `all` rows,
+    or with `none` the normed rows themselves.
+
+    Example:
+
+    ```mlir
+    // Before
+    flow.layer @layer0 norms sandwich attention <heads = 2, kv_heads = 1, head_dim = 32>
+        mask <causal, window = 16> rope @local cache @kv0 feed_forward <width = 128> { … }
+    // After, beside it
+    func.func @prefill(%tokens: tensor<?xi32>, %start: index, %count: index) -> tensor<1x512xf32> {
+      %x = flow.embed %tokens, %table scale 8.0 : …
+      %n = flow.rms_norm %x scale %w : tensor<?x64xf32>, tensor<64xf32>
+      %q = flow.linear %n, %wq : …
+      …
+    }
+    ```
+
+    Refuses with an error: a module without exactly one model, a model without
+    layers, embedding or final norm, a layer with experts, an unknown phase or
+    kind of logits.
+  }];
+  let options = [
+    Option<"phase", "phase", "std::string", "\"prefill\"",
+           "prefill or decode">,
+    Option<"logits", "logits", "std::string", "\"last\"",
+           "rows with logits: last, all or none">
+  ];
+  let dependentDialects = ["::flow::FlowDialect", "::mlir::arith::ArithDialect",
+    "::mlir::func::FuncDialect", "::mlir::tensor::TensorDialect"];
+}
+
+def SelectMasks : Pass<"flow-select-masks"> {
+  let summary = "Give each attention the tightest loop that its mask allows";
+  let description = [{
+    A window that is no shorter than the longest context cannot hide a key, and
+    is dropped. What is left decides where the loop over key blocks begins: at
+    the window's first block or at position 0.
+
+    Example:
+
+    ```mlir
+    // Before
+    %o = flow.attention %q at %start, %k, %v total %total mask <causal, window = 16> scale 1.25e-01 : …
+    // After
+    %o = flow.attention %q at %start, %k, %v total %total mask <causal, window = 16> blocks <first = window, size = 32> scale 1.25e-01 : …
+    ```
+
+    A windowed attention is a passed remark `windowed` that names the window
+    and why; a dropped window is a passed remark `window-dropped`; an attention
+    without a window is a missed remark `not-windowed`. An analysis remark
+    `key-blocks` counts, for the last row of the longest context, the blocks
+    skipped, full and partial.
+  }];
+  let options = [
+    Option<"block", "block", "int64_t", "32", "keys of a block">,
+    Option<"context", "context", "int64_t", "0",
+           "largest number of positions; 0 = that of the module's model">
+  ];
+  let dependentDialects = ["::flow::FlowDialect"];
+}
+
+def PlanCache : Pass<"flow-plan-cache", "::mlir::ModuleOp"> {
+  let summary = "Keep only what queries can still see: rings for windows";
+  let description = [{
+    A cache that only windowed attentions read becomes a ring: once no query
+    can see a row any more it is written again. The capacity in rows is
+    `window - 1 + chunk`, rounded up to blocks of 32: the first query of a step
+    of `chunk` rows still needs the `window - 1` keys before it.
+
+    Example:
+
+    ```mlir
+    // Before
+    flow.kv_cache @kv0 kv_heads 1 head_dim 32
+    // After, when its attention has `mask <causal, window = 16>`
+    flow.kv_cache @kv0 kv_heads 1 head_dim 32 ring 16
+    ```
+
+    A ring is a passed remark `ring-cache`. A cache that an attention without a
+    window reads is a missed remark `full-cache`; one that no attention reads
+    is left, with a missed remark `unused-cache`.
+  }];
+  let options = [
+    Option<"chunk", "chunk", "int64_t", "512", "rows of a step at most">,
+    Option<"context", "context", "int64_t", "0",
+           "largest number of positions; 0 = the model's">
+  ];
+  let dependentDialects = ["::flow::FlowDialect"];
+}
+
+def SliceLastToken : Pass<"flow-slice-last-token"> {
+  let summary = "Compute only the rows that are read in the end";
+  let description = [{
+    Moves the slice of one row that stands before the final norm above the
+    row-wise stages that feed it, up to the last attention, whose query is
+    sliced and whose start moves with it. Nothing after the last attention then
+    runs for rows whose logits nobody reads. The values are the same bit for
+    bit.
+
+    Example:
+
+    ```mlir
+    // Before
+    %y = flow.linear %x, %w : tensor<?x64xf32>, tensor<64x64xf32> -> tensor<?x64xf32>
+    %l = tensor.extract_slice %y[%last, 0] [1, 64] [1, 1] : tensor<?x64xf32> to tensor<1x64xf32>
+    // After
+    %s = tensor.extract_slice %x[%last, 0] [1, 64] [1, 1] : tensor<?x64xf32> to tensor<1x64xf32>
+    %l = flow.linear %s, %w : tensor<1x64xf32>, tensor<64x64xf32> -> tensor<1x64xf32>
+    ```
+
+    Each step is a passed remark `row-sliced`. The slice stops, with a missed
+    remark `row-not-sliced`, at a value that others read too and at an op whose
+    rows depend on each other.
+  }];
+  let dependentDialects = ["::flow::FlowDialect", "::mlir::arith::ArithDialect",
+    "::mlir::tensor::TensorDialect"];
+}
+
+def ShareLayers : Pass<"flow-share-layers", "::mlir::ModuleOp"> {
+  let summary = "Outline one function for each class of layers";
+  let description = [{
+    The stages of each layer (ops whose location is named `layer<i>/…`), and
+    those of the head, move into a private function that gets weights, caches
+    and rows as arguments. Layers whose functions are equal share one, so
+    compile time does not grow with depth. What is left of the step is its
+    schedule: references, the embedding, the angles, and calls.
+
+    Example:
+
+    ```mlir
+    // Before
+    %n0 = flow.rms_norm %x scale %w0 : … loc("layer0/attention_norm")
+    %n1 = flow.rms_norm %n0 scale %w1 : … loc("layer1/attention_norm")
+    // After
+    %n0 = call @prefill_layer0(%x, %w0) : …
+    %n1 = call @prefill_layer0(%n0, %w1) : …
+    ```
+
+    Each class is a passed remark `layers-shared` that lists its layers; the
+    counts are an analysis remark `layer-classes`. A function without named
+    stages is left, with a missed remark `layers-not-shared`.
+  }];
+  let dependentDialects = ["::flow::FlowDialect",
+    "::mlir::func::FuncDialect"];
+}
+
+def VerifyPhase : Pass<"flow-verify-phase", "::mlir::ModuleOp"> {
+  let summary = "Check what may be left between two phases";
+  let description = [{
+    Read-only. By `phase`:
+
+    - `recipe`: exactly one `flow.model`, and no stage outside functions;
+    - `stages`: the step functions hold no layouts yet;
+    - `fused`: every attention has its blocks, every product reads a weight
+      with a layout;
+    - `shared`: functions hold either a schedule (references, embedding,
+      angles, calls, scalars) or stages, not both.
+
+    Example:
+
+    ```mlir
+    // Before and after; with phase=fused: error: … has no key blocks
+    %o = flow.attention %q at %start, %k, %v total %total mask <causal> scale 1.0 : …
+    ```
+
+    Refuses with an error at the op: what is left and may not be.
+  }];
+  let options = [
+    Option<"phase", "phase", "std::string", "\"recipe\"",
+           "recipe, stages, fused or shared">
+  ];
+}
+
+include "flow/Transforms/FusionPasses.td"
+
+#endif // FLOW_TRANSFORMS_PASSES_TD

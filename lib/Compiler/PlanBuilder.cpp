@@ -1,0 +1,343 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Reads schedule functions: weights, caches, buffers and the steps between.
+
+#include "PlanBuilder.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace flow;
+
+/// Rows of a prefill step are a multiple of the largest register tile.
+static constexpr int64_t kRowTile = 12;
+
+PlanBuilder::PlanBuilder(ModelOp model) {
+  HyperAttr hyper = model.getHyper();
+  plan.hidden = hyper.getHidden();
+  plan.vocab = hyper.getVocab();
+  plan.context = hyper.getPositions();
+  plan.rowTile = kRowTile;
+}
+
+/// The name of a weight in its file: as written, or its symbol path.
+static std::string fileName(WeightOp weight) {
+  if (std::optional<StringRef> from = weight.getFrom())
+    return from->str();
+  std::string name = weight.getSymName().str();
+  if (auto layer = dyn_cast<LayerOp>(weight->getParentOp()))
+    name = (layer.getSymName() + "." + name).str();
+  return name;
+}
+
+FailureOr<int64_t> PlanBuilder::weightIndex(ModuleOp module, WeightRefOp ref) {
+  RankedTensorType type = ref.getType();
+  std::string key;
+  llvm::raw_string_ostream(key) << ref.getWeight() << ' ' << type;
+  bool raw = llvm::all_of(ref->getUsers(),
+                          [](Operation *op) { return isa<EmbedOp>(op); });
+  if (raw)
+    key += " raw";
+  if (auto known = weights.find(key); known != weights.end())
+    return known->second;
+
+  runtime::PackedWeight weight;
+  llvm::raw_string_ostream(weight.name) << ref.getWeight();
+  weight.rows = type.getRank() == 2 ? type.getDimSize(0) : 1;
+  weight.cols = type.getShape().back();
+  Operation *symbol = SymbolTable::lookupSymbolIn(module, ref.getWeight());
+  if (auto derived = dyn_cast<DerivedWeightOp>(symbol)) {
+    weight.combine = derived.getCombine() == Combine::Concat
+                         ? runtime::Combine::Concat
+                         : runtime::Combine::Interleave;
+    weight.group = kInterleaveRows;
+    for (auto source : derived.getSources().getAsRange<FlatSymbolRefAttr>())
+      weight.sources.push_back(fileName(cast<WeightOp>(
+          SymbolTable::lookupSymbolIn(symbol->getParentOp(), source.getAttr()))));
+  } else {
+    auto stored = cast<WeightOp>(symbol);
+    weight.sources.push_back(fileName(stored));
+    weight.add = stored.getUnitOffset() ? 1.0 : 0.0;
+  }
+  if (auto panels = dyn_cast_or_null<PanelsAttr>(type.getEncoding())) {
+    if (panels.getKind() == PanelKind::F32) {
+      weight.packing = runtime::Packing::PanelsF32;
+    } else {
+      weight.packing = runtime::Packing::PanelsI8;
+      weight.block = panels.getBlock();
+      weight.scale = panels.getScale() == ScaleKind::F16
+                         ? runtime::ScaleType::F16
+                         : runtime::ScaleType::F32;
+      weight.hasMin = panels.getMin();
+    }
+  } else {
+    weight.packing = raw ? runtime::Packing::Raw : runtime::Packing::Dense;
+  }
+  int64_t index = plan.weights.size();
+  plan.weights.push_back(std::move(weight));
+  weights[key] = index;
+  return index;
+}
+
+FailureOr<int64_t> PlanBuilder::cacheIndex(ModuleOp module, CacheRefOp ref) {
+  std::string key;
+  llvm::raw_string_ostream(key) << ref.getCache();
+  if (auto known = caches.find(key); known != caches.end())
+    return known->second;
+  auto symbol =
+      cast<KvCacheOp>(SymbolTable::lookupSymbolIn(module, ref.getCache()));
+  runtime::CachePlan cache;
+  cache.name = key;
+  cache.kvHeads = symbol.getKvHeads();
+  cache.headDim = symbol.getHeadDim();
+  cache.window = symbol.getRing().value_or(0);
+  int64_t index = plan.caches.size();
+  plan.caches.push_back(std::move(cache));
+  caches[key] = index;
+  return index;
+}
+
+namespace flow {
+
+/// Reads one schedule function from top to bottom.
+class ScheduleReader {
+public:
+  ScheduleReader(PlanBuilder &builder, ModuleOp module, func::FuncOp schedule)
+      : builder(builder), module(module), schedule(schedule) {}
+
+  FailureOr<runtime::Schedule> read(bool logitsAll);
+
+private:
+  LogicalResult read(Operation &op);
+  LogicalResult read(WeightRefOp op);
+  LogicalResult read(CacheRefOp op);
+  LogicalResult read(EmbedOp op);
+  LogicalResult read(RopeAnglesOp op);
+  LogicalResult read(func::CallOp op);
+  LogicalResult readScalar(Operation &op);
+  LogicalResult addArguments(func::CallOp op, Value operand,
+                             runtime::Step &step);
+
+  /// A buffer for `value`, reused from one that nobody reads any more.
+  int64_t newBuffer(Value value);
+  /// Gives back the buffers whose last reader is `op`.
+  void releaseAfter(Operation &op);
+
+  PlanBuilder &builder;
+  ModuleOp module;
+  func::FuncOp schedule;
+  runtime::Schedule result;
+  DenseMap<Value, runtime::Argument> values;
+  SmallVector<int64_t> freeBuffers;
+  bool seenCache = false;
+};
+
+int64_t ScheduleReader::newBuffer(Value value) {
+  auto type = cast<RankedTensorType>(value.getType());
+  std::vector<int64_t> dims;
+  for (int64_t dim : type.getShape())
+    dims.push_back(ShapedType::isDynamic(dim) ? -1 : dim);
+  auto reusable = llvm::find_if(freeBuffers, [&](int64_t index) {
+    return builder.plan.buffers[index].dims == dims;
+  });
+  int64_t index;
+  if (reusable != freeBuffers.end()) {
+    index = *reusable;
+    freeBuffers.erase(reusable);
+  } else {
+    index = builder.plan.buffers.size();
+    runtime::BufferPlan buffer;
+    buffer.name = (result.name + "." + std::to_string(index));
+    buffer.dims = std::move(dims);
+    builder.plan.buffers.push_back(std::move(buffer));
+  }
+  values[value] = runtime::Argument::buffer(index);
+  return index;
+}
+
+void ScheduleReader::releaseAfter(Operation &op) {
+  llvm::SmallDenseSet<Value> seen;
+  auto release = [&](Value value) {
+    auto known = values.find(value);
+    if (known == values.end() || !seen.insert(value).second ||
+        known->second.kind != runtime::Argument::Kind::Buffer)
+      return;
+    bool later = llvm::any_of(value.getUsers(), [&](Operation *user) {
+      return op.isBeforeInBlock(user);
+    });
+    if (!later)
+      freeBuffers.push_back(known->second.index);
+  };
+  for (Value operand : op.getOperands())
+    release(operand);
+  for (Value result : op.getResults())
+    release(result);
+}
+
+LogicalResult ScheduleReader::read(WeightRefOp op) {
+  FailureOr<int64_t> index = builder.weightIndex(module, op);
+  if (failed(index))
+    return failure();
+  values[op] = runtime::Argument::weight(*index, 0);
+  return success();
+}
+
+LogicalResult ScheduleReader::read(CacheRefOp op) {
+  FailureOr<int64_t> index = builder.cacheIndex(module, op);
+  if (failed(index))
+    return failure();
+  values[op.getKey()] = runtime::Argument::keys(*index);
+  values[op.getValue()] = runtime::Argument::values(*index);
+  return success();
+}
+
+LogicalResult ScheduleReader::read(EmbedOp op) {
+  runtime::Step step;
+  step.kind = runtime::StepKind::Embed;
+  step.weight = values.lookup(op.getTable()).index;
+  step.scale = op.getScale().convertToDouble();
+  step.buffer = newBuffer(op);
+  result.steps.push_back(std::move(step));
+  return success();
+}
+
+LogicalResult ScheduleReader::read(RopeAnglesOp op) {
+  auto table = cast<RopeTableOp>(
+      SymbolTable::lookupSymbolIn(module, op.getTable()));
+  runtime::Step step;
+  step.kind = runtime::StepKind::RopeAngles;
+  step.theta = table.getTheta().convertToDouble();
+  step.factor = table.getFactor().convertToDouble();
+  step.headDim = table.getHeadDim();
+  step.pairs = table.getEffectivePairs();
+  step.buffer = newBuffer(op);
+  result.steps.push_back(std::move(step));
+  return success();
+}
+
+LogicalResult ScheduleReader::addArguments(func::CallOp op, Value operand,
+                                           runtime::Step &step) {
+  auto known = values.find(operand);
+  if (known == values.end())
+    return op.emitOpError("has an operand that a plan cannot name: ")
+           << operand;
+  step.args.push_back(known->second);
+  if (known->second.kind != runtime::Argument::Kind::Weight)
+    return success();
+  // A packed weight of several parts is as many arguments.
+  const runtime::PackedWeight &weight =
+      builder.plan.weights[known->second.index];
+  int64_t parts = weight.packing != runtime::Packing::PanelsI8 ? 1
+                  : weight.hasMin                              ? 3
+                                                               : 2;
+  for (int64_t part = 1; part < parts; ++part)
+    step.args.push_back(
+        runtime::Argument::weight(known->second.index, part));
+  return success();
+}
+
+LogicalResult ScheduleReader::read(func::CallOp op) {
+  auto callee = module.lookupSymbol<func::FuncOp>(op.getCallee());
+  auto ret = cast<func::ReturnOp>(callee.front().getTerminator());
+  runtime::Step step;
+  step.kind = runtime::StepKind::Call;
+  step.function = op.getCallee().str();
+  for (Value operand : op.getOperands())
+    if (failed(addArguments(op, operand, step)))
+      return failure();
+  bool usesCache = false;
+  for (auto [value, returned] : llvm::zip_equal(op.getResults(), ret.getOperands())) {
+    // A cache comes back as itself: what it became of leads to the argument.
+    Value source = returned;
+    while (Operation *producer = source.getDefiningOp()) {
+      if (auto fused = dyn_cast<QkvRopeAppendOp>(producer);
+          fused && source != fused.getQuery())
+        source = source == fused.getNewKeyCache() ? fused.getKeyCache()
+                                                  : fused.getValueCache();
+      else if (auto append = dyn_cast<KvAppendOp>(producer))
+        source = source == append.getNewKeyCache() ? append.getKeyCache()
+                                                   : append.getValueCache();
+      else
+        break;
+    }
+    auto argument = dyn_cast<BlockArgument>(source);
+    if (source != returned && argument) {
+      values[value] = values.lookup(op.getOperand(argument.getArgNumber()));
+      usesCache = true;
+      continue;
+    }
+    step.args.push_back(runtime::Argument::buffer(newBuffer(value)));
+  }
+  result.steps.push_back(std::move(step));
+  if (usesCache)
+    result.headBegin = result.steps.size();
+  return success();
+}
+
+LogicalResult ScheduleReader::readScalar(Operation &op) {
+  using runtime::Scalar;
+  auto argument = [&](unsigned number) {
+    return Value(schedule.getArgument(number));
+  };
+  if (auto dim = dyn_cast<tensor::DimOp>(op); dim && dim.getSource() == argument(0)) {
+    values[dim] = runtime::Argument::ofScalar(Scalar::Rows);
+    return success();
+  }
+  if (auto add = dyn_cast<arith::AddIOp>(op);
+      add && add.getLhs() == argument(1) && add.getRhs() == argument(2)) {
+    values[add] = runtime::Argument::ofScalar(Scalar::Total);
+    return success();
+  }
+  // Other scalar arithmetic is legal as long as no call reads it.
+  return success();
+}
+
+LogicalResult ScheduleReader::read(Operation &op) {
+  return llvm::TypeSwitch<Operation *, LogicalResult>(&op)
+      .Case<WeightRefOp, CacheRefOp, EmbedOp, RopeAnglesOp, func::CallOp>(
+          [&](auto typed) { return read(typed); })
+      .Case<arith::ConstantOp, arith::AddIOp, arith::SubIOp, tensor::DimOp>(
+          [&](auto) { return readScalar(op); })
+      .Case([&](func::ReturnOp ret) -> LogicalResult {
+        if (ret.getNumOperands() != 1 ||
+            values.lookup(ret.getOperand(0)).kind !=
+                runtime::Argument::Kind::Buffer)
+          return ret.emitOpError("of a schedule must return one buffer");
+        result.logits = values.lookup(ret.getOperand(0)).index;
+        return success();
+      })
+      .Default([](Operation *other) {
+        return other->emitOpError("has no place in a schedule");
+      });
+}
+
+FailureOr<runtime::Schedule> ScheduleReader::read(bool logitsAll) {
+  auto tokens = cast<RankedTensorType>(schedule.getArgument(0).getType());
+  result.name = schedule.getName().str();
+  result.rows = tokens.isDynamicDim(0) ? 0 : tokens.getDimSize(0);
+  result.logitsAll = logitsAll;
+  values[schedule.getArgument(1)] =
+      runtime::Argument::ofScalar(runtime::Scalar::Start);
+  values[schedule.getArgument(2)] =
+      runtime::Argument::ofScalar(runtime::Scalar::Count);
+  for (Operation &op : schedule.front()) {
+    if (failed(read(op)))
+      return failure();
+    releaseAfter(op);
+  }
+  return std::move(result);
+}
+
+} // namespace flow
+
+LogicalResult PlanBuilder::addSchedule(ModuleOp module, func::FuncOp schedule,
+                                       StringRef name, bool logitsAll) {
+  FailureOr<runtime::Schedule> read =
+      ScheduleReader(*this, module, schedule).read(logitsAll);
+  if (failed(read))
+    return failure();
+  read->name = name.str();
+  plan.schedules.push_back(std::move(*read));
+  return success();
+}

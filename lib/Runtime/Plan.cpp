@@ -1,0 +1,400 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Plans as JSON text, checked when they are read.
+
+#include "flow/Runtime/Plan.h"
+
+#include <nlohmann/json.hpp>
+
+#include <array>
+#include <limits>
+
+using namespace flow::runtime;
+using nlohmann::json;
+
+namespace {
+
+/// Names of enumerators, in the order of their values.
+constexpr std::array<const char *, 2> kCombines = {"concat", "interleave"};
+constexpr std::array<const char *, 4> kPackings = {"raw", "dense", "panels_f32",
+                                                   "panels_i8"};
+constexpr std::array<const char *, 2> kScales = {"f16", "f32"};
+constexpr std::array<const char *, 3> kSteps = {"embed", "rope_angles", "call"};
+constexpr std::array<const char *, 5> kArguments = {"buffer", "weight", "keys",
+                                                    "values", "scalar"};
+constexpr std::array<const char *, 4> kScalars = {"start", "count", "total",
+                                                  "rows"};
+
+constexpr int64_t kMaxDimension = int64_t(1) << 40;
+
+json write(const Argument &argument) {
+  json result{{"kind", kArguments[static_cast<size_t>(argument.kind)]}};
+  if (argument.kind == Argument::Kind::Scalar)
+    result["name"] = kScalars[static_cast<size_t>(argument.scalar)];
+  else
+    result["index"] = argument.index;
+  if (argument.kind == Argument::Kind::Weight)
+    result["part"] = argument.part;
+  return result;
+}
+
+json write(const Step &step) {
+  json result{{"kind", kSteps[static_cast<size_t>(step.kind)]}};
+  switch (step.kind) {
+  case StepKind::Embed:
+    result["weight"] = step.weight;
+    result["scale"] = step.scale;
+    result["buffer"] = step.buffer;
+    break;
+  case StepKind::RopeAngles:
+    result["theta"] = step.theta;
+    result["factor"] = step.factor;
+    result["head_dim"] = step.headDim;
+    result["pairs"] = step.pairs;
+    result["buffer"] = step.buffer;
+    break;
+  case StepKind::Call:
+    result["function"] = step.function;
+    result["args"] = json::array();
+    for (const Argument &argument : step.args)
+      result["args"].push_back(write(argument));
+    break;
+  }
+  return result;
+}
+
+json write(const PackedWeight &weight) {
+  json result{{"name", weight.name},
+              {"sources", weight.sources},
+              {"combine", kCombines[static_cast<size_t>(weight.combine)]},
+              {"group", weight.group},
+              {"add", weight.add},
+              {"packing", kPackings[static_cast<size_t>(weight.packing)]},
+              {"rows", weight.rows},
+              {"cols", weight.cols}};
+  if (weight.packing == Packing::PanelsI8) {
+    result["block"] = weight.block;
+    result["scale"] = kScales[static_cast<size_t>(weight.scale)];
+    result["min"] = weight.hasMin;
+  }
+  return result;
+}
+
+/// Reads members of JSON objects; the first problem is kept.
+class Reader {
+public:
+  bool ok() const { return problem.empty(); }
+  const std::string &error() const { return problem; }
+
+  void fail(const std::string &what) {
+    if (ok())
+      problem = "plan: " + what;
+  }
+
+  const json &member(const json &object, const char *name) {
+    static const json none;
+    if (!object.is_object()) {
+      fail(std::string("expected an object with '") + name + "'");
+      return none;
+    }
+    auto found = object.find(name);
+    if (found == object.end()) {
+      fail(std::string("'") + name + "' is missing");
+      return none;
+    }
+    return *found;
+  }
+
+  int64_t integer(const json &object, const char *name, int64_t low,
+                  int64_t high) {
+    const json &value = member(object, name);
+    bool fits = value.is_number_integer() &&
+                (!value.is_number_unsigned() ||
+                 value.get<uint64_t>() <=
+                     static_cast<uint64_t>(std::numeric_limits<int64_t>::max()));
+    int64_t number = fits ? value.get<int64_t>() : 0;
+    if (!fits || number < low || number > high) {
+      fail(std::string("'") + name + "' must be an integer from " +
+           std::to_string(low) + " to " + std::to_string(high) + ", got " +
+           value.dump());
+      return low;
+    }
+    return number;
+  }
+
+  double number(const json &object, const char *name) {
+    const json &value = member(object, name);
+    if (!value.is_number()) {
+      fail(std::string("'") + name + "' must be a number, got " + value.dump());
+      return 0;
+    }
+    return value.get<double>();
+  }
+
+  std::string text(const json &object, const char *name) {
+    const json &value = member(object, name);
+    if (!value.is_string()) {
+      fail(std::string("'") + name + "' must be a string, got " + value.dump());
+      return {};
+    }
+    return value.get<std::string>();
+  }
+
+  bool flag(const json &object, const char *name) {
+    const json &value = member(object, name);
+    if (!value.is_boolean())
+      fail(std::string("'") + name + "' must be true or false, got " +
+           value.dump());
+    return value.is_boolean() && value.get<bool>();
+  }
+
+  const json &list(const json &object, const char *name) {
+    static const json none = json::array();
+    const json &value = member(object, name);
+    if (value.is_array())
+      return value;
+    fail(std::string("'") + name + "' must be a list, got " + value.dump());
+    return none;
+  }
+
+  template <size_t N>
+  size_t choice(const json &object, const char *name,
+                const std::array<const char *, N> &names) {
+    std::string value = text(object, name);
+    for (size_t i = 0; i != N; ++i)
+      if (value == names[i])
+        return i;
+    fail(std::string("'") + name + "' has the unknown value '" + value + "'");
+    return 0;
+  }
+
+private:
+  std::string problem;
+};
+
+PackedWeight readWeight(Reader &r, const json &object) {
+  PackedWeight weight;
+  weight.name = r.text(object, "name");
+  for (const json &source : r.list(object, "sources")) {
+    if (!source.is_string())
+      r.fail("a source of weight '" + weight.name + "' is no string");
+    else
+      weight.sources.push_back(source.get<std::string>());
+  }
+  if (weight.sources.empty())
+    r.fail("weight '" + weight.name + "' has no source");
+  weight.combine = static_cast<Combine>(r.choice(object, "combine", kCombines));
+  weight.group = r.integer(object, "group", 1, kMaxDimension);
+  weight.add = r.number(object, "add");
+  weight.packing = static_cast<Packing>(r.choice(object, "packing", kPackings));
+  weight.rows = r.integer(object, "rows", 1, kMaxDimension);
+  weight.cols = r.integer(object, "cols", 1, kMaxDimension);
+  if (weight.rows > kMaxDimension / weight.cols)
+    r.fail("weight '" + weight.name + "' is too large");
+  bool panels = weight.packing == Packing::PanelsF32 ||
+                weight.packing == Packing::PanelsI8;
+  if (panels && weight.rows % 32 != 0)
+    r.fail("weight '" + weight.name + "' has " + std::to_string(weight.rows) +
+           " rows, panels need a multiple of 32");
+  if (weight.packing == Packing::Raw && weight.sources.size() != 1)
+    r.fail("weight '" + weight.name + "' is raw and has several sources");
+  int64_t turn = weight.group * static_cast<int64_t>(weight.sources.size());
+  if (weight.combine == Combine::Interleave &&
+      (weight.group > kMaxDimension / 64 || weight.rows % turn != 0))
+    r.fail("weight '" + weight.name + "' cannot interleave its sources evenly");
+  if (weight.packing == Packing::PanelsI8) {
+    weight.block = r.integer(object, "block", 16, 32);
+    weight.scale = static_cast<ScaleType>(r.choice(object, "scale", kScales));
+    weight.hasMin = r.flag(object, "min");
+    if (weight.block % 16 != 0 || weight.cols % 32 != 0)
+      r.fail("weight '" + weight.name +
+             "' needs blocks of 16 or 32 and rows of a multiple of 32");
+  }
+  return weight;
+}
+
+Argument readArgument(Reader &r, const json &object, const Plan &plan) {
+  Argument argument;
+  argument.kind =
+      static_cast<Argument::Kind>(r.choice(object, "kind", kArguments));
+  auto last = [](const auto &list) {
+    return static_cast<int64_t>(list.size()) - 1;
+  };
+  switch (argument.kind) {
+  case Argument::Kind::Buffer:
+    argument.index = r.integer(object, "index", 0, last(plan.buffers));
+    break;
+  case Argument::Kind::Weight:
+    argument.index = r.integer(object, "index", 0, last(plan.weights));
+    if (!r.ok())
+      break;
+    argument.part = r.integer(object, "part", 0,
+                              plan.weights[argument.index].parts() - 1);
+    if (plan.weights[argument.index].packing == Packing::Raw)
+      r.fail("a call reads the raw weight '" +
+             plan.weights[argument.index].name + "'");
+    break;
+  case Argument::Kind::Keys:
+  case Argument::Kind::Values:
+    argument.index = r.integer(object, "index", 0, last(plan.caches));
+    break;
+  case Argument::Kind::Scalar:
+    argument.scalar =
+        static_cast<Scalar>(r.choice(object, "name", kScalars));
+    break;
+  }
+  return argument;
+}
+
+/// A buffer of a native step must hold exactly `[rows, dims...]`.
+void checkBuffer(Reader &r, const Plan &plan, int64_t index,
+                 const std::vector<int64_t> &inner) {
+  if (!r.ok())
+    return;
+  const std::vector<int64_t> &dims = plan.buffers[index].dims;
+  bool ok = dims.size() == inner.size() + 1 &&
+            std::equal(inner.begin(), inner.end(), dims.begin() + 1);
+  if (!ok)
+    r.fail("buffer '" + plan.buffers[index].name +
+           "' has another shape than the step that fills it");
+}
+
+Step readStep(Reader &r, const json &object, const Plan &plan) {
+  Step step;
+  step.kind = static_cast<StepKind>(r.choice(object, "kind", kSteps));
+  int64_t lastBuffer = static_cast<int64_t>(plan.buffers.size()) - 1;
+  int64_t lastWeight = static_cast<int64_t>(plan.weights.size()) - 1;
+  switch (step.kind) {
+  case StepKind::Embed:
+    step.weight = r.integer(object, "weight", 0, lastWeight);
+    step.scale = r.number(object, "scale");
+    step.buffer = r.integer(object, "buffer", 0, lastBuffer);
+    if (!r.ok())
+      break;
+    if (plan.weights[step.weight].packing != Packing::Raw ||
+        plan.weights[step.weight].rows < plan.vocab)
+      r.fail("an embedding must read a raw weight of the vocabulary's rows");
+    checkBuffer(r, plan, step.buffer, {plan.weights[step.weight].cols});
+    break;
+  case StepKind::RopeAngles:
+    step.theta = r.number(object, "theta");
+    step.factor = r.number(object, "factor");
+    step.headDim = r.integer(object, "head_dim", 2, 1 << 16);
+    step.pairs = r.integer(object, "pairs", 1, step.headDim / 2);
+    step.buffer = r.integer(object, "buffer", 0, lastBuffer);
+    checkBuffer(r, plan, step.buffer, {step.headDim / 2, 2});
+    break;
+  case StepKind::Call:
+    step.function = r.text(object, "function");
+    for (const json &argument : r.list(object, "args"))
+      step.args.push_back(readArgument(r, argument, plan));
+    break;
+  }
+  return step;
+}
+
+Schedule readSchedule(Reader &r, const json &object, const Plan &plan) {
+  Schedule schedule;
+  schedule.name = r.text(object, "name");
+  schedule.rows = r.integer(object, "rows", 0, 1);
+  for (const json &step : r.list(object, "steps"))
+    schedule.steps.push_back(readStep(r, step, plan));
+  schedule.headBegin = r.integer(
+      object, "head_begin", 0, static_cast<int64_t>(schedule.steps.size()));
+  schedule.logits = r.integer(object, "logits", 0,
+                              static_cast<int64_t>(plan.buffers.size()) - 1);
+  schedule.logitsAll = r.flag(object, "logits_all");
+  checkBuffer(r, plan, schedule.logits, {plan.vocab});
+  return schedule;
+}
+
+} // namespace
+
+const Schedule *Plan::findSchedule(std::string_view name) const {
+  for (const Schedule &schedule : schedules)
+    if (schedule.name == name)
+      return &schedule;
+  return nullptr;
+}
+
+std::string flow::runtime::toJson(const Plan &plan) {
+  json result{{"version", kPlanVersion},
+              {"hidden", plan.hidden},
+              {"vocab", plan.vocab},
+              {"context", plan.context},
+              {"row_tile", plan.rowTile},
+              {"weights", json::array()},
+              {"caches", json::array()},
+              {"buffers", json::array()},
+              {"schedules", json::array()}};
+  for (const PackedWeight &weight : plan.weights)
+    result["weights"].push_back(write(weight));
+  for (const CachePlan &cache : plan.caches)
+    result["caches"].push_back({{"name", cache.name},
+                                {"kv_heads", cache.kvHeads},
+                                {"head_dim", cache.headDim},
+                                {"window", cache.window}});
+  for (const BufferPlan &buffer : plan.buffers)
+    result["buffers"].push_back({{"name", buffer.name}, {"dims", buffer.dims}});
+  for (const Schedule &schedule : plan.schedules) {
+    json steps = json::array();
+    for (const Step &step : schedule.steps)
+      steps.push_back(write(step));
+    result["schedules"].push_back({{"name", schedule.name},
+                                   {"rows", schedule.rows},
+                                   {"steps", std::move(steps)},
+                                   {"head_begin", schedule.headBegin},
+                                   {"logits", schedule.logits},
+                                   {"logits_all", schedule.logitsAll}});
+  }
+  return result.dump(1);
+}
+
+Result<Plan> flow::runtime::planFromJson(std::string_view text) {
+  json root = json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (root.is_discarded())
+    return Error{"plan: the text is no JSON"};
+  Reader r;
+  int64_t version = r.integer(root, "version", 0, 1 << 20);
+  if (r.ok() && version != kPlanVersion)
+    return Error{"plan: version " + std::to_string(version) + ", expected " +
+                 std::to_string(kPlanVersion)};
+  Plan plan;
+  plan.hidden = r.integer(root, "hidden", 1, 1 << 24);
+  plan.vocab = r.integer(root, "vocab", 1, 1 << 30);
+  plan.context = r.integer(root, "context", 1, 1 << 30);
+  plan.rowTile = r.integer(root, "row_tile", 1, 1024);
+  for (const json &weight : r.list(root, "weights"))
+    plan.weights.push_back(readWeight(r, weight));
+  for (const json &object : r.list(root, "caches")) {
+    CachePlan cache;
+    cache.name = r.text(object, "name");
+    cache.kvHeads = r.integer(object, "kv_heads", 1, 1 << 16);
+    cache.headDim = r.integer(object, "head_dim", 1, 1 << 16);
+    cache.window = r.integer(object, "window", 0, 1 << 30);
+    plan.caches.push_back(std::move(cache));
+  }
+  for (const json &object : r.list(root, "buffers")) {
+    BufferPlan buffer;
+    buffer.name = r.text(object, "name");
+    const json &dims = r.list(object, "dims");
+    if (dims.empty() || dims.size() > 4)
+      r.fail("buffer '" + buffer.name + "' must have 1 to 4 dimensions");
+    for (size_t i = 0; i != dims.size() && i != 4; ++i) {
+      // Only the rows may be open.
+      bool ok = dims[i].is_number_integer() && !(i != 0 && dims[i] == -1) &&
+                (dims[i] == -1 || (dims[i] >= 1 && dims[i] <= (1 << 24)));
+      if (!ok)
+        r.fail("buffer '" + buffer.name + "' has a bad dimension " +
+               dims[i].dump());
+      else
+        buffer.dims.push_back(dims[i].get<int64_t>());
+    }
+    plan.buffers.push_back(std::move(buffer));
+  }
+  if (r.ok())
+    for (const json &schedule : r.list(root, "schedules"))
+      plan.schedules.push_back(readSchedule(r, schedule, plan));
+  if (!r.ok())
+    return Error{r.error()};
+  return plan;
+}

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// The pool: a generation counter starts a loop, a count of finished workers
+// ends it.
+
+#include "flow/Runtime/ThreadPool.h"
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+using namespace flow::runtime;
+
+/// Tells the core that this is a spin loop.
+static void relax() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#else
+  std::this_thread::yield();
+#endif
+}
+
+struct ThreadPool::State : flow_runtime_context {
+  std::vector<std::thread> workers;
+  int threads = 1;
+
+  // The loop at hand. Written before `generation` is raised and read after a
+  // worker has seen it raised, which orders the accesses.
+  int64_t count = 0;
+  flow_loop_body body = nullptr;
+  void *closure = nullptr;
+  bool running = false;
+
+  std::atomic<uint64_t> generation{0};
+  std::atomic<int> pending{0};
+  std::atomic<bool> stopping{false};
+
+  // Sleepers wait here; `sleepers` lets a hot start skip the lock.
+  std::atomic<int> sleepers{0};
+  std::mutex mutex;
+  std::condition_variable wake;
+
+  void runRange(int thread) {
+    int64_t begin = count * thread / threads;
+    int64_t end = count * (thread + 1) / threads;
+    if (begin != end)
+      body(closure, begin, end);
+  }
+
+  /// Waits for a generation other than `seen`: first spinning, then asleep.
+  void await(uint64_t seen) {
+    auto deadline =
+        std::chrono::steady_clock::now() + std::chrono::microseconds(50);
+    while (true) {
+      for (int i = 0; i != 64; ++i) {
+        if (generation.load(std::memory_order_acquire) != seen)
+          return;
+        relax();
+      }
+      if (std::chrono::steady_clock::now() > deadline)
+        break;
+    }
+    std::unique_lock<std::mutex> lock(mutex);
+    sleepers.fetch_add(1);
+    wake.wait(lock, [&] { return generation.load() != seen; });
+    sleepers.fetch_sub(1);
+  }
+
+  void workerLoop(int thread) {
+    uint64_t seen = 0;
+    while (true) {
+      await(seen);
+      ++seen;
+      if (stopping.load())
+        return;
+      runRange(thread);
+      pending.fetch_sub(1, std::memory_order_release);
+    }
+  }
+
+  /// Raises the generation and wakes whoever sleeps. A worker that is about to
+  /// sleep has announced itself under the lock before it looks again, so with
+  /// sequentially consistent operations one of the two sees the other.
+  void start() {
+    generation.fetch_add(1);
+    if (sleepers.load() != 0 || stopping.load()) {
+      std::lock_guard<std::mutex> lock(mutex);
+      wake.notify_all();
+    }
+  }
+};
+
+ThreadPool::ThreadPool(int threads) : state(std::make_unique<State>()) {
+  state->threads = threads < 1 ? 1 : threads;
+  state->parallel_for = [](flow_runtime_context *self, int64_t count,
+                           flow_loop_body body, void *closure) {
+    auto *pool = static_cast<State *>(self);
+    if (count <= 0)
+      return;
+    if (pool->threads == 1 || pool->running || count == 1) {
+      body(closure, 0, count);
+      return;
+    }
+    pool->running = true;
+    pool->count = count;
+    pool->body = body;
+    pool->closure = closure;
+    pool->pending.store(pool->threads - 1, std::memory_order_relaxed);
+    pool->start();
+    pool->runRange(0);
+    while (pool->pending.load(std::memory_order_acquire) != 0)
+      relax();
+    pool->running = false;
+  };
+  for (int thread = 1; thread < state->threads; ++thread)
+    state->workers.emplace_back(
+        [pool = state.get(), thread] { pool->workerLoop(thread); });
+}
+
+ThreadPool::~ThreadPool() {
+  state->stopping.store(true);
+  state->start();
+  for (std::thread &worker : state->workers)
+    worker.join();
+}
+
+int ThreadPool::threads() const { return state->threads; }
+
+void ThreadPool::parallelFor(int64_t count, flow_loop_body body,
+                             void *closure) {
+  state->parallel_for(state.get(), count, body, closure);
+}
+
+flow_runtime_context *ThreadPool::context() { return state.get(); }

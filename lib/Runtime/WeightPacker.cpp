@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Packs weights into the layouts that kernels stream.
+
+#include "flow/Runtime/Weights.h"
+
+#include <atomic>
+#include <cstring>
+
+using namespace flow::runtime;
+
+namespace {
+
+/// Rows of a panel.
+constexpr int64_t kPanel = 32;
+
+/// The rows of a weight, wherever they lie in its sources.
+class SourceRows {
+public:
+  SourceRows(const PackedWeight &weight, std::vector<TensorView> sources)
+      : weight(weight), sources(std::move(sources)) {}
+
+  struct Row {
+    const TensorView *tensor;
+    const std::byte *data;
+  };
+
+  Row row(int64_t index) const {
+    const TensorView *tensor = nullptr;
+    if (weight.combine == Combine::Interleave && sources.size() > 1) {
+      int64_t count = static_cast<int64_t>(sources.size());
+      int64_t turn = index / weight.group;
+      tensor = &sources[turn % count];
+      index = turn / count * weight.group + index % weight.group;
+    } else {
+      for (const TensorView &candidate : sources) {
+        tensor = &candidate;
+        if (index < candidate.rows)
+          break;
+        index -= candidate.rows;
+      }
+    }
+    return {tensor, tensor->data + index * tensor->rowBytes()};
+  }
+
+  const std::vector<TensorView> &tensors() const { return sources; }
+
+private:
+  const PackedWeight &weight;
+  std::vector<TensorView> sources;
+};
+
+void decode(const PackedWeight &weight, const SourceRows::Row &row,
+            float *out) {
+  flow::ggml::decodeRow(row.tensor->type, row.data, out, weight.cols);
+  if (weight.add == 0)
+    return;
+  for (int64_t i = 0; i != weight.cols; ++i)
+    out[i] += static_cast<float>(weight.add);
+}
+
+/// Panel `panel` as f32 `[cols][32]`.
+void packPanelF32(const PackedWeight &weight, const SourceRows &rows,
+                  int64_t panel, float *out, std::vector<float> &scratch) {
+  scratch.resize(weight.cols);
+  out += panel * weight.cols * kPanel;
+  for (int64_t n = 0; n != kPanel; ++n) {
+    decode(weight, rows.row(panel * kPanel + n), scratch.data());
+    for (int64_t k = 0; k != weight.cols; ++k)
+      out[k * kPanel + n] = scratch[k];
+  }
+}
+
+/// Buffers of one thread for panels of 8 bits.
+struct I8Scratch {
+  std::vector<int8_t> quants;
+  std::vector<float> scales, minima;
+};
+
+void storeScale(const PackedWeight &weight, std::byte *base, int64_t index,
+                float value) {
+  if (weight.scale == ScaleType::F32) {
+    std::memcpy(base + 4 * index, &value, sizeof(value));
+    return;
+  }
+  uint16_t half = flow::ggml::f32ToF16(value);
+  std::memcpy(base + 2 * index, &half, sizeof(half));
+}
+
+/// Panel `panel` as quants `[cols/4][32][4]`, scales and minima
+/// `[cols/block][32]`.
+void packPanelI8(const PackedWeight &weight, const SourceRows &rows,
+                 int64_t panel, std::byte *quants, std::byte *scales,
+                 std::byte *minima, I8Scratch &scratch) {
+  int64_t cols = weight.cols, blocks = cols / weight.block;
+  scratch.quants.resize(kPanel * cols);
+  scratch.scales.resize(cols / 16);
+  scratch.minima.resize(cols / 16);
+  for (int64_t n = 0; n != kPanel; ++n) {
+    SourceRows::Row row = rows.row(panel * kPanel + n);
+    flow::ggml::IntegerForm form = *flow::ggml::integerForm(row.tensor->type);
+    flow::ggml::unpackRow(row.tensor->type, row.data,
+                          scratch.quants.data() + n * cols,
+                          scratch.scales.data(), scratch.minima.data(), cols);
+    for (int64_t b = 0; b != blocks; ++b) {
+      int64_t from = b * weight.block / form.block;
+      int64_t to = (panel * blocks + b) * kPanel + n;
+      storeScale(weight, scales, to, scratch.scales[from]);
+      if (weight.hasMin) {
+        float min = form.hasMin ? scratch.minima[from] * (-1.0f / 128) : 0;
+        std::memcpy(minima + 4 * to, &min, sizeof(min));
+      }
+    }
+  }
+  // Words of four quants: row n, column k/4 goes to [k/4][n]. Flipping the top
+  // bit of each byte adds 128 to it.
+  std::byte *out = quants + panel * cols * kPanel;
+  for (int64_t quad = 0; quad != cols / 4; ++quad)
+    for (int64_t n = 0; n != kPanel; ++n) {
+      uint32_t word;
+      std::memcpy(&word, scratch.quants.data() + n * cols + 4 * quad, 4);
+      word ^= 0x80808080u;
+      std::memcpy(out + (quad * kPanel + n) * 4, &word, 4);
+    }
+}
+
+Error fail(const PackedWeight &weight, const std::string &what) {
+  return {"weight " + weight.name + ": " + what};
+}
+
+/// The sources of `weight`, checked against the plan.
+Result<std::vector<TensorView>> findSources(const PackedWeight &weight,
+                                            const TensorSource &source) {
+  std::vector<TensorView> tensors;
+  int64_t rows = 0;
+  for (const std::string &name : weight.sources) {
+    std::optional<TensorView> tensor = source.find(name);
+    if (!tensor)
+      return fail(weight, "tensor '" + name + "' is not in the model file");
+    if (tensor->cols != weight.cols)
+      return fail(weight, "tensor '" + name + "' has rows of " +
+                              std::to_string(tensor->cols) + ", expected " +
+                              std::to_string(weight.cols));
+    std::string type(flow::ggml::typeName(tensor->type));
+    if (!flow::ggml::isDecodable(tensor->type))
+      return fail(weight, "tensor '" + name + "' is stored as " + type +
+                              ", which cannot be computed with");
+    if (weight.packing == Packing::PanelsI8) {
+      std::optional<flow::ggml::IntegerForm> form =
+          flow::ggml::integerForm(tensor->type);
+      bool fits = form && form->block >= weight.block &&
+                  (weight.hasMin || !form->hasMin) &&
+                  (weight.scale == ScaleType::F32 || form->scaleIsF16) &&
+                  weight.add == 0;
+      if (!fits)
+        return fail(weight, "tensor '" + name + "' stored as " + type +
+                                " does not fit the planned 8-bit layout");
+    }
+    rows += tensor->rows;
+    tensors.push_back(*tensor);
+  }
+  if (rows != weight.rows)
+    return fail(weight, "its sources have " + std::to_string(rows) +
+                            " rows, expected " + std::to_string(weight.rows));
+  return tensors;
+}
+
+Result<LoadedWeight> load(const PackedWeight &weight,
+                          const TensorSource &source, ThreadPool &pool) {
+  Result<std::vector<TensorView>> sources = findSources(weight, source);
+  if (!sources)
+    return Error{sources.error()};
+  LoadedWeight loaded;
+  if (weight.packing == Packing::Raw) {
+    loaded.raw = sources->front();
+    return loaded;
+  }
+  SourceRows rows(weight, std::move(*sources));
+
+  int64_t elements = weight.rows * weight.cols;
+  std::vector<size_t> sizes;
+  if (weight.packing == Packing::PanelsI8) {
+    int64_t blocks = elements / weight.block;
+    sizes = {static_cast<size_t>(elements),
+             static_cast<size_t>(blocks) *
+                 (weight.scale == ScaleType::F16 ? 2 : 4)};
+    if (weight.hasMin)
+      sizes.push_back(4 * static_cast<size_t>(blocks));
+  } else {
+    sizes = {4 * static_cast<size_t>(elements)};
+  }
+  for (size_t size : sizes) {
+    Result<PageBlock> block = PageBlock::allocate(size, size >= (4u << 20));
+    if (!block)
+      return fail(weight, block.error());
+    loaded.parts.push_back(std::move(*block));
+  }
+
+  std::byte *first = loaded.parts[0].data();
+  if (weight.packing == Packing::Dense) {
+    for (int64_t r = 0; r != weight.rows; ++r)
+      decode(weight, rows.row(r),
+             reinterpret_cast<float *>(first) + r * weight.cols);
+  } else if (weight.packing == Packing::PanelsF32) {
+    pool.parallelFor(weight.rows / kPanel, [&](int64_t begin, int64_t end) {
+      std::vector<float> scratch;
+      for (int64_t panel = begin; panel != end; ++panel)
+        packPanelF32(weight, rows, panel, reinterpret_cast<float *>(first),
+                     scratch);
+    });
+  } else {
+    pool.parallelFor(weight.rows / kPanel, [&](int64_t begin, int64_t end) {
+      I8Scratch scratch;
+      for (int64_t panel = begin; panel != end; ++panel)
+        packPanelI8(weight, rows, panel, first, loaded.parts[1].data(),
+                    weight.hasMin ? loaded.parts[2].data() : nullptr, scratch);
+    });
+  }
+  if (source.release)
+    for (const TensorView &tensor : rows.tensors())
+      source.release(tensor.data,
+                     static_cast<size_t>(tensor.rows * tensor.rowBytes()));
+  return loaded;
+}
+
+} // namespace
+
+int64_t TensorView::rowBytes() const {
+  ggml::TypeInfo info = *ggml::typeInfo(static_cast<uint32_t>(type));
+  return cols / info.blockElements * info.blockBytes;
+}
+
+Result<std::vector<LoadedWeight>>
+flow::runtime::loadWeights(const Plan &plan, const TensorSource &source,
+                           ThreadPool &pool) {
+  std::vector<LoadedWeight> weights;
+  weights.reserve(plan.weights.size());
+  for (const PackedWeight &weight : plan.weights) {
+    Result<LoadedWeight> loaded = load(weight, source, pool);
+    if (!loaded)
+      return Error{loaded.error()};
+    weights.push_back(std::move(*loaded));
+  }
+  return weights;
+}
