@@ -4,6 +4,8 @@
 #include "flow/Codegen/CPU/Passes.h"
 #include "flow/Conversion/Passes.h"
 #include "flow/IR/FlowDialect.h"
+#include "flow/Pipelines/Pipelines.h"
+#include "flow/Transforms/Passes.h"
 #include "mlir/InitAllDialects.h"
 #include "mlir/InitAllExtensions.h"
 #include "mlir/InitAllPasses.h"
@@ -17,6 +19,8 @@ int main(int argc, char **argv) {
   mlir::registerAllPasses();
   flow::registerFlowCodegenCPUPasses();
   flow::registerFlowConversionPasses();
+  flow::registerFlowTransformsPasses();
+  flow::registerAllPipelines();
   return mlir::asMainReturnCode(
       mlir::MlirOptMain(argc, argv, "gemma-flow pass driver\n", registry));
 }

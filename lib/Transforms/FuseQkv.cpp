@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Fuses the projections of an attention with norms, rotation and cache write.
+
+#include "MissedRemarkListener.h"
+#include "WeightSymbols.h"
+#include "flow/IR/FlowOps.h"
+#include "flow/Transforms/Passes.h"
+#include "mlir/IR/PatternMatch.h"
+#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+
+using namespace mlir;
+
+namespace flow {
+#define GEN_PASS_DEF_FUSEQKV
+#include "flow/Transforms/Passes.h.inc"
+} // namespace flow
+
+using namespace flow;
+
+static constexpr llvm::StringLiteral kCategory = "flow-fuse-qkv";
+
+namespace {
+
+/// One head's way from the projection: linear, expand_shape, norm, rope.
+struct HeadPath {
+  RopeOp rope;
+  RmsNormOp norm;
+  tensor::ExpandShapeOp expand;
+  LinearOp linear;
+
+  /// Follows `value` upwards; what is not there stays null.
+  static HeadPath of(Value value) {
+    HeadPath path;
+    if ((path.rope = value.getDefiningOp<RopeOp>()))
+      value = path.rope.getInput();
+    if ((path.norm = value.getDefiningOp<RmsNormOp>()))
+      value = path.norm.getInput();
+    if ((path.expand = value.getDefiningOp<tensor::ExpandShapeOp>()))
+      path.linear = path.expand.getSrc().getDefiningOp<LinearOp>();
+    return path;
+  }
+
+  /// The ops of the path that are there, from the end to the projection.
+  SmallVector<Operation *> ops() {
+    SmallVector<Operation *> list;
+    for (Operation *op : {rope.getOperation(), norm.getOperation(),
+                          expand.getOperation(), linear.getOperation()})
+      if (op)
+        list.push_back(op);
+    return list;
+  }
+};
+
+/// The rotated queries of the attention that reads this cache.
+Value findQuery(KvAppendOp append) {
+  for (Operation *user : append.getNewKeyCache().getUsers())
+    if (auto attention = dyn_cast<AttentionOp>(user);
+        attention && attention.getKey() == append.getNewKeyCache())
+      return attention.getQuery();
+  return {};
+}
+
+/// The queries of a row are sliced after the rotation when only one row is
+/// read in the end: the fused op then makes all of them.
+Value behindSlice(Value query) {
+  if (auto slice = query.getDefiningOp<tensor::ExtractSliceOp>())
+    return slice.getSource();
+  return query;
+}
+
+struct FuseQkvPattern : OpRewritePattern<KvAppendOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(KvAppendOp append,
+                                PatternRewriter &rewriter) const override {
+    auto refuse = [&](const Twine &reason) {
+      return rewriter.notifyMatchFailure(append, reason);
+    };
+    Value queryValue = findQuery(append);
+    if (!queryValue)
+      return refuse("no attention reads the cache that it writes");
+    HeadPath q = HeadPath::of(behindSlice(queryValue));
+    HeadPath k = HeadPath::of(append.getKey());
+    HeadPath v = HeadPath::of(append.getValue());
+    if (!q.linear || !k.linear || !v.linear)
+      return refuse("queries, keys and values are not all projections");
+    if (v.linear == k.linear)
+      return refuse("the values are the raw keys");
+    Value input = q.linear.getInput();
+    if (k.linear.getInput() != input || v.linear.getInput() != input)
+      return refuse("the projections have different inputs");
+    if (!q.rope || !k.rope || v.rope)
+      return refuse("queries and keys must be rotated, and values not");
+    if (q.rope.getAngles() != k.rope.getAngles())
+      return refuse("queries and keys turn by different angles");
+    if (!q.norm != !k.norm)
+      return refuse("only one of queries and keys is normed");
+    if (q.norm && (!q.norm.getWeight() || !k.norm.getWeight()))
+      return refuse("a head norm has no weight");
+    if (v.norm && v.norm.getWeight())
+      return refuse("the norm of the values has a weight");
+    std::optional<llvm::APFloat> eps;
+    for (RmsNormOp norm : {q.norm, k.norm, v.norm}) {
+      if (norm && eps && !eps->bitwiseIsEqual(norm.getEps()))
+        return refuse("the head norms have different epsilons");
+      if (norm)
+        eps = norm.getEps();
+    }
+    SmallVector<Operation *> absorbed = q.ops();
+    absorbed.append(k.ops());
+    absorbed.append(v.ops());
+    for (Operation *op : absorbed) {
+      if (op->getBlock() != append->getBlock())
+        return refuse("a stage stands in another block");
+      // The last query is read by the attention, after the cache write.
+      if (op != q.ops().front() && !op->hasOneUse())
+        return refuse("others read the result of " +
+                      op->getName().getStringRef());
+    }
+    for (Operation *user : q.ops().front()->getUsers())
+      if (!append->isBeforeInBlock(user))
+        return refuse("the queries are read before the cache is written");
+    SmallVector<WeightRefOp> refs;
+    for (LinearOp linear : {q.linear, k.linear, v.linear}) {
+      refs.push_back(getWeightRef(linear.getWeight()));
+      if (!refs.back())
+        return refuse("a weight is not a weight of the model");
+    }
+    SymbolRefAttr path = getDerivedWeight(refs, "qkv", Combine::Concat);
+    if (!path)
+      return refuse("the weights do not stand in one layer");
+    fuse(append, q, k, v, path, eps, rewriter);
+    return success();
+  }
+
+private:
+  static void fuse(KvAppendOp append, HeadPath q, HeadPath k, HeadPath v, SymbolRefAttr path,
+                   std::optional<llvm::APFloat> eps,
+                   PatternRewriter &rewriter) {
+    SmallVector<Location> locations;
+    for (HeadPath *head : {&q, &k, &v})
+      for (Operation *op : llvm::reverse(head->ops()))
+        locations.push_back(op->getLoc());
+    locations.push_back(append.getLoc());
+    Location loc = FusedLoc::get(append.getContext(), locations);
+
+    int64_t rows = 0;
+    for (HeadPath *head : {&q, &k, &v})
+      rows += head->linear.getWeight().getType().getDimSize(0);
+    LinearOp project = q.linear;
+    RankedTensorType weightType = project.getWeight().getType();
+    Value weight = WeightRefOp::create(
+        rewriter, loc,
+        weightType.clone({rows, weightType.getDimSize(1)}), path);
+    Type cache = append.getKeyCache().getType();
+    RopeOp queryRope = q.rope;
+    RmsNormOp qNorm = q.norm, kNorm = k.norm;
+    auto fused = QkvRopeAppendOp::create(
+        rewriter, loc, queryRope.getType(), cache, cache, project.getInput(),
+        weight, qNorm ? qNorm.getWeight() : Value(),
+        kNorm ? kNorm.getWeight() : Value(), queryRope.getAngles(),
+        append.getKeyCache(), append.getValueCache(), append.getStart(),
+        append.getCount(), /*v_norm=*/static_cast<bool>(v.norm),
+        eps.value_or(llvm::APFloat(1e-6)));
+    remark::passed(append.getLoc(),
+                   remark::RemarkOpts::name("qkv-fused").category(kCategory));
+    rewriter.replaceAllUsesWith(queryRope.getResult(), fused.getQuery());
+    rewriter.replaceOp(append,
+                       {fused.getNewKeyCache(), fused.getNewValueCache()});
+    for (HeadPath *head : {&q, &k, &v})
+      for (Operation *op : head->ops())
+        rewriter.eraseOp(op);
+  }
+};
+
+struct FuseQkv : flow::impl::FuseQkvBase<FuseQkv> {
+  void runOnOperation() override {
+    RewritePatternSet patterns(&getContext());
+    patterns.add<FuseQkvPattern>(&getContext());
+    MissedRemarkListener listener;
+    auto config =
+        GreedyRewriteConfig().enableFolding(false).setListener(&listener);
+    if (failed(applyPatternsGreedily(getOperation(), std::move(patterns),
+                                     config)))
+      return signalPassFailure();
+    listener.emit("qkv-not-fused", kCategory);
+  }
+};
+} // namespace

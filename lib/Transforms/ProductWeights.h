@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// What a product multiplies with, whichever stage it is part of.
+
+#ifndef FLOW_LIB_TRANSFORMS_PRODUCTWEIGHTS_H
+#define FLOW_LIB_TRANSFORMS_PRODUCTWEIGHTS_H
+
+#include "flow/IR/FlowOps.h"
+
+namespace flow {
+
+/// A weight operand of a stage, the rows that it meets (null for the inner rows
+/// of a gated MLP), and the attribute that marks its arithmetic.
+struct Product {
+  mlir::OpOperand *weight;
+  mlir::OpOperand *rows;
+  llvm::StringRef mark;
+};
+
+constexpr llvm::StringLiteral kArithmetic = "flow.arithmetic";
+constexpr llvm::StringLiteral kHiddenArithmetic = "flow.hidden_arithmetic";
+
+/// The products in `op`: none, one, or the two of a gated MLP.
+llvm::SmallVector<Product> getProducts(mlir::Operation *op);
+
+} // namespace flow
+
+#endif // FLOW_LIB_TRANSFORMS_PRODUCTWEIGHTS_H
