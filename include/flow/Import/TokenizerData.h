@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// The tokenizer in a model file, as data.
+
+#ifndef FLOW_IMPORT_TOKENIZERDATA_H
+#define FLOW_IMPORT_TOKENIZERDATA_H
+
+#include "flow/Import/GgufReader.h"
+
+namespace flow {
+
+/// What a file says of its tokenizer. Strings lie in the mapped file.
+struct TokenizerData {
+  /// The algorithm, `llama` for SentencePiece.
+  llvm::StringRef model;
+  std::vector<llvm::StringRef> tokens;
+  std::vector<float> scores;
+  /// 1 normal, 2 unknown, 3 control, 4 user-defined, 5 unused, 6 byte.
+  std::vector<int32_t> types;
+  /// Ids of special tokens; -1 when the file names none.
+  int32_t bos = -1, eos = -1, unknown = -1, padding = -1;
+  bool addBos = true, addSpacePrefix = true;
+};
+
+/// Reads and checks the tokenizer of `file`: equal lengths, `vocab` tokens,
+/// ids inside the vocabulary, known types.
+llvm::Expected<TokenizerData> readTokenizerData(const GgufReader &file,
+                                                int64_t vocab);
+
+} // namespace flow
+
+#endif // FLOW_IMPORT_TOKENIZERDATA_H

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Reads Gemma configurations from GGUF metadata and checks tensors against
+// them.
+
+#include "flow/Import/GemmaConfig.h"
+
+#include "llvm/ADT/StringSet.h"
+#include "llvm/ADT/Twine.h"
+
+#include <cmath>
+
+using namespace flow;
+
+namespace {
+
+/// Bounds that any decoder of this kind keeps by far; they keep products of
+/// two such numbers within 64 bits.
+constexpr int64_t kMaxLayers = 512, kMaxWidth = 1 << 20, kMaxVocab = 1 << 24,
+                  kMaxContext = 1 << 28;
+
+/// 27B: the only Gemma 3 whose scale is not `headDim^-1/2`. The file does not
+/// say so; the number of layers does.
+constexpr int64_t kLayersOf27B = 62;
+
+class ConfigReader {
+public:
+  explicit ConfigReader(const GgufReader &file) : file(file) {}
+  llvm::Expected<GemmaConfig> read();
+
+private:
+  llvm::Error fail(const llvm::Twine &what) const {
+    return llvm::createStringError(file.path() + ": " + what);
+  }
+  std::string key(llvm::StringRef name) const {
+    return (config.architecture + "." + name).str();
+  }
+  /// A number that must be there.
+  llvm::Error integer(llvm::StringRef name, int64_t &out, int64_t high,
+                      std::optional<int64_t> otherwise = std::nullopt);
+  llvm::Error number(llvm::StringRef name, float &out,
+                     std::optional<float> otherwise);
+  llvm::Error readNumbers();
+  llvm::Error readPattern();
+  llvm::Error checkTensors();
+
+  const GgufReader &file;
+  GemmaConfig config;
+};
+
+llvm::Error ConfigReader::integer(llvm::StringRef name, int64_t &out,
+                                  int64_t high,
+                                  std::optional<int64_t> otherwise) {
+  llvm::Expected<std::optional<int64_t>> value = file.getInteger(key(name));
+  if (!value)
+    return value.takeError();
+  if (!*value && !otherwise)
+    return fail("key '" + key(name) + "' is missing");
+  out = *value ? **value : *otherwise;
+  if (out < 1 || out > high)
+    return fail("key '" + key(name) + "' must lie in 1 to " +
+                llvm::Twine(high) + ", found " + llvm::Twine(out));
+  return llvm::Error::success();
+}
+
+llvm::Error ConfigReader::number(llvm::StringRef name, float &out,
+                                 std::optional<float> otherwise) {
+  llvm::Expected<std::optional<double>> value = file.getFloat(key(name));
+  if (!value)
+    return value.takeError();
+  if (!*value && !otherwise)
+    return fail("key '" + key(name) + "' is missing");
+  out = *value ? static_cast<float>(**value) : *otherwise;
+  bool given = value->has_value();
+  if (given && (!std::isfinite(out) || out <= 0))
+    return fail("key '" + key(name) + "' must be finite and positive, found " +
+                std::to_string(out));
+  return llvm::Error::success();
+}
+
+llvm::Error ConfigReader::readNumbers() {
+  auto &c = config;
+  llvm::Error failed = llvm::Error::success();
+  // Stops at the first error, in the order in which a file is written.
+  auto step = [&](llvm::Error error) {
+    if (failed)
+      llvm::consumeError(std::move(error));
+    else
+      failed = std::move(error);
+    return !failed;
+  };
+  (void)(step(integer("block_count", c.layers, kMaxLayers)) &&
+         step(integer("embedding_length", c.hidden, kMaxWidth)) &&
+         step(integer("feed_forward_length", c.ffn, kMaxWidth)) &&
+         step(integer("attention.head_count", c.heads, kMaxWidth)) &&
+         step(integer("attention.head_count_kv", c.kvHeads, kMaxWidth)) &&
+         step(integer("attention.key_length", c.headDim, kMaxWidth)) &&
+         step(integer("context_length", c.context, kMaxContext)) &&
+         step(integer("attention.sliding_window", c.window, kMaxContext)) &&
+         step(number("attention.layer_norm_rms_epsilon", c.eps, {})) &&
+         step(number("rope.freq_base", c.ropeThetaGlobal, 1e6f)) &&
+         step(number("rope.freq_base_swa", c.ropeThetaLocal, 1e4f)) &&
+         step(number("rope.scaling.factor", c.ropeFactor, 1.0f)) &&
+         step(number("final_logit_softcapping", c.finalSoftcap, 0.0f)) &&
+         step(number("attn_logit_softcapping", c.attentionSoftcap, 0.0f)));
+  if (failed)
+    return failed;
+  int64_t valueLength;
+  if (llvm::Error error =
+          integer("attention.value_length", valueLength, kMaxWidth, c.headDim))
+    return error;
+  if (valueLength != c.headDim)
+    return fail("keys of " + llvm::Twine(c.headDim) + " and values of " +
+                llvm::Twine(valueLength) + " differ, which no Gemma 3 has");
+  if (c.heads % c.kvHeads != 0)
+    return fail(llvm::Twine(c.heads) + " query heads cannot share " +
+                llvm::Twine(c.kvHeads) + " key/value heads");
+  if (c.headDim % 2 != 0)
+    return fail("a head of " + llvm::Twine(c.headDim) +
+                " cannot be rotated in pairs");
+  auto scaling = file.getString(key("rope.scaling.type"));
+  if (!scaling)
+    return scaling.takeError();
+  if (*scaling && **scaling != "linear" && **scaling != "none")
+    return fail("key '" + key("rope.scaling.type") + "' must be linear, found '" +
+                **scaling + "'");
+  if (*scaling && **scaling == "none")
+    c.ropeFactor = 1;
+  double base = c.layers == kLayersOf27B
+                    ? static_cast<double>(c.hidden) / static_cast<double>(c.heads)
+                    : static_cast<double>(c.headDim);
+  c.attentionScale = static_cast<float>(1.0 / std::sqrt(base));
+  c.qkNorm = true;
+  return llvm::Error::success();
+}
+
+llvm::Error ConfigReader::readPattern() {
+  int64_t period;
+  if (llvm::Error error = integer("attention.sliding_window_pattern", period,
+                                  kMaxLayers, 6))
+    return error;
+  // Every period-th layer is full; a period of 1 makes all of them full.
+  for (int64_t i = 0; i != config.layers; ++i)
+    config.sliding.push_back((i + 1) % period != 0);
+  return llvm::Error::success();
+}
+
+llvm::Error ConfigReader::checkTensors() {
+  auto &c = config;
+  const GgufTensor *embedding = file.findTensor("token_embd.weight");
+  if (!embedding)
+    return fail("tensor 'token_embd.weight' is missing");
+  if (embedding->dims.size() != 2 || embedding->dims[0] > kMaxVocab)
+    return fail("tensor 'token_embd.weight' must be a matrix with a row for "
+                "each token");
+  c.vocab = embedding->dims[0];
+  llvm::StringSet<> expected;
+  llvm::Error failed = llvm::Error::success();
+  auto expect = [&](const llvm::Twine &nameOf, llvm::ArrayRef<int64_t> dims) {
+    if (failed)
+      return;
+    std::string name = nameOf.str();
+    expected.insert(name);
+    const GgufTensor *tensor = file.findTensor(name);
+    auto text = [](llvm::ArrayRef<int64_t> shape) {
+      std::string result;
+      for (int64_t dim : shape)
+        result += (result.empty() ? "" : "x") + std::to_string(dim);
+      return result;
+    };
+    if (!tensor)
+      failed = fail("tensor '" + name + "' is missing");
+    else if (llvm::ArrayRef<int64_t>(tensor->dims) != dims)
+      failed = fail("tensor '" + name + "' has shape " + text(tensor->dims) +
+                    ", expected " + text(dims));
+    else if (!ggml::isDecodable(tensor->type))
+      failed = fail("tensor '" + name + "' is stored as " +
+                    llvm::StringRef(ggml::typeName(tensor->type)) +
+                    ", which cannot be computed with");
+    else if (dims.size() == 1 && tensor->type != ggml::Type::F32 &&
+             tensor->type != ggml::Type::F16 && tensor->type != ggml::Type::BF16)
+      failed = fail("tensor '" + name + "' is a norm stored as " +
+                    llvm::StringRef(ggml::typeName(tensor->type)) +
+                    ", expected F32, F16 or BF16");
+  };
+  expect("token_embd.weight", {c.vocab, c.hidden});
+  expect("output_norm.weight", {c.hidden});
+  c.tiedHead = !file.findTensor("output.weight");
+  if (!c.tiedHead)
+    expect("output.weight", {c.vocab, c.hidden});
+  int64_t q = c.heads * c.headDim, kv = c.kvHeads * c.headDim;
+  for (int64_t i = 0; i != c.layers; ++i) {
+    std::string layer = "blk." + std::to_string(i) + ".";
+    expect(layer + "attn_norm.weight", {c.hidden});
+    expect(layer + "attn_q.weight", {q, c.hidden});
+    expect(layer + "attn_k.weight", {kv, c.hidden});
+    expect(layer + "attn_v.weight", {kv, c.hidden});
+    expect(layer + "attn_q_norm.weight", {c.headDim});
+    expect(layer + "attn_k_norm.weight", {c.headDim});
+    expect(layer + "attn_output.weight", {c.hidden, q});
+    expect(layer + "post_attention_norm.weight", {c.hidden});
+    expect(layer + "ffn_norm.weight", {c.hidden});
+    expect(layer + "ffn_gate.weight", {c.ffn, c.hidden});
+    expect(layer + "ffn_up.weight", {c.ffn, c.hidden});
+    expect(layer + "ffn_down.weight", {c.hidden, c.ffn});
+    expect(layer + "post_ffw_norm.weight", {c.hidden});
+  }
+  if (failed)
+    return failed;
+  for (const GgufTensor &tensor : file.tensors())
+    if (!expected.count(tensor.name))
+      return fail("tensor '" + tensor.name + "' has no place in a " +
+                  c.architecture + " model");
+  return llvm::Error::success();
+}
+
+llvm::Expected<GemmaConfig> ConfigReader::read() {
+  auto architecture = file.getString("general.architecture");
+  if (!architecture)
+    return architecture.takeError();
+  if (!*architecture)
+    return fail("key 'general.architecture' is missing");
+  if (**architecture != "gemma3")
+    return fail("the architecture '" + **architecture +
+                "' is not supported, expected gemma3");
+  config.architecture = (*architecture)->str();
+  if (llvm::Error error = readNumbers())
+    return error;
+  if (llvm::Error error = readPattern())
+    return error;
+  if (llvm::Error error = checkTensors())
+    return error;
+  return std::move(config);
+}
+
+} // namespace
+
+llvm::Expected<GemmaConfig> flow::readGemmaConfig(const GgufReader &file) {
+  return ConfigReader(file).read();
+}
