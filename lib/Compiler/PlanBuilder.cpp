@@ -130,7 +130,6 @@ private:
   runtime::Schedule result;
   DenseMap<Value, runtime::Argument> values;
   SmallVector<int64_t> freeBuffers;
-  bool seenCache = false;
 };
 
 int64_t ScheduleReader::newBuffer(Value value) {

@@ -21,10 +21,12 @@ void flow::buildStagesPipeline(OpPassManager &pm,
   pm.addPass(createVerifyPhase({"recipe"}));
   pm.addPass(createExpandLayers({options.step, options.logits}));
   pm.addPass(createVerifyPhase({"stages"}));
+  pm.addPass(createFoldWeights());
+  // Keys and values are made for all rows, queries with them in one product;
+  // what follows the last attention is then cut down to the row that is read.
+  pm.addPass(createFuseQkv());
   pm.addPass(createSliceLastToken());
   pm.addPass(createSelectMasks({/*block=*/32, options.context}));
-  pm.addPass(createFoldWeights());
-  pm.addPass(createFuseQkv());
   pm.addPass(createFuseGatedMlp());
   pm.addPass(createFuseAddNorm());
   pm.addPass(createPlanNumerics({options.numerics}));
@@ -47,11 +49,13 @@ void flow::buildCpuPipeline(OpPassManager &pm, const PipelineOptions &options) {
   tiles.rowsF32 = options.avx512 ? 12 : 3;
   tiles.rowsI8 = options.avx512 ? 6 : 1;
   pm.addNestedPass<func::FuncOp>(createTileContractions(tiles));
+  // Results find their buffers while loops over one row are still loops, and
+  // empty tensors become allocations before CSE can make one of two.
+  pm.addPass(bufferization::createEmptyTensorEliminationPass());
+  pm.addPass(bufferization::createEmptyTensorToAllocTensorPass());
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
 
-  pm.addPass(bufferization::createEmptyTensorEliminationPass());
-  pm.addPass(bufferization::createEmptyTensorToAllocTensorPass());
   pm.addPass(bufferization::createOneShotBufferizePass());
   // Two slices of one piece are one after CSE, and then a copy is a self copy.
   pm.addPass(createCSEPass());

@@ -5,6 +5,7 @@
 #include "flow/Transforms/Passes.h"
 #include "mlir/Dialect/Arith/Utils/Utils.h"
 #include "mlir/IR/Remarks.h"
+#include "llvm/ADT/SetVector.h"
 
 using namespace mlir;
 
@@ -85,35 +86,28 @@ bool keepsRows(Operation *op) {
   return false;
 }
 
+/// Moves slices up until no producer is read through equal slices alone.
 class Slicer {
 public:
-  explicit Slicer(MLIRContext *context) : b(context) {}
+  explicit Slicer(Operation *root) : root(root), b(root->getContext()) {}
 
-  /// Moves `slice` above its producer, and the slices that this makes.
-  void hoist(tensor::ExtractSliceOp slice);
+  void run();
 
 private:
-  void stop(tensor::ExtractSliceOp slice, Operation *producer,
-            StringRef reason) {
-    remark::missed(producer->getLoc(), named("row-not-sliced"))
-        << remark::reason("{0} runs for all rows: {1}",
-                          producer->getName().getStringRef(), reason);
-    (void)slice;
-  }
+  /// Why the slices of `producer` cannot move above it; empty if they can.
+  std::string obstacle(Operation *producer);
+  /// Makes `producer` run for the one row that its users read.
+  void hoist(Operation *producer);
   Operation *cloneForRow(Operation *producer, OpFoldResult row);
 
+  Operation *root;
   OpBuilder b;
-  SmallVector<tensor::ExtractSliceOp> made;
 };
 
 Operation *Slicer::cloneForRow(Operation *producer, OpFoldResult row) {
   IRMapping mapping;
   Location loc = producer->getLoc();
-  auto sliced = [&](Value value) {
-    Value piece = sliceRow(b, loc, value, row);
-    made.push_back(piece.getDefiningOp<tensor::ExtractSliceOp>());
-    return piece;
-  };
+  auto sliced = [&](Value value) { return sliceRow(b, loc, value, row); };
   if (auto expand = dyn_cast<tensor::ExpandShapeOp>(producer)) {
     SmallVector<OpFoldResult> sizes = expand.getMixedOutputShape();
     sizes[0] = b.getIndexAttr(1);
@@ -143,50 +137,75 @@ Operation *Slicer::cloneForRow(Operation *producer, OpFoldResult row) {
   return clone;
 }
 
-void Slicer::hoist(tensor::ExtractSliceOp first) {
-  made.push_back(first);
-  while (!made.empty()) {
-    tensor::ExtractSliceOp slice = made.pop_back_val();
-    auto result = dyn_cast<OpResult>(slice.getSource());
-    if (!result || !takesOneRow(slice))
-      continue;
-    Operation *producer = result.getOwner();
-    if (!keepsRows(producer) && rowOperands(producer).empty()) {
-      stop(slice, producer, "its rows depend on each other");
-      continue;
-    }
-    if (producer->getBlock() != slice->getBlock()) {
-      stop(slice, producer, "it stands in another block");
-      continue;
-    }
-    if (!llvm::hasSingleElement(producer->getUsers())) {
-      stop(slice, producer, "others read its result too");
-      continue;
-    }
-    OpFoldResult row = slice.getMixedOffsets()[0];
-    // The row's number is known where the slice stands, so the stage moves
-    // down to it; nobody else reads it.
-    b.setInsertionPoint(slice);
-    Operation *clone = cloneForRow(producer, row);
-    remark::passed(producer->getLoc(), named("row-sliced"))
-        << remark::add("{0} runs for one row",
-                       producer->getName().getStringRef());
-    slice.getResult().replaceAllUsesWith(
-        clone->getResult(result.getResultNumber()));
-    slice.erase();
-    producer->erase();
+std::string Slicer::obstacle(Operation *producer) {
+  if (!keepsRows(producer) && rowOperands(producer).empty())
+    return "its rows depend on each other";
+  std::optional<OpFoldResult> row;
+  for (Operation *user : producer->getUsers()) {
+    auto slice = dyn_cast<tensor::ExtractSliceOp>(user);
+    if (!slice || !takesOneRow(slice))
+      return "others read all of its rows";
+    if (row && *row != slice.getMixedOffsets()[0])
+      return "different rows of it are read";
+    row = slice.getMixedOffsets()[0];
+    if (slice->getBlock() != producer->getBlock())
+      return "it stands in another block";
   }
+  return {};
+}
+
+void Slicer::hoist(Operation *producer) {
+  // The number of the row is known where the first slice stands, so the stage
+  // moves down to it; nobody reads it before.
+  SmallVector<tensor::ExtractSliceOp> slices;
+  for (Operation *user : producer->getUsers())
+    slices.push_back(cast<tensor::ExtractSliceOp>(user));
+  tensor::ExtractSliceOp first = slices.front();
+  for (tensor::ExtractSliceOp slice : slices)
+    if (slice->isBeforeInBlock(first))
+      first = slice;
+  b.setInsertionPoint(first);
+  Operation *clone = cloneForRow(producer, first.getMixedOffsets()[0]);
+  remark::passed(producer->getLoc(), named("row-sliced"))
+      << remark::add("{0} runs for one row",
+                     producer->getName().getStringRef());
+  for (tensor::ExtractSliceOp slice : slices) {
+    unsigned number = cast<OpResult>(slice.getSource()).getResultNumber();
+    slice.getResult().replaceAllUsesWith(clone->getResult(number));
+    slice.erase();
+  }
+  producer->erase();
+}
+
+void Slicer::run() {
+  llvm::SetVector<Operation *> producers;
+  bool changed = true;
+  while (changed) {
+    changed = false;
+    producers.clear();
+    root->walk([&](tensor::ExtractSliceOp slice) {
+      if (Operation *producer = slice.getSource().getDefiningOp();
+          producer && takesOneRow(slice))
+        producers.insert(producer);
+    });
+    for (Operation *producer : producers) {
+      if (!obstacle(producer).empty())
+        continue;
+      hoist(producer);
+      changed = true;
+      break; // the producers above have other users now
+    }
+  }
+  for (Operation *producer : producers)
+    remark::missed(producer->getLoc(), named("row-not-sliced"))
+        << remark::reason("{0} runs for all rows: {1}",
+                          producer->getName().getStringRef(),
+                          obstacle(producer));
 }
 
 struct SliceLastToken : flow::impl::SliceLastTokenBase<SliceLastToken> {
   void runOnOperation() override {
-    SmallVector<tensor::ExtractSliceOp> slices;
-    getOperation()->walk([&](tensor::ExtractSliceOp slice) {
-      if (takesOneRow(slice))
-        slices.push_back(slice);
-    });
-    for (tensor::ExtractSliceOp slice : slices)
-      Slicer(&getContext()).hoist(slice);
+    Slicer(getOperation()).run();
   }
 };
 } // namespace

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// From a recipe to any phase of its compilation, or to an artefact.
+
+#ifndef FLOW_COMPILER_COMPILER_H
+#define FLOW_COMPILER_COMPILER_H
+
+#include "flow/Compiler/Artifact.h"
+#include "flow/Target/CpuTarget.h"
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/DialectRegistry.h"
+#include "mlir/IR/OwningOpRef.h"
+#include "mlir/Pass/PassManager.h"
+
+#include <functional>
+
+namespace flow {
+
+/// Adds our dialect and every dialect and extension that its lowering needs.
+void registerAllDialects(mlir::DialectRegistry &registry);
+
+/// Registers our passes with the pass registry of the process.
+void registerAllPasses();
+
+/// What a compilation can be asked for.
+struct CompileOptions {
+  /// `auto`, `f32` or `int8`.
+  std::string numerics = "auto";
+  /// Logits of every prompt row rather than of the last.
+  bool logitsAll = false;
+  /// Largest number of positions; 0 = the model's.
+  int64_t context = 0;
+  /// Tokens of a prefill step at most.
+  int64_t chunk = 512;
+  /// Called on each pass manager before it runs; may be empty. For debugging
+  /// flags of tools.
+  std::function<llvm::Error(mlir::PassManager &)> configurePasses;
+};
+
+/// Forms in which a compilation can be looked at.
+enum class EmitKind { Recipe, Flow, Linalg, Llvm, Assembly, Object };
+
+/// Compiles `recipe`, which is left as it is, for prefill and decode.
+llvm::Expected<Artifact> compileModel(mlir::ModuleOp recipe,
+                                      const CpuTarget &target,
+                                      const CompileOptions &options);
+
+/// The compilation of one step, `prefill` or `decode`, as text or, for
+/// `Object`, as bytes.
+llvm::Expected<std::string> emitStep(mlir::ModuleOp recipe,
+                                     llvm::StringRef step, EmitKind kind,
+                                     const CpuTarget &target,
+                                     const CompileOptions &options);
+
+} // namespace flow
+
+#endif // FLOW_COMPILER_COMPILER_H

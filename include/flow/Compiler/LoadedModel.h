@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// A model file made ready to run: imported, compiled, packed.
+
+#ifndef FLOW_COMPILER_LOADEDMODEL_H
+#define FLOW_COMPILER_LOADEDMODEL_H
+
+#include "flow/Compiler/Compiler.h"
+#include "flow/Compiler/LoadedCode.h"
+#include "flow/Import/GemmaConfig.h"
+#include "flow/Import/GgufReader.h"
+#include "flow/Runtime/Engine.h"
+#include "flow/Text/Vocabulary.h"
+
+#include <memory>
+#include <optional>
+
+namespace flow {
+
+/// A GGUF file whose configuration was checked.
+struct ImportedModel {
+  std::unique_ptr<GgufReader> file;
+  GemmaConfig config;
+};
+
+/// Opens and checks a GGUF file.
+llvm::Expected<ImportedModel> importModel(llvm::StringRef path);
+
+/// The tokenizer's vocabulary of `model`.
+llvm::Expected<text::Vocabulary> loadVocabulary(const ImportedModel &model);
+
+/// How a model is to be loaded.
+struct LoadOptions {
+  std::string cpu = "native";
+  CompileOptions compile;
+  int threads = 1;
+  /// Positions that a sequence may hold; 0 = the model's, at most 8192.
+  int64_t context = 0;
+  /// Tokens of a prefill step at most.
+  int64_t prefillChunk = 512;
+  /// Folder of the code cache; empty = none.
+  std::string cacheFolder;
+  /// The weights of an artefact, where they are not where it remembers them.
+  std::string weightsPath;
+  /// Told, in a few words, what happens now; may be empty.
+  std::function<void(llvm::StringRef)> progress;
+};
+
+/// Seconds that loading took, by part.
+struct LoadTimes {
+  double load = 0, compile = 0, pack = 0;
+  bool wasCached = false;
+};
+
+/// A model with code and weights in memory.
+class LoadedModel {
+public:
+  /// Loads the GGUF file or the artefact at `path`.
+  static llvm::Expected<std::unique_ptr<LoadedModel>>
+  load(llvm::StringRef path, const LoadOptions &options);
+
+  const ImportedModel &imported() const { return source; }
+  runtime::Model &model() { return *engine; }
+  const LoadTimes &times() const { return loadTimes; }
+
+private:
+  LoadedModel() = default;
+
+  ImportedModel source;
+  std::unique_ptr<LoadedCode> code;
+  std::unique_ptr<runtime::Model> engine;
+  LoadTimes loadTimes;
+};
+
+} // namespace flow
+
+#endif // FLOW_COMPILER_LOADEDMODEL_H

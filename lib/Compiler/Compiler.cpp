@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Drives the pipelines and collects what they make.
+
+#include "flow/Compiler/Compiler.h"
+
+#include "PlanBuilder.h"
+#include "flow/Pipelines/Pipelines.h"
+#include "mlir/IR/Diagnostics.h"
+
+using namespace mlir;
+using namespace flow;
+
+namespace {
+
+/// Collects the first error of a context instead of printing it.
+class ErrorCollector {
+public:
+  explicit ErrorCollector(MLIRContext *context)
+      : handler(context, [this](Diagnostic &diagnostic) {
+          if (diagnostic.getSeverity() != DiagnosticSeverity::Error)
+            return failure();
+          if (message.empty()) {
+            llvm::raw_string_ostream out(message);
+            if (!isa<UnknownLoc>(diagnostic.getLocation()))
+              out << diagnostic.getLocation() << ": ";
+            out << diagnostic;
+          }
+          return success();
+        }) {}
+
+  llvm::Error take() {
+    return llvm::createStringError(message.empty() ? "compilation failed"
+                                                   : message);
+  }
+
+private:
+  std::string message;
+  ScopedDiagnosticHandler handler;
+};
+
+/// One step on its way through the phases.
+class StepCompilation {
+public:
+  StepCompilation(ModuleOp recipe, StringRef step, const CpuTarget &target,
+                  const CompileOptions &options)
+      : module(recipe.clone()), options(options), collector(recipe.getContext()) {
+    passOptions.step = step.str();
+    passOptions.logits = options.logitsAll ? "all" : "last";
+    passOptions.numerics = options.numerics;
+    passOptions.context = options.context;
+    passOptions.chunk = options.chunk;
+    passOptions.isa = target.getIsa().str();
+    passOptions.avx512 = target.avx512;
+  }
+
+  using Build = void (*)(OpPassManager &, const PipelineOptions &);
+  llvm::Error run(Build build) {
+    PassManager passes(module->getContext());
+    if (options.configurePasses)
+      if (llvm::Error error = options.configurePasses(passes))
+        return error;
+    build(passes, passOptions);
+    if (failed(passes.run(*module)))
+      return collector.take();
+    return llvm::Error::success();
+  }
+
+  llvm::Error addTo(PlanBuilder &plan) {
+    auto schedule = module->lookupSymbol<func::FuncOp>(passOptions.step);
+    if (failed(plan.addSchedule(*module, schedule, passOptions.step,
+                                options.logitsAll)))
+      return collector.take();
+    return llvm::Error::success();
+  }
+
+  ModuleOp get() { return *module; }
+
+private:
+  OwningOpRef<ModuleOp> module;
+  const CompileOptions &options;
+  PipelineOptions passOptions;
+  ErrorCollector collector;
+};
+
+llvm::Expected<ModelOp> findModel(ModuleOp recipe) {
+  SmallVector<ModelOp> models(recipe.getOps<ModelOp>());
+  if (models.size() != 1)
+    return llvm::createStringError("a recipe holds one flow.model, found " +
+                                   llvm::Twine(models.size()));
+  return models.front();
+}
+
+} // namespace
+
+llvm::Expected<Artifact> flow::compileModel(ModuleOp recipe,
+                                            const CpuTarget &target,
+                                            const CompileOptions &options) {
+  llvm::Expected<ModelOp> model = findModel(recipe);
+  if (!model)
+    return model.takeError();
+  PlanBuilder plan(*model);
+  Artifact artifact;
+  artifact.triple = target.triple;
+  artifact.cpu = target.cpu;
+  artifact.features = target.features;
+  for (StringRef step : {"prefill", "decode"}) {
+    StepCompilation compilation(recipe, step, target, options);
+    if (llvm::Error error = compilation.run(buildStagesPipeline))
+      return error;
+    if (llvm::Error error = compilation.addTo(plan))
+      return error;
+    if (llvm::Error error = compilation.run(buildLinalgPipeline))
+      return error;
+    if (llvm::Error error = compilation.run(buildCpuPipeline))
+      return error;
+    llvm::Expected<std::string> object =
+        generateCode(compilation.get(), target, CodeKind::Object);
+    if (!object)
+      return object.takeError();
+    artifact.objects.push_back(std::move(*object));
+  }
+  artifact.plan = plan.take();
+  return artifact;
+}
+
+llvm::Expected<std::string> flow::emitStep(ModuleOp recipe, StringRef step,
+                                           EmitKind kind,
+                                           const CpuTarget &target,
+                                           const CompileOptions &options) {
+  StepCompilation compilation(recipe, step, target, options);
+  auto print = [&] {
+    std::string text;
+    llvm::raw_string_ostream(text) << compilation.get() << '\n';
+    return text;
+  };
+  if (kind == EmitKind::Recipe)
+    return print();
+  if (llvm::Error error = compilation.run(buildStagesPipeline))
+    return error;
+  if (kind == EmitKind::Flow)
+    return print();
+  if (llvm::Error error = compilation.run(buildLinalgPipeline))
+    return error;
+  if (kind == EmitKind::Linalg)
+    return print();
+  if (llvm::Error error = compilation.run(buildCpuPipeline))
+    return error;
+  if (kind == EmitKind::Llvm)
+    return print();
+  return generateCode(compilation.get(), target,
+                      kind == EmitKind::Assembly ? CodeKind::Assembly
+                                                 : CodeKind::Object);
+}

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Brings file, code and runtime together.
+
+#include "flow/Compiler/LoadedModel.h"
+
+#include "flow/Compiler/CodeCache.h"
+#include "flow/Import/ModelBuilder.h"
+#include "flow/Import/TokenizerData.h"
+#include "mlir/IR/MLIRContext.h"
+
+#include <chrono>
+
+using namespace flow;
+
+/// Positions to make room for when nobody says how many.
+static constexpr int64_t kDefaultContext = 8192;
+
+namespace {
+/// Seconds since it was made.
+class Stopwatch {
+public:
+  double seconds() const {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() -
+                                         begin)
+        .count();
+  }
+
+private:
+  std::chrono::steady_clock::time_point begin = std::chrono::steady_clock::now();
+};
+} // namespace
+
+llvm::Expected<ImportedModel> flow::importModel(llvm::StringRef path) {
+  llvm::Expected<std::unique_ptr<GgufReader>> file = GgufReader::open(path);
+  if (!file)
+    return file.takeError();
+  llvm::Expected<GemmaConfig> config = readGemmaConfig(**file);
+  if (!config)
+    return config.takeError();
+  return ImportedModel{std::move(*file), std::move(*config)};
+}
+
+llvm::Expected<text::Vocabulary>
+flow::loadVocabulary(const ImportedModel &model) {
+  llvm::Expected<TokenizerData> data =
+      readTokenizerData(*model.file, model.config.vocab);
+  if (!data)
+    return data.takeError();
+  text::VocabularyData vocabulary;
+  vocabulary.pieces.reserve(data->tokens.size());
+  for (llvm::StringRef token : data->tokens)
+    vocabulary.pieces.push_back(token.str());
+  vocabulary.scores = std::move(data->scores);
+  vocabulary.types = std::move(data->types);
+  vocabulary.bos = data->bos;
+  vocabulary.eos = data->eos;
+  vocabulary.unk = data->unknown;
+  vocabulary.pad = data->padding;
+  vocabulary.addBos = data->addBos;
+  vocabulary.addSpacePrefix = data->addSpacePrefix;
+  text::Result<text::Vocabulary> result =
+      text::Vocabulary::create(std::move(vocabulary));
+  if (!result)
+    return llvm::createStringError(model.file->path() + ": " + result.error());
+  return std::move(*result);
+}
+
+/// The tensors of `file`, for the runtime.
+static runtime::TensorSource tensorsOf(const GgufReader &file) {
+  runtime::TensorSource source;
+  source.find = [&file](const std::string &name)
+      -> std::optional<runtime::TensorView> {
+    const GgufTensor *tensor = file.findTensor(name);
+    if (!tensor || tensor->dims.size() > 2)
+      return std::nullopt;
+    runtime::TensorView view;
+    view.type = tensor->type;
+    view.rows = tensor->dims.size() == 2 ? tensor->dims[0] : 1;
+    view.cols = tensor->dims.back();
+    view.data = tensor->data;
+    return view;
+  };
+  source.release = [](const std::byte *data, size_t size) {
+    GgufReader::releasePages(data, size);
+  };
+  return source;
+}
+
+/// Compiles the recipe of `model` through the cache.
+static llvm::Expected<CachedCompilation> compile(const ImportedModel &model,
+                                                 const LoadOptions &options) {
+  llvm::Expected<CpuTarget> target = resolveCpuTarget(options.cpu);
+  if (!target)
+    return target.takeError();
+  mlir::DialectRegistry registry;
+  registerAllDialects(registry);
+  mlir::MLIRContext context(registry);
+  llvm::Expected<mlir::OwningOpRef<mlir::ModuleOp>> recipe =
+      buildRecipe(context, model.config, *model.file);
+  if (!recipe)
+    return recipe.takeError();
+  return compileCached(**recipe, *target, options.compile,
+                       options.cacheFolder);
+}
+
+llvm::Expected<std::unique_ptr<LoadedModel>>
+LoadedModel::load(llvm::StringRef path, const LoadOptions &options) {
+  auto progress = [&](llvm::StringRef what) {
+    if (options.progress)
+      options.progress(what);
+  };
+  std::unique_ptr<LoadedModel> loaded(new LoadedModel);
+  LoadTimes &times = loaded->loadTimes;
+
+  progress("reading");
+  Stopwatch reading;
+  Artifact artifact;
+  bool compiled = isArtifact(path);
+  std::string weights = path.str();
+  if (compiled) {
+    llvm::Expected<Artifact> read = readArtifact(path);
+    if (!read)
+      return read.takeError();
+    artifact = std::move(*read);
+    weights = options.weightsPath.empty() ? artifact.modelPath
+                                          : options.weightsPath;
+  }
+  llvm::Expected<ImportedModel> imported = importModel(weights);
+  if (!imported)
+    return imported.takeError();
+  loaded->source = std::move(*imported);
+  if (compiled && loaded->source.file->headerDigest() != artifact.modelDigest)
+    return llvm::createStringError(
+        weights + ": is another model than the one " + path +
+        " was compiled for");
+  times.load = reading.seconds();
+
+  Stopwatch compiling;
+  if (!compiled) {
+    progress("compiling");
+    llvm::Expected<CachedCompilation> compilation =
+        compile(loaded->source, options);
+    if (!compilation)
+      return compilation.takeError();
+    artifact = std::move(compilation->artifact);
+    times.wasCached = compilation->wasCached;
+  } else {
+    times.wasCached = true;
+  }
+  llvm::Expected<std::unique_ptr<LoadedCode>> code =
+      LoadedCode::load(artifact.objects);
+  if (!code)
+    return code.takeError();
+  loaded->code = std::move(*code);
+  // The first look-up links the objects.
+  for (const runtime::Schedule &schedule : artifact.plan.schedules)
+    for (const runtime::Step &step : schedule.steps)
+      if (step.kind == runtime::StepKind::Call)
+        loaded->code->lookupEntry(step.function);
+  times.compile = compiling.seconds();
+
+  progress("packing weights");
+  Stopwatch packing;
+  runtime::EngineOptions engineOptions;
+  engineOptions.threads = options.threads;
+  // A model's own context may be far larger than anyone wants room for.
+  engineOptions.context =
+      options.context != 0 ? options.context
+                           : std::min(artifact.plan.context, kDefaultContext);
+  engineOptions.prefillChunk = options.prefillChunk;
+  runtime::Result<std::unique_ptr<runtime::Model>> engine =
+      runtime::Model::create(
+          std::move(artifact.plan),
+          [&](const std::string &name) {
+            return loaded->code->lookupEntry(name);
+          },
+          tensorsOf(*loaded->source.file), engineOptions);
+  if (!engine)
+    return llvm::createStringError(engine.error());
+  loaded->engine = std::move(*engine);
+  times.pack = packing.seconds();
+  progress("");
+  return loaded;
+}

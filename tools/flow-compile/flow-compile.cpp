@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Compiles a model to an artefact, or shows any phase of its compilation.
+
+#include "../CommandLine.h"
+#include "flow/Compiler/LoadedModel.h"
+#include "flow/Import/ModelBuilder.h"
+#include "mlir/IR/MLIRContext.h"
+#include "mlir/IR/Verifier.h"
+#include "mlir/Parser/Parser.h"
+#include "mlir/Pass/PassManager.h"
+#include "llvm/ADT/StringSwitch.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/FileUtilities.h"
+#include "llvm/Support/Path.h"
+#include "llvm/Support/SourceMgr.h"
+
+using namespace flow;
+namespace cl = llvm::cl;
+
+static const TakenOptionNames taken({"o", "emit", "phase", "target", "mcpu", "context", "save-temps"});
+
+static cl::OptionCategory category("flow-compile options");
+
+static cl::opt<std::string> modelPath(cl::Positional, cl::Required,
+                                      cl::desc("<model.gguf | recipe.mlir>"),
+                                      cl::cat(category));
+static cl::opt<std::string> outputPath("o", cl::Required,
+                                       cl::desc("output; - is stdout"),
+                                       cl::value_desc("path"),
+                                       cl::cat(category));
+static cl::opt<std::string>
+    emit("emit",
+         cl::desc("recipe, flow, linalg, llvm, asm, obj; without it an artefact"),
+         cl::cat(category));
+static cl::opt<std::string> phase("phase", cl::desc("prefill, decode or all"),
+                                  cl::init("all"), cl::cat(category));
+static cl::opt<std::string> target("target", cl::desc("cpu or nvvm"),
+                                   cl::init("cpu"), cl::cat(category));
+static cl::opt<std::string> cpu("mcpu", cl::desc("CPU to compile for"),
+                                cl::init("native"), cl::cat(category));
+static cl::opt<std::string> numerics("numerics",
+                                     cl::desc("auto, f32, bf16 or int8"),
+                                     cl::init("auto"), cl::cat(category));
+static cl::opt<int64_t>
+    contextSize("context", cl::desc("positions at most; 0 = the model's"),
+                cl::init(0), cl::cat(category));
+static cl::opt<std::string>
+    saveTemps("save-temps", cl::desc("folder for the text of every phase"),
+              cl::value_desc("folder"), cl::cat(category));
+
+namespace {
+
+struct Kind {
+  EmitKind kind;
+  llvm::StringRef extension;
+};
+
+std::optional<Kind> parseKind(llvm::StringRef name) {
+  return llvm::StringSwitch<std::optional<Kind>>(name)
+      .Case("recipe", Kind{EmitKind::Recipe, "mlir"})
+      .Case("flow", Kind{EmitKind::Flow, "mlir"})
+      .Case("linalg", Kind{EmitKind::Linalg, "mlir"})
+      .Case("llvm", Kind{EmitKind::Llvm, "mlir"})
+      .Case("asm", Kind{EmitKind::Assembly, "s"})
+      .Case("obj", Kind{EmitKind::Object, "o"})
+      .Default(std::nullopt);
+}
+
+std::string checkUsage() {
+  if (emit == "so" || emit == "ptx" || emit == "cubin" || emit == "fatbin")
+    return "--emit=" + emit + " is not available yet";
+  if (!emit.empty() && !parseKind(emit))
+    return "--emit must be recipe, flow, linalg, llvm, asm, obj, so, ptx, "
+           "cubin or fatbin, got '" +
+           emit + "'";
+  if (phase != "prefill" && phase != "decode" && phase != "all")
+    return "--phase must be prefill, decode or all, got '" + phase + "'";
+  if (emit.empty() && phase != "all")
+    return "an artefact holds all phases: --phase needs --emit";
+  if (emit == "obj" && phase == "all")
+    return "--emit=obj needs --phase=prefill or --phase=decode";
+  if (target == "nvvm")
+    return "--target nvvm is not available yet";
+  if (target != "cpu")
+    return "--target must be cpu or nvvm, got '" + target + "'";
+  if (numerics == "bf16")
+    return "--numerics bf16 is not available yet";
+  if (numerics != "auto" && numerics != "f32" && numerics != "int8")
+    return "--numerics must be auto, f32, bf16 or int8, got '" + numerics + "'";
+  if (contextSize < 0)
+    return "--context must not be negative";
+  return {};
+}
+
+/// A recipe and the file that it stands for.
+struct Input {
+  mlir::OwningOpRef<mlir::ModuleOp> recipe;
+  std::string path;
+  uint64_t digest = 0;
+};
+
+llvm::Expected<Input> readRecipe(mlir::MLIRContext &context) {
+  // The first problem becomes the error; nothing else is printed.
+  std::string problem;
+  mlir::ScopedDiagnosticHandler handler(
+      &context, [&](mlir::Diagnostic &diagnostic) {
+        if (problem.empty() &&
+            diagnostic.getSeverity() == mlir::DiagnosticSeverity::Error)
+          llvm::raw_string_ostream(problem)
+              << diagnostic.getLocation() << ": " << diagnostic;
+        return mlir::success();
+      });
+  Input input;
+  input.recipe = mlir::parseSourceFile<mlir::ModuleOp>(modelPath, &context);
+  if (!input.recipe)
+    return llvm::createStringError(
+        problem.empty() ? modelPath + ": cannot be read as a recipe" : problem);
+  return input;
+}
+
+llvm::Expected<Input> readInput(mlir::MLIRContext &context) {
+  if (llvm::sys::fs::is_directory(modelPath))
+    return llvm::createStringError(
+        modelPath + ": Hugging Face directories are not available yet");
+  llvm::StringRef extension = llvm::sys::path::extension(modelPath);
+  if (extension == ".json")
+    return llvm::createStringError(
+        modelPath + ": configurations without weights are not available yet");
+  if (extension == ".mlir" || extension == ".mlirbc")
+    return readRecipe(context);
+  llvm::Expected<ImportedModel> model = importModel(modelPath);
+  if (!model)
+    return model.takeError();
+  auto recipe = buildRecipe(context, model->config, *model->file);
+  if (!recipe)
+    return recipe.takeError();
+  llvm::SmallString<256> absolute(modelPath.getValue());
+  if (std::error_code code = llvm::sys::fs::make_absolute(absolute))
+    return llvm::createStringError(modelPath + ": " + code.message());
+  return Input{std::move(*recipe), absolute.str().str(),
+               model->file->headerDigest()};
+}
+
+llvm::Error writeText(llvm::StringRef path, llvm::StringRef text) {
+  return llvm::writeToOutput(path, [&](llvm::raw_ostream &out) {
+    out << text;
+    return llvm::Error::success();
+  });
+}
+
+llvm::SmallVector<llvm::StringRef> steps() {
+  if (phase == "all")
+    return {"prefill", "decode"};
+  return {phase.getValue()};
+}
+
+llvm::Error emitPhase(mlir::ModuleOp recipe, Kind kind,
+                      const CpuTarget &cpuTarget,
+                      const CompileOptions &options) {
+  std::string text;
+  for (llvm::StringRef step :
+       kind.kind == EmitKind::Recipe ? llvm::SmallVector<llvm::StringRef>{"prefill"}
+                                     : steps()) {
+    llvm::Expected<std::string> part =
+        emitStep(recipe, step, kind.kind, cpuTarget, options);
+    if (!part)
+      return part.takeError();
+    text += *part;
+  }
+  return writeText(outputPath, text);
+}
+
+llvm::Error saveAllPhases(mlir::ModuleOp recipe, const CpuTarget &cpuTarget,
+                          const CompileOptions &options) {
+  if (std::error_code code = llvm::sys::fs::create_directories(saveTemps))
+    return llvm::createStringError(saveTemps + ": cannot be made: " +
+                                   code.message());
+  for (llvm::StringRef step : steps())
+    for (llvm::StringRef name : {"recipe", "flow", "linalg", "llvm", "asm"}) {
+      Kind kind = *parseKind(name);
+      llvm::Expected<std::string> text =
+          emitStep(recipe, step, kind.kind, cpuTarget, options);
+      if (!text)
+        return text.takeError();
+      llvm::SmallString<256> path(saveTemps.getValue());
+      llvm::sys::path::append(path, step + "." + name + "." + kind.extension);
+      if (llvm::Error error = writeText(path, *text))
+        return error;
+    }
+  return llvm::Error::success();
+}
+
+llvm::Error run() {
+  llvm::Expected<CpuTarget> cpuTarget = resolveCpuTarget(cpu);
+  if (!cpuTarget)
+    return cpuTarget.takeError();
+  mlir::DialectRegistry registry;
+  registerAllDialects(registry);
+  mlir::MLIRContext context(registry);
+  llvm::Expected<Input> input = readInput(context);
+  if (!input)
+    return input.takeError();
+  CompileOptions options;
+  options.numerics = numerics;
+  options.context = contextSize;
+  options.configurePasses = [](mlir::PassManager &passes) -> llvm::Error {
+    if (failed(mlir::applyPassManagerCLOptions(passes)))
+      return llvm::createStringError("the pass debugging options do not agree");
+    mlir::applyDefaultTimingPassManagerCLOptions(passes);
+    return llvm::Error::success();
+  };
+  if (!saveTemps.empty())
+    if (llvm::Error error = saveAllPhases(*input->recipe, *cpuTarget, options))
+      return error;
+  if (!emit.empty())
+    return emitPhase(*input->recipe, *parseKind(emit), *cpuTarget, options);
+  llvm::Expected<Artifact> artifact =
+      compileModel(*input->recipe, *cpuTarget, options);
+  if (!artifact)
+    return artifact.takeError();
+  artifact->modelPath = input->path;
+  artifact->modelDigest = input->digest;
+  return writeArtifact(*artifact, outputPath);
+}
+
+} // namespace
+
+int main(int argc, char **argv) {
+  mlir::registerPassManagerCLOptions();
+  mlir::registerDefaultTimingManagerCLOptions();
+  if (!parseCommandLine(argc, argv, category, "Compiles a Gemma model\n"))
+    return kExitUsage;
+  if (std::string problem = checkUsage(); !problem.empty())
+    return reportUsage(problem);
+  if (llvm::Error error = run())
+    return reportFailure(std::move(error));
+  return 0;
+}

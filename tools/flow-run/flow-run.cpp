@@ -1,0 +1,349 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Runs a model: prompt in, text or tokens out.
+
+#include "../CommandLine.h"
+#include "flow/Compiler/CodeCache.h"
+#include "flow/Compiler/LoadedModel.h"
+#include "flow/Text/Chat.h"
+#include "flow/Text/Sampler.h"
+#include "flow/Text/StreamingDecoder.h"
+#include "llvm/Support/FileUtilities.h"
+#include "llvm/Support/JSON.h"
+#include "llvm/Support/MemoryBuffer.h"
+
+#include <chrono>
+#include <sys/resource.h>
+#include <unistd.h>
+
+using namespace flow;
+namespace cl = llvm::cl;
+
+static const TakenOptionNames taken({"threads", "seed", "context", "target", "stats", "mcpu"});
+
+static cl::OptionCategory category("flow-run options");
+
+static cl::opt<std::string> modelPath(cl::Positional, cl::Required,
+                                      cl::desc("<model.gguf | artefact>"),
+                                      cl::cat(category));
+static cl::opt<std::string> prompt("prompt", cl::desc("text to continue"),
+                                   cl::value_desc("text"), cl::cat(category));
+static cl::opt<std::string> promptFile("prompt-file",
+                                       cl::desc("file with the text to continue"),
+                                       cl::value_desc("path"),
+                                       cl::cat(category));
+static cl::opt<std::string>
+    tokenList("tokens", cl::desc("token ids to continue, nothing added"),
+              cl::value_desc("2,105,9731"), cl::cat(category));
+static cl::opt<bool> chat("chat",
+                          cl::desc("put the prompt into a turn of a chat"),
+                          cl::cat(category));
+static cl::opt<int64_t> maxTokens("max-tokens",
+                                  cl::desc("tokens to generate at most"),
+                                  cl::init(128), cl::cat(category));
+static cl::opt<double> temperature("temperature",
+                                   cl::desc("0 = the most probable token"),
+                                   cl::init(0), cl::cat(category));
+static cl::opt<int64_t> topK("top-k", cl::desc("choose among the best; 0 = all"),
+                             cl::init(0), cl::cat(category));
+static cl::opt<double>
+    topP("top-p", cl::desc("choose among the best with this probability"),
+         cl::init(1), cl::cat(category));
+static cl::opt<uint64_t> seed("seed", cl::desc("of the choice"), cl::init(0),
+                              cl::cat(category));
+static cl::opt<int> threads("threads", cl::desc("0 = all processors"),
+                            cl::init(0), cl::cat(category));
+static cl::opt<int64_t>
+    contextSize("context",
+                cl::desc("positions to make room for; 0 = the model's, at most "
+                         "8192"),
+                cl::init(0), cl::cat(category));
+static cl::opt<int64_t> prefillChunk("prefill-chunk",
+                                     cl::desc("tokens of a prefill step"),
+                                     cl::init(512), cl::cat(category));
+static cl::opt<std::string> numerics("numerics",
+                                     cl::desc("auto, f32, bf16 or int8"),
+                                     cl::init("auto"), cl::cat(category));
+static cl::opt<std::string>
+    target("target", cl::desc("cpu, reference, nvvm or nvvm-emulated"),
+           cl::init("cpu"), cl::cat(category));
+static cl::opt<std::string> cpu("mcpu", cl::desc("CPU to compile for"),
+                                cl::init("native"), cl::cat(category));
+static cl::opt<std::string>
+    weightsPath("weights", cl::desc("model file of an artefact"),
+                cl::value_desc("path"), cl::cat(category));
+static cl::opt<bool> printTokens("print-tokens",
+                                 cl::desc("print generated ids, not text"),
+                                 cl::cat(category));
+static cl::opt<std::string>
+    logitsOut("logits-out",
+              cl::desc("write the logits of every position, raw f32"),
+              cl::value_desc("path"), cl::cat(category));
+static cl::opt<bool> stats("stats", cl::desc("print statistics as JSON"),
+                           cl::cat(category));
+
+namespace {
+
+class Stopwatch {
+public:
+  double seconds() const {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() -
+                                         begin)
+        .count();
+  }
+
+private:
+  std::chrono::steady_clock::time_point begin =
+      std::chrono::steady_clock::now();
+};
+
+struct RunStatistics {
+  double prefillSeconds = 0, decodeSeconds = 0;
+  int64_t prefillTokens = 0, decodeTokens = 0;
+};
+
+llvm::Error toError(const std::string &message) {
+  return llvm::createStringError(message);
+}
+
+/// The ids after --tokens.
+llvm::Expected<std::vector<int32_t>> parseTokens(llvm::StringRef list) {
+  std::vector<int32_t> ids;
+  llvm::SmallVector<llvm::StringRef> parts;
+  list.split(parts, ',');
+  for (llvm::StringRef part : parts) {
+    int32_t id;
+    if (part.trim().getAsInteger(10, id))
+      return toError("'" + part.str() + "' in --tokens is no token id");
+    ids.push_back(id);
+  }
+  return ids;
+}
+
+/// The text of --prompt or --prompt-file.
+llvm::Expected<std::string> readPrompt() {
+  if (promptFile.empty())
+    return prompt.getValue();
+  auto buffer = llvm::MemoryBuffer::getFile(promptFile);
+  if (!buffer)
+    return toError(promptFile + ": cannot be read: " +
+                   buffer.getError().message());
+  return (*buffer)->getBuffer().str();
+}
+
+llvm::Expected<std::vector<int32_t>>
+encodePrompt(const text::Vocabulary &vocabulary, llvm::StringRef architecture) {
+  if (tokenList.getNumOccurrences())
+    return parseTokens(tokenList);
+  llvm::Expected<std::string> input = readPrompt();
+  if (!input)
+    return input.takeError();
+  text::SpmTokenizer tokenizer(vocabulary);
+  if (!chat) {
+    text::Result<std::vector<int32_t>> ids = tokenizer.encode(*input);
+    if (!ids)
+      return toError(ids.error());
+    return std::move(*ids);
+  }
+  std::optional<text::ChatStyle> style =
+      text::chatStyleFor(std::string_view(architecture.data(), architecture.size()));
+  if (!style)
+    return toError("there is no chat form for " + architecture.str());
+  text::Result<std::vector<int32_t>> ids =
+      text::encodeChat(tokenizer, *style, {{"user", *input}});
+  if (!ids)
+    return toError(ids.error());
+  return std::move(*ids);
+}
+
+/// Streams generated tokens to stdout, as text or as ids.
+class TokenPrinter {
+public:
+  explicit TokenPrinter(const text::Vocabulary &vocabulary)
+      : decoder(vocabulary) {}
+
+  void push(int32_t token) {
+    if (printTokens)
+      llvm::outs() << (first ? "" : ",") << token;
+    else
+      llvm::outs() << decoder.push(token);
+    llvm::outs().flush();
+    first = false;
+  }
+  void finish() {
+    if (!printTokens)
+      llvm::outs() << decoder.flush();
+    llvm::outs() << '\n';
+    llvm::outs().flush();
+  }
+
+private:
+  text::StreamingDecoder decoder;
+  bool first = true;
+};
+
+/// Prefills `tokens` and generates from there. `logits`, if given, gets those
+/// of every position.
+llvm::Error generate(runtime::Sequence &sequence,
+                     const std::vector<int32_t> &tokens,
+                     const text::Vocabulary &vocabulary, int64_t vocabSize,
+                     llvm::raw_ostream *logits, RunStatistics &statistics) {
+  text::Result<text::Sampler> sampler =
+      text::Sampler::create({temperature, topK, topP, seed});
+  if (!sampler)
+    return toError(sampler.error());
+  auto write = [&](const float *rows, int64_t count) {
+    logits->write(reinterpret_cast<const char *>(rows),
+                  count * vocabSize * sizeof(float));
+  };
+  runtime::Sequence::LogitsSink sink;
+  if (logits)
+    sink = [&](const float *rows, int64_t count) {
+      write(rows, count);
+      return runtime::Status();
+    };
+  Stopwatch prefilling;
+  if (runtime::Status status = sequence.prefill(tokens, sink); !status)
+    return toError(status.error());
+  statistics.prefillSeconds = prefilling.seconds();
+  statistics.prefillTokens = tokens.size();
+
+  // A model may have more rows than its vocabulary has tokens; what has no
+  // token is never chosen.
+  size_t choices = std::min<size_t>(vocabSize, vocabulary.size());
+  TokenPrinter printer(vocabulary);
+  Stopwatch decoding;
+  for (int64_t i = 0; i < maxTokens; ++i) {
+    text::Result<int32_t> token = sampler->sample(sequence.logits(), choices);
+    if (!token)
+      return toError(token.error());
+    // Raw ids go on to the length that was asked for.
+    if (vocabulary.isEndOfGeneration(*token) &&
+        !tokenList.getNumOccurrences())
+      break;
+    printer.push(*token);
+    ++statistics.decodeTokens;
+    // The last token's own logits are of use to nobody but a file.
+    if (i + 1 == maxTokens && !logits)
+      break;
+    if (runtime::Status status = sequence.decode(*token); !status)
+      return toError(status.error());
+    if (logits)
+      write(sequence.logits(), 1);
+  }
+  statistics.decodeSeconds = decoding.seconds();
+  printer.finish();
+  return llvm::Error::success();
+}
+
+void printStatistics(const LoadedModel &loaded, runtime::Model &model,
+                     const runtime::Sequence &sequence,
+                     const RunStatistics &statistics, int threadCount) {
+  struct rusage usage;
+  getrusage(RUSAGE_SELF, &usage);
+  const LoadTimes &times = loaded.times();
+  auto rate = [](int64_t tokens, double seconds) {
+    return seconds > 0 ? static_cast<double>(tokens) / seconds : 0.0;
+  };
+  llvm::json::Object object{
+      {"load_s", times.load},
+      {"compile_s", times.compile},
+      {"compile_cached", times.wasCached},
+      {"pack_s", times.pack},
+      {"prefill_s", statistics.prefillSeconds},
+      {"prefill_tokens", statistics.prefillTokens},
+      {"prefill_tps", rate(statistics.prefillTokens, statistics.prefillSeconds)},
+      {"decode_s", statistics.decodeSeconds},
+      {"decode_tokens", statistics.decodeTokens},
+      {"decode_tps", rate(statistics.decodeTokens, statistics.decodeSeconds)},
+      {"peak_rss_bytes", static_cast<int64_t>(usage.ru_maxrss) * 1024},
+      {"weight_bytes", static_cast<int64_t>(model.weightBytes())},
+      {"cache_bytes", static_cast<int64_t>(sequence.cacheBytes())},
+      {"threads", threadCount},
+      {"numerics", numerics.getValue()}};
+  llvm::errs() << llvm::json::Value(std::move(object)) << '\n';
+}
+
+llvm::Error run() {
+  LoadOptions options;
+  options.cpu = cpu;
+  options.threads = threads != 0 ? threads : static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN));
+  options.compile.numerics = numerics;
+  options.compile.logitsAll = !logitsOut.empty();
+  options.context = contextSize;
+  options.prefillChunk = prefillChunk;
+  options.weightsPath = weightsPath;
+  options.cacheFolder = getUserCacheFolder();
+  bool isTerminal = isatty(STDERR_FILENO);
+  if (isTerminal)
+    options.progress = [](llvm::StringRef what) {
+      llvm::errs() << "\r\033[K" << what;
+    };
+  llvm::Expected<std::unique_ptr<LoadedModel>> loaded =
+      LoadedModel::load(modelPath, options);
+  if (!loaded)
+    return loaded.takeError();
+  llvm::Expected<text::Vocabulary> vocabulary =
+      loadVocabulary((*loaded)->imported());
+  if (!vocabulary)
+    return vocabulary.takeError();
+  llvm::Expected<std::vector<int32_t>> tokens =
+      encodePrompt(*vocabulary, (*loaded)->imported().config.architecture);
+  if (!tokens)
+    return tokens.takeError();
+  runtime::Model &model = (*loaded)->model();
+  runtime::Result<std::unique_ptr<runtime::Sequence>> sequence =
+      runtime::Sequence::create(model);
+  if (!sequence)
+    return toError(sequence.error());
+
+  RunStatistics statistics;
+  auto body = [&](llvm::raw_ostream *logits) {
+    return generate(**sequence, *tokens, *vocabulary, model.plan().vocab,
+                    logits, statistics);
+  };
+  llvm::Error error =
+      logitsOut.empty()
+          ? body(nullptr)
+          : llvm::writeToOutput(logitsOut, [&](llvm::raw_ostream &out) {
+              return body(&out);
+            });
+  if (error)
+    return error;
+  if (stats)
+    printStatistics(**loaded, model, **sequence, statistics, options.threads);
+  return llvm::Error::success();
+}
+
+/// What is wrong with the options, if anything.
+std::string checkUsage() {
+  int prompts = prompt.getNumOccurrences() + promptFile.getNumOccurrences() +
+                tokenList.getNumOccurrences();
+  if (prompts != 1)
+    return "expected one of --prompt, --prompt-file and --tokens, got " +
+           std::to_string(prompts);
+  if (maxTokens < 0 || threads < 0 || contextSize < 0 || prefillChunk < 1)
+    return "--max-tokens, --threads and --context must not be negative, and "
+           "--prefill-chunk must be positive";
+  if (numerics == "bf16")
+    return "--numerics bf16 is not available yet";
+  if (numerics != "auto" && numerics != "f32" && numerics != "int8")
+    return "--numerics must be auto, f32, bf16 or int8, got '" + numerics + "'";
+  if (target == "nvvm" || target == "nvvm-emulated")
+    return "--target " + target + " is not available yet";
+  if (target != "cpu")
+    return "--target must be cpu, reference, nvvm or nvvm-emulated, got '" +
+           target + "'";
+  return {};
+}
+
+} // namespace
+
+int main(int argc, char **argv) {
+  if (!parseCommandLine(argc, argv, category, "Runs a Gemma model\n"))
+    return kExitUsage;
+  if (std::string problem = checkUsage(); !problem.empty())
+    return reportUsage(problem);
+  if (llvm::Error error = run())
+    return reportFailure(std::move(error));
+  return 0;
+}
