@@ -24,8 +24,9 @@ BlockStart flow::getBlockStart(MaskAttr mask) {
 BlockCounts flow::countBlocks(MaskAttr mask, int64_t query, int64_t total,
                               int64_t size) {
   // Visible keys are one interval [low, high).
-  int64_t low =
-      mask.getWindow() == 0 ? 0 : std::max<int64_t>(0, query - mask.getWindow() + 1);
+  int64_t low = mask.getWindow() == 0
+                    ? 0
+                    : std::max<int64_t>(0, query - mask.getWindow() + 1);
   int64_t high = mask.getPattern() == MaskPattern::Causal
                      ? std::min(query + 1, total)
                      : total;

@@ -35,8 +35,8 @@ static std::string serialize(const Artifact &artifact) {
       {"model_path", artifact.modelPath},
       {"model_digest", llvm::utohexstr(artifact.modelDigest)},
       {"objects", static_cast<int64_t>(artifact.objects.size())}};
-  appendBlock(out, llvm::formatv("{0}", llvm::json::Value(std::move(header)))
-                       .str());
+  appendBlock(out,
+              llvm::formatv("{0}", llvm::json::Value(std::move(header))).str());
   appendBlock(out, runtime::toJson(artifact.plan));
   for (const std::string &object : artifact.objects)
     appendBlock(out, object);
@@ -59,8 +59,7 @@ llvm::Error flow::writeArtifact(const Artifact &artifact,
 
 bool flow::isArtifact(llvm::StringRef path) {
   auto buffer = llvm::MemoryBuffer::getFileSlice(path, kMagic.size(), 0);
-  return buffer &&
-         (*buffer)->getBuffer().starts_with(kMagic.drop_back());
+  return buffer && (*buffer)->getBuffer().starts_with(kMagic.drop_back());
 }
 
 namespace {
@@ -134,8 +133,8 @@ llvm::Expected<Artifact> flow::readArtifact(llvm::StringRef path) {
   if (objects != static_cast<int64_t>(artifact.objects.size()))
     return fail("has " + llvm::Twine(artifact.objects.size()) +
                 " objects, its header says " + llvm::Twine(objects));
-  runtime::Result<runtime::Plan> plan =
-      runtime::planFromJson(std::string_view(planText->data(), planText->size()));
+  flow::Result<runtime::Plan> plan = runtime::planFromJson(
+      std::string_view(planText->data(), planText->size()));
   if (!plan)
     return fail(plan.error());
   artifact.plan = std::move(*plan);

@@ -35,9 +35,8 @@ static std::string compilerIdentity() {
   if (llvm::sys::fs::status(program, status))
     return program;
   return program + ' ' + llvm::utostr(status.getSize()) + ' ' +
-         llvm::itostr(status.getLastModificationTime()
-                          .time_since_epoch()
-                          .count());
+         llvm::itostr(
+             status.getLastModificationTime().time_since_epoch().count());
 }
 
 static std::string keyOf(mlir::ModuleOp recipe, const CpuTarget &target,
@@ -52,9 +51,8 @@ static std::string keyOf(mlir::ModuleOp recipe, const CpuTarget &target,
       << ' ' << options.chunk << '\n'
       << target.triple << ' ' << target.cpu << ' ' << target.features << '\n'
       << compilerIdentity();
-  llvm::XXH128_hash_t hash = llvm::xxh3_128bits(
-      llvm::ArrayRef(reinterpret_cast<const uint8_t *>(text.data()),
-                     text.size()));
+  llvm::XXH128_hash_t hash = llvm::xxh3_128bits(llvm::ArrayRef(
+      reinterpret_cast<const uint8_t *>(text.data()), text.size()));
   return llvm::utohexstr(hash.high64, true, 16) +
          llvm::utohexstr(hash.low64, true, 16);
 }
@@ -80,8 +78,8 @@ flow::compileCached(mlir::ModuleOp recipe, const CpuTarget &target,
     return artifact.takeError();
   if (!folder.empty())
     if (llvm::Error error = writeArtifact(*artifact, path))
-      return llvm::createStringError("the code cache " + folder +
-                                     " cannot be written: " +
-                                     llvm::toString(std::move(error)));
+      return llvm::createStringError(
+          "the code cache " + folder +
+          " cannot be written: " + llvm::toString(std::move(error)));
   return CachedCompilation{std::move(*artifact), false};
 }

@@ -43,7 +43,8 @@ class StepCompilation {
 public:
   StepCompilation(ModuleOp recipe, StringRef step, const CpuTarget &target,
                   const CompileOptions &options)
-      : module(recipe.clone()), options(options), collector(recipe.getContext()) {
+      : module(recipe.clone()), options(options),
+        collector(recipe.getContext()) {
     passOptions.step = step.str();
     passOptions.logits = options.logitsAll ? "all" : "last";
     passOptions.numerics = options.numerics;

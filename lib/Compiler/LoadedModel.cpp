@@ -26,7 +26,8 @@ public:
   }
 
 private:
-  std::chrono::steady_clock::time_point begin = std::chrono::steady_clock::now();
+  std::chrono::steady_clock::time_point begin =
+      std::chrono::steady_clock::now();
 };
 } // namespace
 
@@ -38,6 +39,11 @@ llvm::Expected<ImportedModel> flow::importModel(llvm::StringRef path) {
   if (!config)
     return config.takeError();
   return ImportedModel{std::move(*file), std::move(*config)};
+}
+
+llvm::Expected<mlir::OwningOpRef<mlir::ModuleOp>>
+flow::buildRecipe(mlir::MLIRContext &context, const ImportedModel &model) {
+  return buildRecipe(context, model.config, *model.file);
 }
 
 llvm::Expected<text::Vocabulary>
@@ -58,7 +64,7 @@ flow::loadVocabulary(const ImportedModel &model) {
   vocabulary.pad = data->padding;
   vocabulary.addBos = data->addBos;
   vocabulary.addSpacePrefix = data->addSpacePrefix;
-  text::Result<text::Vocabulary> result =
+  flow::Result<text::Vocabulary> result =
       text::Vocabulary::create(std::move(vocabulary));
   if (!result)
     return llvm::createStringError(model.file->path() + ": " + result.error());
@@ -68,8 +74,8 @@ flow::loadVocabulary(const ImportedModel &model) {
 /// The tensors of `file`, for the runtime.
 static runtime::TensorSource tensorsOf(const GgufReader &file) {
   runtime::TensorSource source;
-  source.find = [&file](const std::string &name)
-      -> std::optional<runtime::TensorView> {
+  source.find =
+      [&file](const std::string &name) -> std::optional<runtime::TensorView> {
     const GgufTensor *tensor = file.findTensor(name);
     if (!tensor || tensor->dims.size() > 2)
       return std::nullopt;
@@ -96,11 +102,10 @@ static llvm::Expected<CachedCompilation> compile(const ImportedModel &model,
   registerAllDialects(registry);
   mlir::MLIRContext context(registry);
   llvm::Expected<mlir::OwningOpRef<mlir::ModuleOp>> recipe =
-      buildRecipe(context, model.config, *model.file);
+      buildRecipe(context, model);
   if (!recipe)
     return recipe.takeError();
-  return compileCached(**recipe, *target, options.compile,
-                       options.cacheFolder);
+  return compileCached(**recipe, *target, options.compile, options.cacheFolder);
 }
 
 llvm::Expected<std::unique_ptr<LoadedModel>>
@@ -122,17 +127,17 @@ LoadedModel::load(llvm::StringRef path, const LoadOptions &options) {
     if (!read)
       return read.takeError();
     artifact = std::move(*read);
-    weights = options.weightsPath.empty() ? artifact.modelPath
-                                          : options.weightsPath;
+    weights =
+        options.weightsPath.empty() ? artifact.modelPath : options.weightsPath;
   }
   llvm::Expected<ImportedModel> imported = importModel(weights);
   if (!imported)
     return imported.takeError();
   loaded->source = std::move(*imported);
   if (compiled && loaded->source.file->headerDigest() != artifact.modelDigest)
-    return llvm::createStringError(
-        weights + ": is another model than the one " + path +
-        " was compiled for");
+    return llvm::createStringError(weights +
+                                   ": is another model than the one " + path +
+                                   " was compiled for");
   times.load = reading.seconds();
 
   Stopwatch compiling;
@@ -168,13 +173,10 @@ LoadedModel::load(llvm::StringRef path, const LoadOptions &options) {
       options.context != 0 ? options.context
                            : std::min(artifact.plan.context, kDefaultContext);
   engineOptions.prefillChunk = options.prefillChunk;
-  runtime::Result<std::unique_ptr<runtime::Model>> engine =
-      runtime::Model::create(
-          std::move(artifact.plan),
-          [&](const std::string &name) {
-            return loaded->code->lookupEntry(name);
-          },
-          tensorsOf(*loaded->source.file), engineOptions);
+  flow::Result<std::unique_ptr<runtime::Model>> engine = runtime::Model::create(
+      std::move(artifact.plan),
+      [&](const std::string &name) { return loaded->code->lookupEntry(name); },
+      tensorsOf(*loaded->source.file), engineOptions);
   if (!engine)
     return llvm::createStringError(engine.error());
   loaded->engine = std::move(*engine);

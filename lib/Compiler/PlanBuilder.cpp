@@ -53,8 +53,9 @@ FailureOr<int64_t> PlanBuilder::weightIndex(ModuleOp module, WeightRefOp ref) {
                          : runtime::Combine::Interleave;
     weight.group = kInterleaveRows;
     for (auto source : derived.getSources().getAsRange<FlatSymbolRefAttr>())
-      weight.sources.push_back(fileName(cast<WeightOp>(
-          SymbolTable::lookupSymbolIn(symbol->getParentOp(), source.getAttr()))));
+      weight.sources.push_back(
+          fileName(cast<WeightOp>(SymbolTable::lookupSymbolIn(
+              symbol->getParentOp(), source.getAttr()))));
   } else {
     auto stored = cast<WeightOp>(symbol);
     weight.sources.push_back(fileName(stored));
@@ -202,8 +203,8 @@ LogicalResult ScheduleReader::read(EmbedOp op) {
 }
 
 LogicalResult ScheduleReader::read(RopeAnglesOp op) {
-  auto table = cast<RopeTableOp>(
-      SymbolTable::lookupSymbolIn(module, op.getTable()));
+  auto table =
+      cast<RopeTableOp>(SymbolTable::lookupSymbolIn(module, op.getTable()));
   runtime::Step step;
   step.kind = runtime::StepKind::RopeAngles;
   step.theta = table.getTheta().convertToDouble();
@@ -231,8 +232,7 @@ LogicalResult ScheduleReader::addArguments(func::CallOp op, Value operand,
                   : weight.hasMin                              ? 3
                                                                : 2;
   for (int64_t part = 1; part < parts; ++part)
-    step.args.push_back(
-        runtime::Argument::weight(known->second.index, part));
+    step.args.push_back(runtime::Argument::weight(known->second.index, part));
   return success();
 }
 
@@ -246,7 +246,8 @@ LogicalResult ScheduleReader::read(func::CallOp op) {
     if (failed(addArguments(op, operand, step)))
       return failure();
   bool usesCache = false;
-  for (auto [value, returned] : llvm::zip_equal(op.getResults(), ret.getOperands())) {
+  for (auto [value, returned] :
+       llvm::zip_equal(op.getResults(), ret.getOperands())) {
     // A cache comes back as itself: what it became of leads to the argument.
     Value source = returned;
     while (Operation *producer = source.getDefiningOp()) {
@@ -279,7 +280,8 @@ LogicalResult ScheduleReader::readScalar(Operation &op) {
   auto argument = [&](unsigned number) {
     return Value(schedule.getArgument(number));
   };
-  if (auto dim = dyn_cast<tensor::DimOp>(op); dim && dim.getSource() == argument(0)) {
+  if (auto dim = dyn_cast<tensor::DimOp>(op);
+      dim && dim.getSource() == argument(0)) {
     values[dim] = runtime::Argument::ofScalar(Scalar::Rows);
     return success();
   }

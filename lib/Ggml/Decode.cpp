@@ -88,7 +88,8 @@ void unpackK45(const std::byte *data, const std::byte *highBits,
 void unpackQ6K(const std::byte *data, int8_t *quants, float *scales) {
   float d = f16At(data, 208);
   for (int j = 0; j != 16; ++j)
-    scales[j] = d * static_cast<float>(static_cast<int8_t>(byteAt(data, 192 + j)));
+    scales[j] =
+        d * static_cast<float>(static_cast<int8_t>(byteAt(data, 192 + j)));
   for (int half = 0; half != 2; ++half)
     for (int group = 0; group != 4; ++group)
       for (int l = 0; l != 32; ++l) {

@@ -121,13 +121,13 @@ llvm::Error ConfigReader::readNumbers() {
   if (!scaling)
     return scaling.takeError();
   if (*scaling && **scaling != "linear" && **scaling != "none")
-    return fail("key '" + key("rope.scaling.type") + "' must be linear, found '" +
-                **scaling + "'");
+    return fail("key '" + key("rope.scaling.type") +
+                "' must be linear, found '" + **scaling + "'");
   if (*scaling && **scaling == "none")
     c.ropeFactor = 1;
-  double base = c.layers == kLayersOf27B
-                    ? static_cast<double>(c.hidden) / static_cast<double>(c.heads)
-                    : static_cast<double>(c.headDim);
+  double base = c.layers == kLayersOf27B ? static_cast<double>(c.hidden) /
+                                               static_cast<double>(c.heads)
+                                         : static_cast<double>(c.headDim);
   c.attentionScale = static_cast<float>(1.0 / std::sqrt(base));
   c.qkNorm = true;
   return llvm::Error::success();
@@ -135,8 +135,8 @@ llvm::Error ConfigReader::readNumbers() {
 
 llvm::Error ConfigReader::readPattern() {
   int64_t period;
-  if (llvm::Error error = integer("attention.sliding_window_pattern", period,
-                                  kMaxLayers, 6))
+  if (llvm::Error error =
+          integer("attention.sliding_window_pattern", period, kMaxLayers, 6))
     return error;
   // Every period-th layer is full; a period of 1 makes all of them full.
   for (int64_t i = 0; i != config.layers; ++i)
@@ -177,7 +177,8 @@ llvm::Error ConfigReader::checkTensors() {
                     llvm::StringRef(ggml::typeName(tensor->type)) +
                     ", which cannot be computed with");
     else if (dims.size() == 1 && tensor->type != ggml::Type::F32 &&
-             tensor->type != ggml::Type::F16 && tensor->type != ggml::Type::BF16)
+             tensor->type != ggml::Type::F16 &&
+             tensor->type != ggml::Type::BF16)
       failed = fail("tensor '" + name + "' is a norm stored as " +
                     llvm::StringRef(ggml::typeName(tensor->type)) +
                     ", expected F32, F16 or BF16");

@@ -17,19 +17,44 @@ namespace {
 
 /// Value types of metadata.
 enum ValueType : uint32_t {
-  kU8, kI8, kU16, kI16, kU32, kI32, kF32, kBool, kString, kArray, kU64, kI64,
+  kU8,
+  kI8,
+  kU16,
+  kI16,
+  kU32,
+  kI32,
+  kF32,
+  kBool,
+  kString,
+  kArray,
+  kU64,
+  kI64,
   kF64
 };
 
 /// Bytes of one value, 0 for strings and arrays, nothing for unknown types.
 std::optional<uint64_t> valueSize(uint32_t type) {
   switch (type) {
-  case kU8: case kI8: case kBool: return 1;
-  case kU16: case kI16: return 2;
-  case kU32: case kI32: case kF32: return 4;
-  case kU64: case kI64: case kF64: return 8;
-  case kString: case kArray: return 0;
-  default: return std::nullopt;
+  case kU8:
+  case kI8:
+  case kBool:
+    return 1;
+  case kU16:
+  case kI16:
+    return 2;
+  case kU32:
+  case kI32:
+  case kF32:
+    return 4;
+  case kU64:
+  case kI64:
+  case kF64:
+    return 8;
+  case kString:
+  case kArray:
+    return 0;
+  default:
+    return std::nullopt;
   }
 }
 
@@ -41,13 +66,21 @@ constexpr uint64_t kMinTensorRecord = 8 + 1 + 4 + 8 + 4 + 8;
 int64_t readInteger(uint32_t type, const char *data) {
   using namespace llvm::support::endian;
   switch (type) {
-  case kU8: case kBool: return static_cast<uint8_t>(*data);
-  case kI8: return static_cast<int8_t>(*data);
-  case kU16: return read16le(data);
-  case kI16: return static_cast<int16_t>(read16le(data));
-  case kU32: return read32le(data);
-  case kI32: return static_cast<int32_t>(read32le(data));
-  default: return static_cast<int64_t>(read64le(data));
+  case kU8:
+  case kBool:
+    return static_cast<uint8_t>(*data);
+  case kI8:
+    return static_cast<int8_t>(*data);
+  case kU16:
+    return read16le(data);
+  case kI16:
+    return static_cast<int16_t>(read16le(data));
+  case kU32:
+    return read32le(data);
+  case kI32:
+    return static_cast<int32_t>(read32le(data));
+  default:
+    return static_cast<int64_t>(read64le(data));
   }
 }
 
@@ -160,7 +193,8 @@ llvm::Error GgufParser::skipStrings(llvm::StringRef key, uint64_t count) {
                 " strings, more than the file can hold");
   llvm::StringRef ignored;
   for (uint64_t i = 0; i != count; ++i)
-    if (llvm::Error error = takeString(ignored, "a string of '" + key.str() + "'"))
+    if (llvm::Error error =
+            takeString(ignored, "a string of '" + key.str() + "'"))
       return error;
   return llvm::Error::success();
 }
@@ -175,7 +209,8 @@ llvm::Error GgufParser::parseValue(llvm::StringRef key,
     if (llvm::Error error = takeU64(value.count, what))
       return error;
     if (value.type == kArray)
-      return fail("key '" + key + "' is an array of arrays, which no Gemma has");
+      return fail("key '" + key +
+                  "' is an array of arrays, which no Gemma has");
   }
   std::optional<uint64_t> size = valueSize(value.type);
   if (!size)
@@ -205,7 +240,8 @@ llvm::Error GgufParser::parseKey() {
   if (key.empty())
     return fail("has an empty key");
   GgufReader::Value value;
-  if (llvm::Error error = takeU32(value.type, "the type of '" + key.str() + "'"))
+  if (llvm::Error error =
+          takeU32(value.type, "the type of '" + key.str() + "'"))
     return error;
   if (llvm::Error error = parseValue(key, value))
     return error;
@@ -312,7 +348,8 @@ llvm::Error GgufParser::parse() {
   for (uint64_t i = 0; i != keyCount; ++i)
     if (llvm::Error error = parseKey())
       return error;
-  if (auto found = file.keys.find("general.alignment"); found != file.keys.end()) {
+  if (auto found = file.keys.find("general.alignment");
+      found != file.keys.end()) {
     const GgufReader::Value &value = found->second;
     if (value.type != kU32 || value.isArray)
       return fail("key 'general.alignment' must be a u32");
@@ -370,10 +407,10 @@ const GgufTensor *GgufReader::findTensor(llvm::StringRef name) const {
 llvm::Error GgufReader::wrongType(llvm::StringRef key,
                                   llvm::StringRef expected) const {
   const Value &value = keys.find(key)->second;
-  return llvm::createStringError(filePath + ": key '" + key + "' must be " +
-                                 expected + ", found " +
-                                 (value.isArray ? "an array of type " : "type ") +
-                                 llvm::Twine(value.type));
+  return llvm::createStringError(
+      filePath + ": key '" + key + "' must be " + expected + ", found " +
+      (value.isArray ? "an array of type " : "type ") +
+      llvm::Twine(value.type));
 }
 
 llvm::Expected<std::optional<int64_t>>

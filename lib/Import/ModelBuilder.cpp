@@ -102,8 +102,8 @@ llvm::Error RecipeBuilder::addLayer(int64_t index) {
     scale = 0;
   auto spec = AttentionSpecAttr::get(
       context, config.heads, config.kvHeads, config.headDim,
-      llvm::APFloat(scale),
-      llvm::APFloat(shortest(config.attentionSoftcap)), config.qkNorm,
+      llvm::APFloat(scale), llvm::APFloat(shortest(config.attentionSoftcap)),
+      config.qkNorm,
       /*v_norm=*/false, /*k_eq_v=*/false);
   auto mask = MaskAttr::get(context, MaskPattern::Causal,
                             config.isSliding(index) ? config.window : 0);
@@ -117,11 +117,10 @@ llvm::Error RecipeBuilder::addLayer(int64_t index) {
   OpBuilder::InsertionGuard guard(b);
   b.createBlock(&layer.getBody());
   for (const WeightRole &role : getWeightRoles(layer))
-    if (llvm::Error error =
-            addWeight(role.name, role.shape,
-                      ("blk." + number + "." + tensorNameOf(role.name) +
-                       ".weight")
-                          .str()))
+    if (llvm::Error error = addWeight(
+            role.name, role.shape,
+            ("blk." + number + "." + tensorNameOf(role.name) + ".weight")
+                .str()))
       return error;
   return llvm::Error::success();
 }
@@ -130,10 +129,10 @@ llvm::Expected<OwningOpRef<ModuleOp>> RecipeBuilder::build() {
   b.getContext()->loadDialect<FlowDialect>();
   OwningOpRef<ModuleOp> module = ModuleOp::create(loc);
   b.setInsertionPointToEnd(module->getBody());
-  auto hyper = HyperAttr::get(
-      b.getContext(), config.hidden, config.vocab, config.context,
-      llvm::APFloat(shortest(config.eps)),
-      llvm::APFloat(shortest(config.finalSoftcap)));
+  auto hyper =
+      HyperAttr::get(b.getContext(), config.hidden, config.vocab,
+                     config.context, llvm::APFloat(shortest(config.eps)),
+                     llvm::APFloat(shortest(config.finalSoftcap)));
   auto model = ModelOp::create(b, loc, "gemma", hyper,
                                /*bf16_embedding_scale=*/false);
   b.createBlock(&model.getBody());
@@ -141,8 +140,8 @@ llvm::Expected<OwningOpRef<ModuleOp>> RecipeBuilder::build() {
                                     "token_embd.weight"))
     return error;
   if (!config.tiedHead)
-    if (llvm::Error error = addWeight("head", {config.vocab, config.hidden},
-                                      "output.weight"))
+    if (llvm::Error error =
+            addWeight("head", {config.vocab, config.hidden}, "output.weight"))
       return error;
   if (llvm::Error error =
           addWeight("final_norm", {config.hidden}, "output_norm.weight"))

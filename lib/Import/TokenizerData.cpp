@@ -40,7 +40,8 @@ llvm::Expected<TokenizerData> flow::readTokenizerData(const GgufReader &file,
       count != static_cast<int64_t>((*types)->size()))
     return fail("the tokenizer has " + llvm::Twine(count) + " tokens, " +
                 llvm::Twine((*scores)->size()) + " scores and " +
-                llvm::Twine((*types)->size()) + " types, expected as many of "
+                llvm::Twine((*types)->size()) +
+                " types, expected as many of "
                 "each");
   // A model may have padding rows beyond its tokens, but not fewer rows.
   if (count == 0 || count > vocab)

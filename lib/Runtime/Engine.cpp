@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstring>
 
+using namespace flow;
 using namespace flow::runtime;
 
 namespace {
@@ -300,8 +301,7 @@ void Sequence::State::call(const Step &step, Entry entry) {
 
 void Sequence::State::run(const Schedule &schedule, int64_t begin,
                           int64_t end) {
-  const auto &entries =
-      model.entries[&schedule - model.plan.schedules.data()];
+  const auto &entries = model.entries[&schedule - model.plan.schedules.data()];
   for (int64_t i = begin; i != end; ++i) {
     const Step &step = schedule.steps[i];
     if (step.kind == StepKind::Embed)

@@ -5,6 +5,7 @@
 
 #include <sys/mman.h>
 
+using namespace flow;
 using namespace flow::runtime;
 
 PageBlock::PageBlock(PageBlock &&other) noexcept

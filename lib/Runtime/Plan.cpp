@@ -8,6 +8,7 @@
 #include <array>
 #include <limits>
 
+using namespace flow;
 using namespace flow::runtime;
 using nlohmann::json;
 
@@ -107,10 +108,11 @@ public:
   int64_t integer(const json &object, const char *name, int64_t low,
                   int64_t high) {
     const json &value = member(object, name);
-    bool fits = value.is_number_integer() &&
-                (!value.is_number_unsigned() ||
-                 value.get<uint64_t>() <=
-                     static_cast<uint64_t>(std::numeric_limits<int64_t>::max()));
+    bool fits =
+        value.is_number_integer() &&
+        (!value.is_number_unsigned() ||
+         value.get<uint64_t>() <=
+             static_cast<uint64_t>(std::numeric_limits<int64_t>::max()));
     int64_t number = fits ? value.get<int64_t>() : 0;
     if (!fits || number < low || number > high) {
       fail(std::string("'") + name + "' must be an integer from " +
@@ -227,8 +229,8 @@ Argument readArgument(Reader &r, const json &object, const Plan &plan) {
     argument.index = r.integer(object, "index", 0, last(plan.weights));
     if (!r.ok())
       break;
-    argument.part = r.integer(object, "part", 0,
-                              plan.weights[argument.index].parts() - 1);
+    argument.part =
+        r.integer(object, "part", 0, plan.weights[argument.index].parts() - 1);
     if (plan.weights[argument.index].packing == Packing::Raw)
       r.fail("a call reads the raw weight '" +
              plan.weights[argument.index].name + "'");
@@ -238,8 +240,7 @@ Argument readArgument(Reader &r, const json &object, const Plan &plan) {
     argument.index = r.integer(object, "index", 0, last(plan.caches));
     break;
   case Argument::Kind::Scalar:
-    argument.scalar =
-        static_cast<Scalar>(r.choice(object, "name", kScalars));
+    argument.scalar = static_cast<Scalar>(r.choice(object, "name", kScalars));
     break;
   }
   return argument;
@@ -298,8 +299,8 @@ Schedule readSchedule(Reader &r, const json &object, const Plan &plan) {
   schedule.rows = r.integer(object, "rows", 0, 1);
   for (const json &step : r.list(object, "steps"))
     schedule.steps.push_back(readStep(r, step, plan));
-  schedule.headBegin = r.integer(
-      object, "head_begin", 0, static_cast<int64_t>(schedule.steps.size()));
+  schedule.headBegin = r.integer(object, "head_begin", 0,
+                                 static_cast<int64_t>(schedule.steps.size()));
   schedule.logits = r.integer(object, "logits", 0,
                               static_cast<int64_t>(plan.buffers.size()) - 1);
   schedule.logitsAll = r.flag(object, "logits_all");
@@ -317,14 +318,10 @@ const Schedule *Plan::findSchedule(std::string_view name) const {
 }
 
 std::string flow::runtime::toJson(const Plan &plan) {
-  json result{{"version", kPlanVersion},
-              {"hidden", plan.hidden},
-              {"vocab", plan.vocab},
-              {"context", plan.context},
-              {"row_tile", plan.rowTile},
-              {"weights", json::array()},
-              {"caches", json::array()},
-              {"buffers", json::array()},
+  json result{{"version", kPlanVersion},   {"hidden", plan.hidden},
+              {"vocab", plan.vocab},       {"context", plan.context},
+              {"row_tile", plan.rowTile},  {"weights", json::array()},
+              {"caches", json::array()},   {"buffers", json::array()},
               {"schedules", json::array()}};
   for (const PackedWeight &weight : plan.weights)
     result["weights"].push_back(write(weight));

@@ -11,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+using namespace flow;
 using namespace flow::runtime;
 
 /// Tells the core that this is a spin loop.

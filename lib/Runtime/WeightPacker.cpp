@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cstring>
 
+using namespace flow;
 using namespace flow::runtime;
 
 namespace {

@@ -7,6 +7,7 @@
 
 #include <utility>
 
+using namespace flow;
 using namespace flow::text;
 
 namespace {

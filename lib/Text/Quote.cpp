@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 
+using namespace flow;
 using namespace flow::text;
 
 std::string flow::text::quoted(std::string_view bytes) {

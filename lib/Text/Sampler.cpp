@@ -8,6 +8,7 @@
 #include <limits>
 #include <string>
 
+using namespace flow;
 using namespace flow::text;
 
 Result<Sampler> Sampler::create(const SamplerOptions &options) {

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <queue>
 
+using namespace flow;
 using namespace flow::text;
 
 /// The length that the first byte of a character promises. A continuation byte

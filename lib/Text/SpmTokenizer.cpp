@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstddef>
 
+using namespace flow;
 using namespace flow::text;
 
 namespace {

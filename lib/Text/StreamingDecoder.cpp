@@ -5,6 +5,7 @@
 
 #include <utility>
 
+using namespace flow;
 using namespace flow::text;
 
 namespace {

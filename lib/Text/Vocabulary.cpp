@@ -9,6 +9,7 @@
 #include <cmath>
 #include <cstring>
 
+using namespace flow;
 using namespace flow::text;
 
 /// The value of an upper-case hexadecimal digit, or -1.

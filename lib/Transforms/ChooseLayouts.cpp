@@ -80,16 +80,16 @@ struct ChooseLayouts : flow::impl::ChooseLayoutsBase<ChooseLayouts> {
       return success(); // chosen by whoever wrote it
     PanelsAttr panels =
         isI8 ? integerPanels(getStoredWeights(ref), &getContext())
-             : PanelsAttr::get(&getContext(), PanelKind::F32, 0,
-                               ScaleKind::F16, false);
+             : PanelsAttr::get(&getContext(), PanelKind::F32, 0, ScaleKind::F16,
+                               false);
     if (type.getDimSize(0) % kPanelRows != 0 ||
         (isI8 && type.getDimSize(1) % 32 != 0))
       return op->emitOpError("has the weight ")
              << ref.getWeight() << " of " << type.getDimSize(0) << " by "
              << type.getDimSize(1) << ", which cannot be packed in panels of "
              << kPanelRows << (isI8 ? " rows and blocks of 32" : " rows");
-    auto packed = RankedTensorType::get(type.getShape(), type.getElementType(),
-                                        panels);
+    auto packed =
+        RankedTensorType::get(type.getShape(), type.getElementType(), panels);
     OpBuilder b(op);
     product.weight->set(
         WeightRefOp::create(b, ref.getLoc(), packed, ref.getWeight()));

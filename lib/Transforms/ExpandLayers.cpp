@@ -26,8 +26,7 @@ public:
   StepBuilder(ModelOp model, bool decode, Logits logits)
       : model(model), decode(decode), logits(logits),
         b(model.getLoc(), model->getContext()),
-        hidden(model.getHyper().getHidden()),
-        eps(model.getHyper().getEps()) {}
+        hidden(model.getHyper().getHidden()), eps(model.getHyper().getEps()) {}
 
   void build();
 
@@ -72,15 +71,14 @@ private:
 };
 
 Value StepBuilder::weight(Operation *parent, StringRef symbol) {
-  auto op = cast<WeightOp>(mlir::SymbolTable::lookupSymbolIn(
-      parent, b.getStringAttr(symbol)));
+  auto op = cast<WeightOp>(
+      mlir::SymbolTable::lookupSymbolIn(parent, b.getStringAttr(symbol)));
   SmallVector<FlatSymbolRefAttr> path;
   if (auto layer = dyn_cast<LayerOp>(parent))
     path.push_back(FlatSymbolRefAttr::get(layer.getSymNameAttr()));
   path.push_back(FlatSymbolRefAttr::get(op.getSymNameAttr()));
-  return WeightRefOp::create(
-      b, op.getTensorType(),
-      SymbolRefAttr::get(model.getSymNameAttr(), path));
+  return WeightRefOp::create(b, op.getTensorType(),
+                             SymbolRefAttr::get(model.getSymNameAttr(), path));
 }
 
 Value StepBuilder::splitHeads(Value x, int64_t heads, int64_t headDim) {
@@ -212,8 +210,8 @@ Value StepBuilder::head(Value x) {
 void StepBuilder::build() {
   b.setInsertionPointAfter(model);
   name("step");
-  auto tokensType = RankedTensorType::get(
-      {decode ? 1 : ShapedType::kDynamic}, b.getI32Type());
+  auto tokensType = RankedTensorType::get({decode ? 1 : ShapedType::kDynamic},
+                                          b.getI32Type());
   StringRef phase = decode ? "decode" : "prefill";
   auto function = func::FuncOp::create(
       b, phase,
@@ -233,10 +231,10 @@ void StepBuilder::build() {
   llvm::APFloat scale(std::sqrt(static_cast<float>(hidden)));
   bool lost;
   if (model.getBf16EmbeddingScale())
-    scale.convert(llvm::APFloat::BFloat(),
-                  llvm::APFloat::rmNearestTiesToEven, &lost);
-  scale.convert(llvm::APFloat::IEEEdouble(),
-                llvm::APFloat::rmNearestTiesToEven, &lost);
+    scale.convert(llvm::APFloat::BFloat(), llvm::APFloat::rmNearestTiesToEven,
+                  &lost);
+  scale.convert(llvm::APFloat::IEEEdouble(), llvm::APFloat::rmNearestTiesToEven,
+                &lost);
   Value x = EmbedOp::create(b, rowsType({hidden}), tokens,
                             weight(model, "embedding"), scale);
   SmallVector<LayerOp> layers(model.getBody().front().getOps<LayerOp>());

@@ -86,8 +86,8 @@ struct FuseAddNorm : flow::impl::FuseAddNormBase<FuseAddNorm> {
     MissedRemarkListener listener;
     auto config =
         GreedyRewriteConfig().enableFolding(false).setListener(&listener);
-    if (failed(applyPatternsGreedily(getOperation(), std::move(patterns),
-                                     config)))
+    if (failed(
+            applyPatternsGreedily(getOperation(), std::move(patterns), config)))
       return signalPassFailure();
     listener.emit("add-norm-not-fused", kCategory);
   }

@@ -50,8 +50,7 @@ struct FuseGatedMlpPattern : OpRewritePattern<GegluOp> {
     if (!gateRef || !upRef)
       return refuse("a weight is not a weight of the model");
     RankedTensorType type = gateRef.getType();
-    if (type != upRef.getType() ||
-        type.getDimSize(0) % kInterleaveRows != 0)
+    if (type != upRef.getType() || type.getDimSize(0) % kInterleaveRows != 0)
       return refuse("gate and up are not matrices of one type with a multiple "
                     "of 16 rows");
     SymbolRefAttr path =
@@ -59,13 +58,12 @@ struct FuseGatedMlpPattern : OpRewritePattern<GegluOp> {
     if (!path)
       return refuse("the weights do not stand in one layer");
 
-    Location loc =
-        FusedLoc::get(getContext(), {gate.getLoc(), up.getLoc(),
-                                     geglu.getLoc(), down.getLoc()});
+    Location loc = FusedLoc::get(getContext(), {gate.getLoc(), up.getLoc(),
+                                                geglu.getLoc(), down.getLoc()});
     rewriter.setInsertionPoint(down);
     Value weight = WeightRefOp::create(
-        rewriter, loc,
-        type.clone({2 * type.getDimSize(0), type.getDimSize(1)}), path);
+        rewriter, loc, type.clone({2 * type.getDimSize(0), type.getDimSize(1)}),
+        path);
     remark::passed(geglu.getLoc(),
                    remark::RemarkOpts::name("mlp-fused").category(kCategory));
     auto fused =
@@ -86,8 +84,8 @@ struct FuseGatedMlp : flow::impl::FuseGatedMlpBase<FuseGatedMlp> {
     MissedRemarkListener listener;
     auto config =
         GreedyRewriteConfig().enableFolding(false).setListener(&listener);
-    if (failed(applyPatternsGreedily(getOperation(), std::move(patterns),
-                                     config)))
+    if (failed(
+            applyPatternsGreedily(getOperation(), std::move(patterns), config)))
       return signalPassFailure();
     listener.emit("mlp-not-fused", kCategory);
   }

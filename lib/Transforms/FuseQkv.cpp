@@ -134,8 +134,8 @@ struct FuseQkvPattern : OpRewritePattern<KvAppendOp> {
   }
 
 private:
-  static void fuse(KvAppendOp append, HeadPath q, HeadPath k, HeadPath v, SymbolRefAttr path,
-                   std::optional<llvm::APFloat> eps,
+  static void fuse(KvAppendOp append, HeadPath q, HeadPath k, HeadPath v,
+                   SymbolRefAttr path, std::optional<llvm::APFloat> eps,
                    PatternRewriter &rewriter) {
     SmallVector<Location> locations;
     for (HeadPath *head : {&q, &k, &v})
@@ -150,8 +150,8 @@ private:
     LinearOp project = q.linear;
     RankedTensorType weightType = project.getWeight().getType();
     Value weight = WeightRefOp::create(
-        rewriter, loc,
-        weightType.clone({rows, weightType.getDimSize(1)}), path);
+        rewriter, loc, weightType.clone({rows, weightType.getDimSize(1)}),
+        path);
     Type cache = append.getKeyCache().getType();
     RopeOp queryRope = q.rope;
     RmsNormOp qNorm = q.norm, kNorm = k.norm;
@@ -180,8 +180,8 @@ struct FuseQkv : flow::impl::FuseQkvBase<FuseQkv> {
     MissedRemarkListener listener;
     auto config =
         GreedyRewriteConfig().enableFolding(false).setListener(&listener);
-    if (failed(applyPatternsGreedily(getOperation(), std::move(patterns),
-                                     config)))
+    if (failed(
+            applyPatternsGreedily(getOperation(), std::move(patterns), config)))
       return signalPassFailure();
     listener.emit("qkv-not-fused", kCategory);
   }

@@ -52,8 +52,8 @@ struct PlanCache : flow::impl::PlanCacheBase<PlanCache> {
     llvm::MapVector<KvCacheOp, SmallVector<AttentionOp>> readers;
     getOperation().walk([&](KvCacheOp cache) { readers[cache]; });
     getOperation().walk([&](CacheRefOp ref) {
-      auto cache = cast<KvCacheOp>(mlir::SymbolTable::lookupSymbolIn(
-          getOperation(), ref.getCache()));
+      auto cache = cast<KvCacheOp>(
+          mlir::SymbolTable::lookupSymbolIn(getOperation(), ref.getCache()));
       for (Value value : ref.getResults())
         collectReaders(value, readers[cache]);
     });
@@ -82,9 +82,9 @@ struct PlanCache : flow::impl::PlanCacheBase<PlanCache> {
       window = std::max(window, own);
     }
     cache.setRing(window);
-    remark::passed(cache.getLoc(), named("ring-cache"))
-        << remark::add("@{0} is a ring: no query sees further back than {1} keys",
-                       name, window);
+    remark::passed(cache.getLoc(), named("ring-cache")) << remark::add(
+        "@{0} is a ring: no query sees further back than {1} keys", name,
+        window);
     report(cache, window);
   }
 

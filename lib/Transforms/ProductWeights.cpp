@@ -16,16 +16,15 @@ SmallVector<Product> flow::getProducts(Operation *op) {
                  kArithmetic}};
       })
       .Case([](LmHeadOp head) -> Products {
-        return {{&head.getTableMutable(), &head.getInputMutable(),
-                 kArithmetic}};
+        return {
+            {&head.getTableMutable(), &head.getInputMutable(), kArithmetic}};
       })
       .Case([](QkvRopeAppendOp qkv) -> Products {
         return {{&qkv.getWeightMutable(), &qkv.getInputMutable(), kArithmetic}};
       })
       .Case([](GatedMlpOp mlp) -> Products {
-        return {
-            {&mlp.getGateUpMutable(), &mlp.getInputMutable(), kArithmetic},
-            {&mlp.getDownMutable(), nullptr, kHiddenArithmetic}};
+        return {{&mlp.getGateUpMutable(), &mlp.getInputMutable(), kArithmetic},
+                {&mlp.getDownMutable(), nullptr, kHiddenArithmetic}};
       })
       .Default([](Operation *) { return Products(); });
 }

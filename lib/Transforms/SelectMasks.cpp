@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // Gives each attention the tightest loop that its mask allows.
 
+#include "StageNames.h"
 #include "flow/Analysis/MaskAnalysis.h"
 #include "flow/IR/FlowOps.h"
 #include "flow/Transforms/Passes.h"
-#include "StageNames.h"
 #include "mlir/IR/Remarks.h"
 
 using namespace mlir;
@@ -48,8 +48,9 @@ struct SelectMasks : flow::impl::SelectMasksBase<SelectMasks> {
     if (positions != 0 && mask.getWindow() != 0 &&
         !canWindowBind(mask, positions)) {
       remark::passed(attention.getLoc(), named("window-dropped"))
-          << remark::add("{0}: a window of {1} cannot hide any of {2} positions",
-                         layer, mask.getWindow(), positions);
+          << remark::add(
+                 "{0}: a window of {1} cannot hide any of {2} positions", layer,
+                 mask.getWindow(), positions);
       mask = dropIdleWindow(mask, positions);
       attention.setMaskAttr(mask);
     } else if (mask.getWindow() == 0) {

@@ -106,8 +106,8 @@ Outlined StepOutliner::outline(const Group &group) {
   OpBuilder b(step->getContext());
   b.setInsertionPointAfter(step);
   auto function = func::FuncOp::create(
-      b, group.ops.front()->getLoc(),
-      (step.getName() + "_" + group.name).str(), b.getFunctionType({}, {}));
+      b, group.ops.front()->getLoc(), (step.getName() + "_" + group.name).str(),
+      b.getFunctionType({}, {}));
   function.setPrivate();
   function->setAttr("flow.class", b.getStringAttr(group.name));
   Block *entry = b.createBlock(&function.getBody());
@@ -156,9 +156,8 @@ Outlined StepOutliner::outline(const Group &group) {
 void StepOutliner::run() {
   SmallVector<Group> groups = collectGroups();
   if (groups.empty()) {
-    remark::missed(step.getLoc(), named("layers-not-shared"))
-        << remark::reason("@{0} has no stages with the name of a layer",
-                          step.getName());
+    remark::missed(step.getLoc(), named("layers-not-shared")) << remark::reason(
+        "@{0} has no stages with the name of a layer", step.getName());
     return;
   }
   // By the text of the function without its name and class.
@@ -185,9 +184,9 @@ void StepOutliner::run() {
     }
     OpBuilder b(group.ops.back());
     b.setInsertionPointAfter(group.ops.back());
-    auto call = func::CallOp::create(
-        b, NameLoc::get(b.getStringAttr(group.name)), shared,
-        outlined.arguments);
+    auto call =
+        func::CallOp::create(b, NameLoc::get(b.getStringAttr(group.name)),
+                             shared, outlined.arguments);
     for (auto [old, fresh] :
          llvm::zip_equal(outlined.results, call.getResults()))
       old.replaceAllUsesWith(fresh);
@@ -198,9 +197,8 @@ void StepOutliner::run() {
   for (auto &[text, entry] : classes) {
     auto &[function, members] = entry;
     layers += members.size();
-    remark::passed(function.getLoc(), named("layers-shared"))
-        << remark::add("@{0} serves {1}", function.getName(),
-                       llvm::join(members, ", "));
+    remark::passed(function.getLoc(), named("layers-shared")) << remark::add(
+        "@{0} serves {1}", function.getName(), llvm::join(members, ", "));
   }
   remark::analysis(step.getLoc(), named("layer-classes"))
       << remark::metric("layers", layers)

@@ -46,7 +46,8 @@ Value sliceRow(OpBuilder &b, Location loc, Value value, OpFoldResult offset) {
   for (int64_t size : shape)
     sizes.push_back(b.getIndexAttr(size));
   return tensor::ExtractSliceOp::create(
-      b, loc, RankedTensorType::get(shape, type.getElementType(), type.getEncoding()),
+      b, loc,
+      RankedTensorType::get(shape, type.getElementType(), type.getEncoding()),
       value, offsets, sizes, strides);
 }
 
@@ -166,9 +167,8 @@ void Slicer::hoist(Operation *producer) {
       first = slice;
   b.setInsertionPoint(first);
   Operation *clone = cloneForRow(producer, first.getMixedOffsets()[0]);
-  remark::passed(producer->getLoc(), named("row-sliced"))
-      << remark::add("{0} runs for one row",
-                     producer->getName().getStringRef());
+  remark::passed(producer->getLoc(), named("row-sliced")) << remark::add(
+      "{0} runs for one row", producer->getName().getStringRef());
   for (tensor::ExtractSliceOp slice : slices) {
     unsigned number = cast<OpResult>(slice.getSource()).getResultNumber();
     slice.getResult().replaceAllUsesWith(clone->getResult(number));
@@ -204,8 +204,6 @@ void Slicer::run() {
 }
 
 struct SliceLastToken : flow::impl::SliceLastTokenBase<SliceLastToken> {
-  void runOnOperation() override {
-    Slicer(getOperation()).run();
-  }
+  void runOnOperation() override { Slicer(getOperation()).run(); }
 };
 } // namespace

@@ -24,8 +24,8 @@ SmallVector<WeightOp> flow::getStoredWeights(WeightRefOp ref) {
   return stored;
 }
 
-SymbolRefAttr flow::getDerivedWeight(ArrayRef<WeightRefOp> refs,
-                                     StringRef name, Combine combine) {
+SymbolRefAttr flow::getDerivedWeight(ArrayRef<WeightRefOp> refs, StringRef name,
+                                     Combine combine) {
   SmallVector<Attribute> sources;
   Operation *parent = nullptr;
   int64_t rows = 0;
@@ -43,8 +43,8 @@ SymbolRefAttr flow::getDerivedWeight(ArrayRef<WeightRefOp> refs,
   auto type = RankedTensorType::get({rows, firstType.getDimSize(1)},
                                     firstType.getElementType());
   ArrayAttr list = b.getArrayAttr(sources);
-  Operation *existing = mlir::SymbolTable::lookupSymbolIn(
-      parent, b.getStringAttr(name));
+  Operation *existing =
+      mlir::SymbolTable::lookupSymbolIn(parent, b.getStringAttr(name));
   if (existing) {
     auto derived = dyn_cast<DerivedWeightOp>(existing);
     if (!derived || derived.getSources() != list ||

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // Compiles a model to an artefact, or shows any phase of its compilation.
 
-#include "../CommandLine.h"
+#include "Common/CommandLine.h"
 #include "flow/Compiler/LoadedModel.h"
-#include "flow/Import/ModelBuilder.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/IR/Verifier.h"
 #include "mlir/Parser/Parser.h"
@@ -17,7 +16,8 @@
 using namespace flow;
 namespace cl = llvm::cl;
 
-static const TakenOptionNames taken({"o", "emit", "phase", "target", "mcpu", "context", "save-temps"});
+static const TakenOptionNames taken({"o", "emit", "phase", "target", "mcpu",
+                                     "context", "save-temps"});
 
 static cl::OptionCategory category("flow-compile options");
 
@@ -28,10 +28,10 @@ static cl::opt<std::string> outputPath("o", cl::Required,
                                        cl::desc("output; - is stdout"),
                                        cl::value_desc("path"),
                                        cl::cat(category));
-static cl::opt<std::string>
-    emit("emit",
-         cl::desc("recipe, flow, linalg, llvm, asm, obj; without it an artefact"),
-         cl::cat(category));
+static cl::opt<std::string> emit(
+    "emit",
+    cl::desc("recipe, flow, linalg, llvm, asm, obj; without it an artefact"),
+    cl::cat(category));
 static cl::opt<std::string> phase("phase", cl::desc("prefill, decode or all"),
                                   cl::init("all"), cl::cat(category));
 static cl::opt<std::string> target("target", cl::desc("cpu or nvvm"),
@@ -131,7 +131,7 @@ llvm::Expected<Input> readInput(mlir::MLIRContext &context) {
   llvm::Expected<ImportedModel> model = importModel(modelPath);
   if (!model)
     return model.takeError();
-  auto recipe = buildRecipe(context, model->config, *model->file);
+  auto recipe = buildRecipe(context, *model);
   if (!recipe)
     return recipe.takeError();
   llvm::SmallString<256> absolute(modelPath.getValue());
@@ -159,8 +159,9 @@ llvm::Error emitPhase(mlir::ModuleOp recipe, Kind kind,
                       const CompileOptions &options) {
   std::string text;
   for (llvm::StringRef step :
-       kind.kind == EmitKind::Recipe ? llvm::SmallVector<llvm::StringRef>{"prefill"}
-                                     : steps()) {
+       kind.kind == EmitKind::Recipe
+           ? llvm::SmallVector<llvm::StringRef>{"prefill"}
+           : steps()) {
     llvm::Expected<std::string> part =
         emitStep(recipe, step, kind.kind, cpuTarget, options);
     if (!part)
@@ -173,8 +174,8 @@ llvm::Error emitPhase(mlir::ModuleOp recipe, Kind kind,
 llvm::Error saveAllPhases(mlir::ModuleOp recipe, const CpuTarget &cpuTarget,
                           const CompileOptions &options) {
   if (std::error_code code = llvm::sys::fs::create_directories(saveTemps))
-    return llvm::createStringError(saveTemps + ": cannot be made: " +
-                                   code.message());
+    return llvm::createStringError(saveTemps +
+                                   ": cannot be made: " + code.message());
   for (llvm::StringRef step : steps())
     for (llvm::StringRef name : {"recipe", "flow", "linalg", "llvm", "asm"}) {
       Kind kind = *parseKind(name);

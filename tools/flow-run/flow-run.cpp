@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // Runs a model: prompt in, text or tokens out.
 
-#include "../CommandLine.h"
+#include "Common/CommandLine.h"
 #include "flow/Compiler/CodeCache.h"
 #include "flow/Compiler/LoadedModel.h"
 #include "flow/Text/Chat.h"
@@ -18,7 +18,8 @@
 using namespace flow;
 namespace cl = llvm::cl;
 
-static const TakenOptionNames taken({"threads", "seed", "context", "target", "stats", "mcpu"});
+static const TakenOptionNames taken({"threads", "seed", "context", "target",
+                                     "stats", "mcpu"});
 
 static cl::OptionCategory category("flow-run options");
 
@@ -27,10 +28,9 @@ static cl::opt<std::string> modelPath(cl::Positional, cl::Required,
                                       cl::cat(category));
 static cl::opt<std::string> prompt("prompt", cl::desc("text to continue"),
                                    cl::value_desc("text"), cl::cat(category));
-static cl::opt<std::string> promptFile("prompt-file",
-                                       cl::desc("file with the text to continue"),
-                                       cl::value_desc("path"),
-                                       cl::cat(category));
+static cl::opt<std::string>
+    promptFile("prompt-file", cl::desc("file with the text to continue"),
+               cl::value_desc("path"), cl::cat(category));
 static cl::opt<std::string>
     tokenList("tokens", cl::desc("token ids to continue, nothing added"),
               cl::value_desc("2,105,9731"), cl::cat(category));
@@ -43,7 +43,8 @@ static cl::opt<int64_t> maxTokens("max-tokens",
 static cl::opt<double> temperature("temperature",
                                    cl::desc("0 = the most probable token"),
                                    cl::init(0), cl::cat(category));
-static cl::opt<int64_t> topK("top-k", cl::desc("choose among the best; 0 = all"),
+static cl::opt<int64_t> topK("top-k",
+                             cl::desc("choose among the best; 0 = all"),
                              cl::init(0), cl::cat(category));
 static cl::opt<double>
     topP("top-p", cl::desc("choose among the best with this probability"),
@@ -68,9 +69,10 @@ static cl::opt<std::string>
            cl::init("cpu"), cl::cat(category));
 static cl::opt<std::string> cpu("mcpu", cl::desc("CPU to compile for"),
                                 cl::init("native"), cl::cat(category));
-static cl::opt<std::string>
-    weightsPath("weights", cl::desc("model file of an artefact"),
-                cl::value_desc("path"), cl::cat(category));
+static cl::opt<std::string> weightsPath("weights",
+                                        cl::desc("model file of an artefact"),
+                                        cl::value_desc("path"),
+                                        cl::cat(category));
 static cl::opt<bool> printTokens("print-tokens",
                                  cl::desc("print generated ids, not text"),
                                  cl::cat(category));
@@ -125,8 +127,8 @@ llvm::Expected<std::string> readPrompt() {
     return prompt.getValue();
   auto buffer = llvm::MemoryBuffer::getFile(promptFile);
   if (!buffer)
-    return toError(promptFile + ": cannot be read: " +
-                   buffer.getError().message());
+    return toError(promptFile +
+                   ": cannot be read: " + buffer.getError().message());
   return (*buffer)->getBuffer().str();
 }
 
@@ -139,16 +141,16 @@ encodePrompt(const text::Vocabulary &vocabulary, llvm::StringRef architecture) {
     return input.takeError();
   text::SpmTokenizer tokenizer(vocabulary);
   if (!chat) {
-    text::Result<std::vector<int32_t>> ids = tokenizer.encode(*input);
+    flow::Result<std::vector<int32_t>> ids = tokenizer.encode(*input);
     if (!ids)
       return toError(ids.error());
     return std::move(*ids);
   }
-  std::optional<text::ChatStyle> style =
-      text::chatStyleFor(std::string_view(architecture.data(), architecture.size()));
+  std::optional<text::ChatStyle> style = text::chatStyleFor(
+      std::string_view(architecture.data(), architecture.size()));
   if (!style)
     return toError("there is no chat form for " + architecture.str());
-  text::Result<std::vector<int32_t>> ids =
+  flow::Result<std::vector<int32_t>> ids =
       text::encodeChat(tokenizer, *style, {{"user", *input}});
   if (!ids)
     return toError(ids.error());
@@ -187,7 +189,7 @@ llvm::Error generate(runtime::Sequence &sequence,
                      const std::vector<int32_t> &tokens,
                      const text::Vocabulary &vocabulary, int64_t vocabSize,
                      llvm::raw_ostream *logits, RunStatistics &statistics) {
-  text::Result<text::Sampler> sampler =
+  flow::Result<text::Sampler> sampler =
       text::Sampler::create({temperature, topK, topP, seed});
   if (!sampler)
     return toError(sampler.error());
@@ -199,10 +201,10 @@ llvm::Error generate(runtime::Sequence &sequence,
   if (logits)
     sink = [&](const float *rows, int64_t count) {
       write(rows, count);
-      return runtime::Status();
+      return flow::Status();
     };
   Stopwatch prefilling;
-  if (runtime::Status status = sequence.prefill(tokens, sink); !status)
+  if (flow::Status status = sequence.prefill(tokens, sink); !status)
     return toError(status.error());
   statistics.prefillSeconds = prefilling.seconds();
   statistics.prefillTokens = tokens.size();
@@ -213,19 +215,18 @@ llvm::Error generate(runtime::Sequence &sequence,
   TokenPrinter printer(vocabulary);
   Stopwatch decoding;
   for (int64_t i = 0; i < maxTokens; ++i) {
-    text::Result<int32_t> token = sampler->sample(sequence.logits(), choices);
+    flow::Result<int32_t> token = sampler->sample(sequence.logits(), choices);
     if (!token)
       return toError(token.error());
     // Raw ids go on to the length that was asked for.
-    if (vocabulary.isEndOfGeneration(*token) &&
-        !tokenList.getNumOccurrences())
+    if (vocabulary.isEndOfGeneration(*token) && !tokenList.getNumOccurrences())
       break;
     printer.push(*token);
     ++statistics.decodeTokens;
     // The last token's own logits are of use to nobody but a file.
     if (i + 1 == maxTokens && !logits)
       break;
-    if (runtime::Status status = sequence.decode(*token); !status)
+    if (flow::Status status = sequence.decode(*token); !status)
       return toError(status.error());
     if (logits)
       write(sequence.logits(), 1);
@@ -251,7 +252,8 @@ void printStatistics(const LoadedModel &loaded, runtime::Model &model,
       {"pack_s", times.pack},
       {"prefill_s", statistics.prefillSeconds},
       {"prefill_tokens", statistics.prefillTokens},
-      {"prefill_tps", rate(statistics.prefillTokens, statistics.prefillSeconds)},
+      {"prefill_tps",
+       rate(statistics.prefillTokens, statistics.prefillSeconds)},
       {"decode_s", statistics.decodeSeconds},
       {"decode_tokens", statistics.decodeTokens},
       {"decode_tps", rate(statistics.decodeTokens, statistics.decodeSeconds)},
@@ -266,7 +268,8 @@ void printStatistics(const LoadedModel &loaded, runtime::Model &model,
 llvm::Error run() {
   LoadOptions options;
   options.cpu = cpu;
-  options.threads = threads != 0 ? threads : static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN));
+  options.threads =
+      threads != 0 ? threads : static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN));
   options.compile.numerics = numerics;
   options.compile.logitsAll = !logitsOut.empty();
   options.context = contextSize;
@@ -291,7 +294,7 @@ llvm::Error run() {
   if (!tokens)
     return tokens.takeError();
   runtime::Model &model = (*loaded)->model();
-  runtime::Result<std::unique_ptr<runtime::Sequence>> sequence =
+  flow::Result<std::unique_ptr<runtime::Sequence>> sequence =
       runtime::Sequence::create(model);
   if (!sequence)
     return toError(sequence.error());
@@ -304,9 +307,8 @@ llvm::Error run() {
   llvm::Error error =
       logitsOut.empty()
           ? body(nullptr)
-          : llvm::writeToOutput(logitsOut, [&](llvm::raw_ostream &out) {
-              return body(&out);
-            });
+          : llvm::writeToOutput(
+                logitsOut, [&](llvm::raw_ostream &out) { return body(&out); });
   if (error)
     return error;
   if (stats)

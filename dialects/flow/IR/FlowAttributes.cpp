@@ -52,9 +52,10 @@ LogicalResult HyperAttr::verify(EmitError emitError, int64_t hidden,
                                 int64_t vocab, int64_t positions,
                                 llvm::APFloat eps, llvm::APFloat softcap) {
   if (hidden <= 0 || vocab <= 0 || positions <= 0)
-    return emitError() << "#flow.hyper (C1): hidden, vocab and positions must be "
-                          "positive, got "
-                       << hidden << ", " << vocab << " and " << positions;
+    return emitError()
+           << "#flow.hyper (C1): hidden, vocab and positions must be "
+              "positive, got "
+           << hidden << ", " << vocab << " and " << positions;
   if (!eps.isFinite() || eps.isZero() || eps.isNegative())
     return emitError()
            << "#flow.hyper (C2): eps must be finite and positive, got "
@@ -97,8 +98,8 @@ LogicalResult FeedForwardAttr::verify(EmitError emitError, int64_t width,
                                       int64_t experts, int64_t topK,
                                       int64_t expertWidth) {
   if (width <= 0)
-    return emitError() << "#flow.feed_forward (C1): width must be positive, got "
-                       << width;
+    return emitError()
+           << "#flow.feed_forward (C1): width must be positive, got " << width;
   bool none = experts == 0 && topK == 0 && expertWidth == 0;
   if (!none && (experts <= 0 || topK <= 0 || expertWidth <= 0))
     return emitError() << "#flow.feed_forward (C2): experts, top_k and "
@@ -156,9 +157,9 @@ LogicalResult PanelsAttr::verify(EmitError emitError, PanelKind kind,
   return success();
 }
 
-LogicalResult
-PanelsAttr::verifyEncoding(llvm::ArrayRef<int64_t> shape, Type elementType,
-                           EmitError emitError) const {
+LogicalResult PanelsAttr::verifyEncoding(llvm::ArrayRef<int64_t> shape,
+                                         Type elementType,
+                                         EmitError emitError) const {
   bool ok = shape.size() == 2 && !ShapedType::isDynamicShape(shape) &&
             elementType.isF32() && shape[0] % kPanelRows == 0 &&
             (getKind() == PanelKind::F32 || shape[1] % 32 == 0);
@@ -177,9 +178,9 @@ LogicalResult QuantizedRowsAttr::verify(EmitError emitError, int64_t sums) {
   return success();
 }
 
-LogicalResult
-QuantizedRowsAttr::verifyEncoding(llvm::ArrayRef<int64_t> shape,
-                                  Type elementType, EmitError emitError) const {
+LogicalResult QuantizedRowsAttr::verifyEncoding(llvm::ArrayRef<int64_t> shape,
+                                                Type elementType,
+                                                EmitError emitError) const {
   if (shape.size() == 2 && !ShapedType::isDynamic(shape[1]) &&
       shape[1] % 32 == 0 && elementType.isF32())
     return success();

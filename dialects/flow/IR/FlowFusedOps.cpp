@@ -91,7 +91,8 @@ SmallVector<OpOperand *> AddRmsNormOp::getRowOperands() {
 
 LogicalResult QkvRopeAppendOp::verify() {
   RankedTensorType input = getInput().getType(), weight = getWeight().getType();
-  RankedTensorType query = getQuery().getType(), cache = getKeyCache().getType();
+  RankedTensorType query = getQuery().getType(),
+                   cache = getKeyCache().getType();
   int64_t headDim = cache.getDimSize(2), kvHeads = cache.getDimSize(1);
   bool isStatic = !query.isDynamicDim(1) && !query.isDynamicDim(2) &&
                   !cache.isDynamicDim(1) && !cache.isDynamicDim(2);
@@ -106,8 +107,8 @@ LogicalResult QkvRopeAppendOp::verify() {
   if (!getQNorm() != !getKNorm())
     return emitOpError("(C3): there must be both head norms or none");
   for (Value norm : {Value(getQNorm()), Value(getKNorm())})
-    if (norm && cast<RankedTensorType>(norm.getType()).getShape() !=
-                    ArrayRef(headDim))
+    if (norm &&
+        cast<RankedTensorType>(norm.getType()).getShape() != ArrayRef(headDim))
       return emitOpError("(C3): head norms must have shape [")
              << headDim << "], got " << norm.getType();
   RankedTensorType angles = getAngles().getType();
@@ -133,14 +134,14 @@ LogicalResult GatedMlpOp::verify() {
       result.getDimSize(1) != down.getDimSize(0) ||
       result.getDimSize(0) != input.getDimSize(0) || !up.hasStaticShape() ||
       !down.hasStaticShape())
-    return emitOpError("(C1): [T, d] x [2 F, d], [e, F] must give [T, e] with F "
-                       "a multiple of 16, got ")
+    return emitOpError(
+               "(C1): [T, d] x [2 F, d], [e, F] must give [T, e] with F "
+               "a multiple of 16, got ")
            << input << " x " << up << ", " << down << " -> " << result;
   if (failed(verifyLayouts(*this, "(C2)", input.getEncoding(), up)))
     return failure();
-  return verifyLayouts(*this, "(C2)",
-                       getHidden() ? Attribute(*getHidden()) : Attribute(),
-                       down);
+  return verifyLayouts(
+      *this, "(C2)", getHidden() ? Attribute(*getHidden()) : Attribute(), down);
 }
 
 SmallVector<OpOperand *> GatedMlpOp::getRowOperands() {

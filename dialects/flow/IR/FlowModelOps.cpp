@@ -89,9 +89,8 @@ LogicalResult DerivedWeightOp::verify() {
                          "multiple of 16 rows, got ")
              << types[0] << " and " << type;
   }
-  auto expected =
-      RankedTensorType::get({rows, types[0].getDimSize(1)},
-                            types[0].getElementType());
+  auto expected = RankedTensorType::get({rows, types[0].getDimSize(1)},
+                                        types[0].getElementType());
   if (getType() != expected)
     return emitOpError("(C2): the sources make ")
            << expected << ", got " << getType();
@@ -168,9 +167,8 @@ LogicalResult LayerOp::verifyRegions() {
 
   SmallVector<WeightRole> roles = getWeightRoles(*this);
   for (const WeightRole &role : roles) {
-    auto weight = dyn_cast_or_null<WeightOp>(
-        mlir::SymbolTable::lookupSymbolIn(
-            getOperation(), StringAttr::get(getContext(), role.name)));
+    auto weight = dyn_cast_or_null<WeightOp>(mlir::SymbolTable::lookupSymbolIn(
+        getOperation(), StringAttr::get(getContext(), role.name)));
     if (!weight)
       return emitOpError("(C2): weight @") << role.name << " is missing";
     auto type = dyn_cast<RankedTensorType>(weight.getType());
@@ -183,19 +181,20 @@ LogicalResult LayerOp::verifyRegions() {
     if (llvm::none_of(roles, [&](const WeightRole &role) {
           return role.name == weight.getSymName();
         }))
-      return weight.emitOpError("(C2) of flow.layer: the recipe has no weight @")
+      return weight.emitOpError(
+                 "(C2) of flow.layer: the recipe has no weight @")
              << weight.getSymName();
 
   AttentionSpecAttr spec = getAttention();
   auto table = dyn_cast_or_null<RopeTableOp>(
       mlir::SymbolTable::lookupSymbolIn(model, getRopeAttr().getAttr()));
   if (!table)
-    return emitOpError("(C3): ") << getRopeAttr() << " is not a flow.rope_table";
-  if (static_cast<int64_t>(table.getHeadDim()) != spec.getHeadDim())
     return emitOpError("(C3): ")
-           << getRopeAttr() << " has head_dim "
-           << static_cast<int64_t>(table.getHeadDim()) << ", the layer "
-           << spec.getHeadDim();
+           << getRopeAttr() << " is not a flow.rope_table";
+  if (static_cast<int64_t>(table.getHeadDim()) != spec.getHeadDim())
+    return emitOpError("(C3): ") << getRopeAttr() << " has head_dim "
+                                 << static_cast<int64_t>(table.getHeadDim())
+                                 << ", the layer " << spec.getHeadDim();
 
   if (!getCache())
     return success();

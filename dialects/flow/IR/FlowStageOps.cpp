@@ -154,7 +154,8 @@ LogicalResult RopeOp::verify() {
   RankedTensorType input = getInput().getType(), angles = getAngles().getType();
   int64_t headDim = input.getDimSize(2);
   if (input.isDynamicDim(2) || headDim % 2 != 0 ||
-      angles.getShape() != ArrayRef<int64_t>{input.getDimSize(0), headDim / 2, 2})
+      angles.getShape() !=
+          ArrayRef<int64_t>{input.getDimSize(0), headDim / 2, 2})
     return emitOpError("(C1): angles must be [T, D/2, 2] of the input's T and "
                        "D, got ")
            << angles << " for " << input;
@@ -174,8 +175,9 @@ LogicalResult KvAppendOp::verify() {
   if (rows.getDimSize(1) != cache.getDimSize(1) ||
       rows.getDimSize(2) != cache.getDimSize(2) || rows.isDynamicDim(1) ||
       rows.isDynamicDim(2))
-    return emitOpError("(C1): rows [T, K, D] and caches [C, K, D] must agree in "
-                       "static K and D, got ")
+    return emitOpError(
+               "(C1): rows [T, K, D] and caches [C, K, D] must agree in "
+               "static K and D, got ")
            << rows << " and " << cache;
   return success();
 }

@@ -24,9 +24,10 @@ struct CachedCompilation {
 /// processes may do so at once: a file appears whole or not at all, and one
 /// that cannot be read is made anew. A folder that cannot be written is an
 /// error; an empty `folder` means no cache.
-llvm::Expected<CachedCompilation>
-compileCached(mlir::ModuleOp recipe, const CpuTarget &target,
-              const CompileOptions &options, llvm::StringRef folder);
+llvm::Expected<CachedCompilation> compileCached(mlir::ModuleOp recipe,
+                                                const CpuTarget &target,
+                                                const CompileOptions &options,
+                                                llvm::StringRef folder);
 
 } // namespace flow
 

@@ -25,6 +25,10 @@ struct ImportedModel {
 /// Opens and checks a GGUF file.
 llvm::Expected<ImportedModel> importModel(llvm::StringRef path);
 
+/// The recipe of `model`, in `context`.
+llvm::Expected<mlir::OwningOpRef<mlir::ModuleOp>>
+buildRecipe(mlir::MLIRContext &context, const ImportedModel &model);
+
 /// The tokenizer's vocabulary of `model`.
 llvm::Expected<text::Vocabulary> loadVocabulary(const ImportedModel &model);
 

@@ -34,8 +34,7 @@ struct PipelineOptions : mlir::PassPipelineOptions<PipelineOptions> {
                         llvm::cl::desc("rows of a prefill step"),
                         llvm::cl::init(512)};
   Option<std::string> isa{
-      *this, "isa",
-      llvm::cl::desc("dot instructions: vnni, avx2 or generic"),
+      *this, "isa", llvm::cl::desc("dot instructions: vnni, avx2 or generic"),
       llvm::cl::init("generic")};
   Option<bool> avx512{*this, "avx512",
                       llvm::cl::desc("size tiles for 32 wide registers"),

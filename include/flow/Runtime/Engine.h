@@ -60,8 +60,7 @@ public:
   ~Sequence();
 
   /// Told the logits of `rows` consecutive positions, `[rows, vocab]`.
-  using LogitsSink =
-      std::function<Status(const float *logits, int64_t rows)>;
+  using LogitsSink = std::function<Status(const float *logits, int64_t rows)>;
 
   /// Appends `tokens`; afterwards `logits` holds those of the last one. With a
   /// sink, the plan must have logits of every row, and the sink gets them in

@@ -4,7 +4,7 @@
 #ifndef FLOW_RUNTIME_PLAN_H
 #define FLOW_RUNTIME_PLAN_H
 
-#include "flow/Runtime/Result.h"
+#include "flow/Support/Result.h"
 
 #include <cstdint>
 #include <string>

@@ -40,9 +40,8 @@ constexpr llvm::StringLiteral kEntryPrefix = "flow_entry_";
 
 /// Translates a module of the LLVM dialect, optimises it for `target` and
 /// returns the code. Functions with `llvm.emit_c_interface` get an entry.
-llvm::Expected<std::string> generateCode(mlir::ModuleOp module,
-                                         const CpuTarget &target,
-                                         CodeKind kind);
+llvm::Expected<std::string>
+generateCode(mlir::ModuleOp module, const CpuTarget &target, CodeKind kind);
 
 } // namespace flow
 

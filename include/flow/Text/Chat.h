@@ -4,7 +4,7 @@
 #ifndef FLOW_TEXT_CHAT_H
 #define FLOW_TEXT_CHAT_H
 
-#include "flow/Text/Result.h"
+#include "flow/Support/Result.h"
 #include "flow/Text/SpmTokenizer.h"
 
 #include <optional>

@@ -4,7 +4,7 @@
 #ifndef FLOW_TEXT_SPMTOKENIZER_H
 #define FLOW_TEXT_SPMTOKENIZER_H
 
-#include "flow/Text/Result.h"
+#include "flow/Support/Result.h"
 #include "flow/Text/Vocabulary.h"
 
 #include <array>

@@ -4,7 +4,7 @@
 #ifndef FLOW_TEXT_VOCABULARY_H
 #define FLOW_TEXT_VOCABULARY_H
 
-#include "flow/Text/Result.h"
+#include "flow/Support/Result.h"
 
 #include <array>
 #include <cstddef>

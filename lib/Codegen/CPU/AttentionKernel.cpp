@@ -92,20 +92,20 @@ SmallVector<Value> AttentionTile::scores(KernelBuilder &b, Value scratch) {
       [&](KernelBuilder &b, Value panel, ValueRange args) {
         Value slot = slotOf(b, panel);
         SmallVector<Value> zeros(rows, b.splatF32(0, kPanel));
-        SmallVector<Value> dots = b.loop(
-            b.index(0), b.index(headDim), 1, zeros,
-            [&](KernelBuilder &b, Value i, ValueRange acc) {
-              Value keys = b.read(cache.keys,
-                                  {kvHead, slot, i, b.index(0)}, kPanel);
-              SmallVector<Value> next;
-              for (int64_t r = 0; r != rows; ++r) {
-                Value q = b.extract(
-                    query, {b.add(firstToken, r / group),
-                            b.add(b.mul(kvHead, group), r % group), i});
-                next.push_back(b.fma(b.splat(q, kPanel), keys, acc[r]));
-              }
-              return next;
-            });
+        SmallVector<Value> dots =
+            b.loop(b.index(0), b.index(headDim), 1, zeros,
+                   [&](KernelBuilder &b, Value i, ValueRange acc) {
+                     Value keys = b.read(cache.keys,
+                                         {kvHead, slot, i, b.index(0)}, kPanel);
+                     SmallVector<Value> next;
+                     for (int64_t r = 0; r != rows; ++r) {
+                       Value q = b.extract(
+                           query, {b.add(firstToken, r / group),
+                                   b.add(b.mul(kvHead, group), r % group), i});
+                       next.push_back(b.fma(b.splat(q, kPanel), keys, acc[r]));
+                     }
+                     return next;
+                   });
 
         Value lane = arith::ConstantOp::create(
             b, DenseIntElementsAttr::get(b.vector(kPanel, b.getI32Type()),
@@ -113,8 +113,8 @@ SmallVector<Value> AttentionTile::scores(KernelBuilder &b, Value scratch) {
         Value base = b.mul(panel, kPanel);
         Value column = b.mul(b.sub(panel, firstPanel), kPanel);
         auto toLane = [&](Value bound) {
-          Value relative = arith::IndexCastOp::create(b, b.getI32Type(),
-                                                      b.sub(bound, base));
+          Value relative =
+              arith::IndexCastOp::create(b, b.getI32Type(), b.sub(bound, base));
           return b.splat(relative, kPanel);
         };
         Value hidden = b.splatF32(-infinity, kPanel);
@@ -154,18 +154,18 @@ SmallVector<Value> AttentionTile::weights(KernelBuilder &b, Value scratch,
         [&](KernelBuilder &b, Value column,
             ValueRange args) -> SmallVector<Value> {
           Value s = b.read(args[0], {b.index(r), column}, kPanel);
-          Value masked = arith::CmpFOp::create(
-              b, arith::CmpFPredicate::OEQ, s, b.splatF32(-infinity, kPanel));
+          Value masked = arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ, s,
+                                               b.splatF32(-infinity, kPanel));
           Value e = math::ExpOp::create(b, b.sub(s, maximum));
-          Value p = arith::SelectOp::create(b, masked, b.splatF32(0, kPanel), e);
-          return {b.write(p, args[0], {b.index(r), column}),
-                  b.add(args[1], p)};
+          Value p =
+              arith::SelectOp::create(b, masked, b.splatF32(0, kPanel), e);
+          return {b.write(p, args[0], {b.index(r), column}), b.add(args[1], p)};
         });
     results[0] = out[0];
     // A row that sees nothing has weights and sum 0 and gives zeros.
     Value sum = b.reduceAdd(out[1]);
-    Value none = arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ, sum,
-                                       b.f32(0));
+    Value none =
+        arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ, sum, b.f32(0));
     Value inverse = arith::DivFOp::create(b, b.f32(1), sum);
     results.push_back(
         arith::SelectOp::create(b, none, b.f32(0), inverse).getResult());
@@ -188,13 +188,13 @@ Value AttentionTile::values(KernelBuilder &b, Value scratch,
               return b.loop(
                   b.index(0), b.index(kPanel), 1, acc,
                   [&](KernelBuilder &b, Value j, ValueRange acc) {
-                    Value v = b.read(cache.values,
-                                     {kvHead, b.add(firstRow, j), column},
-                                     kPanel);
+                    Value v =
+                        b.read(cache.values,
+                               {kvHead, b.add(firstRow, j), column}, kPanel);
                     SmallVector<Value> next;
                     for (int64_t r = 0; r != rows; ++r) {
-                      Value p = b.extract(
-                          scratch, {b.index(r), b.add(firstScore, j)});
+                      Value p = b.extract(scratch,
+                                          {b.index(r), b.add(firstScore, j)});
                       next.push_back(b.fma(b.splat(p, kPanel), v, acc[r]));
                     }
                     return next;
@@ -244,8 +244,8 @@ Value AttentionTile::build(KernelBuilder &b) {
         SmallVector<Value> scored = scores(b, scratch);
         SmallVector<Value> weighted =
             weights(b, scored[0], ArrayRef(scored).drop_front());
-        return {values(b, weighted[0], ArrayRef(weighted).drop_front(),
-                       outs[0])};
+        return {
+            values(b, weighted[0], ArrayRef(weighted).drop_front(), outs[0])};
       })[0];
 }
 

@@ -24,8 +24,7 @@ SmallVector<Value> KernelBuilder::forall(Value count, ValueRange outputs,
                                          ForallSlices slices, ForallBody body) {
   auto op = scf::ForallOp::create(
       *this, ArrayRef<OpFoldResult>{getAsOpFoldResult(count)}, outputs,
-      std::nullopt,
-      [&](OpBuilder &b, Location loc, ValueRange args) {
+      std::nullopt, [&](OpBuilder &b, Location loc, ValueRange args) {
         KernelBuilder inner(loc, b);
         Value iv = args.front();
         ValueRange shared = args.drop_front();
@@ -53,9 +52,8 @@ SmallVector<Value> KernelBuilder::forall(Value count, ValueRange outputs,
              llvm::zip_equal(pieces, shared, results)) {
           SmallVector<OpFoldResult> strides(piece.sizes.size(),
                                             b.getIndexAttr(1));
-          tensor::ParallelInsertSliceOp::create(inner, result, output,
-                                                piece.offsets, piece.sizes,
-                                                strides);
+          tensor::ParallelInsertSliceOp::create(
+              inner, result, output, piece.offsets, piece.sizes, strides);
         }
       });
   return llvm::to_vector_of<Value>(op.getResults());

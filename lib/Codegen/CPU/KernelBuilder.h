@@ -41,7 +41,9 @@ public:
     return mlir::vector::BroadcastOp::create(
         *this, vector(lanes, scalar.getType()), scalar);
   }
-  Value splatF32(double value, int64_t lanes) { return splat(f32(value), lanes); }
+  Value splatF32(double value, int64_t lanes) {
+    return splat(f32(value), lanes);
+  }
 
   Value add(Value a, Value b) {
     return isFloat(a) ? Value(mlir::arith::AddFOp::create(*this, a, b))
@@ -61,8 +63,7 @@ public:
   Value add(Value a, int64_t b) { return b == 0 ? a : add(a, index(b)); }
   Value mul(Value a, int64_t b) { return b == 1 ? a : mul(a, index(b)); }
   Value div(Value a, int64_t b) {
-    return b == 1 ? a
-                  : Value(mlir::arith::DivUIOp::create(*this, a, index(b)));
+    return b == 1 ? a : Value(mlir::arith::DivUIOp::create(*this, a, index(b)));
   }
   Value rem(Value a, int64_t b) {
     return b == 1 ? index(0)
@@ -82,8 +83,8 @@ public:
   }
   /// `tensor` with the vector written over consecutive elements.
   Value write(Value vec, Value tensor, ValueRange indices) {
-    return mlir::vector::TransferWriteOp::create(
-               *this, vec, tensor, indices, llvm::ArrayRef<bool>{true})
+    return mlir::vector::TransferWriteOp::create(*this, vec, tensor, indices,
+                                                 llvm::ArrayRef<bool>{true})
         .getResult();
   }
   Value extract(Value tensor, ValueRange indices) {
@@ -106,8 +107,8 @@ public:
     return mlir::tensor::EmptyOp::create(*this, type, dynamic);
   }
   Value empty(int64_t size, mlir::Type element) {
-    return mlir::tensor::EmptyOp::create(
-        *this, llvm::ArrayRef<int64_t>{size}, element);
+    return mlir::tensor::EmptyOp::create(*this, llvm::ArrayRef<int64_t>{size},
+                                         element);
   }
 
   /// Sum of the lanes, as a tree: the order is fixed but not ascending.
@@ -145,8 +146,8 @@ public:
   };
   using ForallBody = llvm::function_ref<llvm::SmallVector<Value>(
       KernelBuilder &, Value, ValueRange)>;
-  using ForallSlices = llvm::function_ref<llvm::SmallVector<Slice>(
-      KernelBuilder &, Value)>;
+  using ForallSlices =
+      llvm::function_ref<llvm::SmallVector<Slice>(KernelBuilder &, Value)>;
   /// `scf.forall` over `[0, count)`. `slices` names, for each output, the
   /// piece that an iteration owns; `body` gets those pieces as rank-1 tensors
   /// (all unit dimensions dropped, the others kept) and returns them filled.

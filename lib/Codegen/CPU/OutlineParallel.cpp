@@ -71,7 +71,8 @@ LoopOutliner::captures(scf::ForallOp loop,
   getUsedValuesDefinedAbove(loop.getRegion(), above);
   SmallVector<Capture> captured;
   for (Value value : above) {
-    if (Operation *op = value.getDefiningOp(); op && matchPattern(op, m_Constant())) {
+    if (Operation *op = value.getDefiningOp();
+        op && matchPattern(op, m_Constant())) {
       constants.push_back(op);
       continue;
     }
@@ -168,7 +169,8 @@ void LoopOutliner::callKernel(scf::ForallOp loop, func::FuncOp kernel,
   {
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToStart(&function.front());
-    Value one = LLVM::ConstantOp::create(b, b.getI64Type(), b.getI64IntegerAttr(1));
+    Value one =
+        LLVM::ConstantOp::create(b, b.getI64Type(), b.getI64IntegerAttr(1));
     closure = LLVM::AllocaOp::create(b, pointer, closureType, one);
   }
   for (auto [position, capture] : llvm::enumerate(captured)) {
@@ -180,14 +182,15 @@ void LoopOutliner::callKernel(scf::ForallOp loop, func::FuncOp kernel,
   Value upper = getValueOrCreateConstantIndexOp(
       b, b.getLoc(), loop.getMixedUpperBound().front());
   Value count = arith::IndexCastOp::create(b, b.getI64Type(), upper);
-  Value symbol = func::ConstantOp::create(
-      b, kernel.getFunctionType(), FlatSymbolRefAttr::get(kernel));
-  Value body = UnrealizedConversionCastOp::create(b, pointer, symbol).getResult(0);
+  Value symbol = func::ConstantOp::create(b, kernel.getFunctionType(),
+                                          FlatSymbolRefAttr::get(kernel));
+  Value body =
+      UnrealizedConversionCastOp::create(b, pointer, symbol).getResult(0);
   // The first word of the context is the function that runs a loop.
   Value run = LLVM::LoadOp::create(b, pointer, context);
-  auto type = LLVM::LLVMFunctionType::get(
-      LLVM::LLVMVoidType::get(module.getContext()),
-      {pointer, b.getI64Type(), pointer, pointer});
+  auto type =
+      LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(module.getContext()),
+                                  {pointer, b.getI64Type(), pointer, pointer});
   LLVM::CallOp::create(b, type, ValueRange{run, context, count, body, closure});
 }
 

@@ -40,12 +40,12 @@ Value inverseRms(KernelBuilder &b, Value sumOfSquares, int64_t d, double eps) {
 Value inverseRmsOf(KernelBuilder &b, int64_t d, double eps,
                    llvm::function_ref<Value(KernelBuilder &, Value)> load) {
   int64_t lanes = lanesFor(d);
-  SmallVector<Value> sum =
-      b.loop(b.index(0), b.index(d), lanes, b.splatF32(0, lanes),
-             [&](KernelBuilder &b, Value i, ValueRange acc) -> SmallVector<Value> {
-               Value x = load(b, i);
-               return {b.fma(x, x, acc[0])};
-             });
+  SmallVector<Value> sum = b.loop(
+      b.index(0), b.index(d), lanes, b.splatF32(0, lanes),
+      [&](KernelBuilder &b, Value i, ValueRange acc) -> SmallVector<Value> {
+        Value x = load(b, i);
+        return {b.fma(x, x, acc[0])};
+      });
   return inverseRms(b, b.reduceAdd(sum[0]), d, eps);
 }
 
@@ -122,23 +122,26 @@ Value flow::cpu::buildRmsNorm(OpBuilder &builder, Location loc, Value x,
         return {rowSlice(b, t, d)};
       },
       [&](KernelBuilder &b, Value t, ValueRange outs) -> SmallVector<Value> {
-        auto load = [&](KernelBuilder &b, Value i) { return b.read(x, {t, i}, lanes); };
+        auto load = [&](KernelBuilder &b, Value i) {
+          return b.read(x, {t, i}, lanes);
+        };
         Value scale = b.splat(inverseRmsOf(b, d, eps, load), lanes);
-        return b.loop(
-            b.index(0), b.index(d), lanes, outs,
-            [&](KernelBuilder &b, Value i, ValueRange outs) -> SmallVector<Value> {
-              Value y = b.mul(load(b, i), scale);
-              if (weight)
-                y = b.mul(y, b.read(weight, {i}, lanes));
-              return {b.write(y, outs[0], {i})};
-            });
+        return b.loop(b.index(0), b.index(d), lanes, outs,
+                      [&](KernelBuilder &b, Value i,
+                          ValueRange outs) -> SmallVector<Value> {
+                        Value y = b.mul(load(b, i), scale);
+                        if (weight)
+                          y = b.mul(y, b.read(weight, {i}, lanes));
+                        return {b.write(y, outs[0], {i})};
+                      });
       })[0];
 }
 
-std::pair<Value, Value>
-flow::cpu::buildAddRmsNorm(OpBuilder &builder, Location loc, Value stream,
-                           Value branch, Value branchWeight, Value weight,
-                           double eps) {
+std::pair<Value, Value> flow::cpu::buildAddRmsNorm(OpBuilder &builder,
+                                                   Location loc, Value stream,
+                                                   Value branch,
+                                                   Value branchWeight,
+                                                   Value weight, double eps) {
   KernelBuilder b(loc, builder);
   int64_t d = typeOf(stream).getDimSize(1), lanes = lanesFor(d);
   Value rows = b.dim(stream, 0);
@@ -159,7 +162,8 @@ flow::cpu::buildAddRmsNorm(OpBuilder &builder, Location loc, Value stream,
         SmallVector<Value> summed = b.loop(
             b.index(0), b.index(d), lanes,
             ValueRange{outs[0], b.splatF32(0, lanes)},
-            [&](KernelBuilder &b, Value i, ValueRange args) -> SmallVector<Value> {
+            [&](KernelBuilder &b, Value i,
+                ValueRange args) -> SmallVector<Value> {
               Value y = loadBranch(b, i);
               if (branchWeight)
                 y = b.mul(b.mul(y, scale), b.read(branchWeight, {i}, lanes));
@@ -169,13 +173,14 @@ flow::cpu::buildAddRmsNorm(OpBuilder &builder, Location loc, Value stream,
         Value sum = summed[0];
         Value normScale =
             b.splat(inverseRms(b, b.reduceAdd(summed[1]), d, eps), lanes);
-        Value normed = b.loop(
-            b.index(0), b.index(d), lanes, outs[1],
-            [&](KernelBuilder &b, Value i, ValueRange args) -> SmallVector<Value> {
-              Value y = b.mul(b.mul(b.read(sum, {i}, lanes), normScale),
-                              b.read(weight, {i}, lanes));
-              return {b.write(y, args[0], {i})};
-            })[0];
+        Value normed =
+            b.loop(b.index(0), b.index(d), lanes, outs[1],
+                   [&](KernelBuilder &b, Value i,
+                       ValueRange args) -> SmallVector<Value> {
+                     Value y = b.mul(b.mul(b.read(sum, {i}, lanes), normScale),
+                                     b.read(weight, {i}, lanes));
+                     return {b.write(y, args[0], {i})};
+                   })[0];
         return {sum, normed};
       });
   return {results[0], results[1]};
@@ -209,8 +214,8 @@ QuantizedRows flow::cpu::buildQuantizeRows(OpBuilder &builder, Location loc,
               Value v = b.read(x, {t, column}, kScaleBlock);
               Value largest =
                   b.reduceMax(math::AbsFOp::create(b, v).getResult());
-              Value isZero = arith::CmpFOp::create(
-                  b, arith::CmpFPredicate::OEQ, largest, b.f32(0));
+              Value isZero = arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ,
+                                                   largest, b.f32(0));
               Value inverse = arith::SelectOp::create(
                   b, isZero, b.f32(0),
                   arith::DivFOp::create(b, b.f32(127), largest).getResult());
@@ -231,8 +236,7 @@ QuantizedRows flow::cpu::buildQuantizeRows(OpBuilder &builder, Location loc,
                       b, wide, ArrayRef<int64_t>{part * sums},
                       ArrayRef<int64_t>{sums}, ArrayRef<int64_t>{1});
                 Value sum = b.mul(b.reduceAdd(piece), b.i32(-128));
-                c = b.insert(sum, c,
-                             {b.add(b.mul(block, sumsPerBlock), part)});
+                c = b.insert(sum, c, {b.add(b.mul(block, sumsPerBlock), part)});
               }
               return {q, s, c};
             });
@@ -252,13 +256,13 @@ Value flow::cpu::buildGeglu(OpBuilder &builder, Location loc, Value gate,
         return {rowSlice(b, t, width)};
       },
       [&](KernelBuilder &b, Value t, ValueRange outs) -> SmallVector<Value> {
-        return b.loop(
-            b.index(0), b.index(width), lanes, outs,
-            [&](KernelBuilder &b, Value i, ValueRange outs) -> SmallVector<Value> {
-              Value g = gelu(b, b.read(gate, {t, i}, lanes), lanes);
-              Value y = b.mul(g, b.read(up, {t, i}, lanes));
-              return {b.write(y, outs[0], {i})};
-            });
+        return b.loop(b.index(0), b.index(width), lanes, outs,
+                      [&](KernelBuilder &b, Value i,
+                          ValueRange outs) -> SmallVector<Value> {
+                        Value g = gelu(b, b.read(gate, {t, i}, lanes), lanes);
+                        Value y = b.mul(g, b.read(up, {t, i}, lanes));
+                        return {b.write(y, outs[0], {i})};
+                      });
       })[0];
 }
 
@@ -271,21 +275,23 @@ Value flow::cpu::buildInterleavedGeglu(OpBuilder &builder, Location loc,
   Value rows = b.dim(gateUp, 0);
   return b.forall(
       rows,
-      b.empty(RankedTensorType::get({type.getDimSize(0), width},
-                                    b.getF32Type()),
-              rows),
+      b.empty(
+          RankedTensorType::get({type.getDimSize(0), width}, b.getF32Type()),
+          rows),
       [&](KernelBuilder &b, Value t) -> SmallVector<Slice> {
         return {rowSlice(b, t, width)};
       },
       [&](KernelBuilder &b, Value t, ValueRange outs) -> SmallVector<Value> {
-        return b.loop(
-            b.index(0), b.index(width), lanes, outs,
-            [&](KernelBuilder &b, Value i, ValueRange outs) -> SmallVector<Value> {
-              Value column = b.mul(i, 2);
-              Value g = gelu(b, b.read(gateUp, {t, column}, lanes), lanes);
-              Value u = b.read(gateUp, {t, b.add(column, lanes)}, lanes);
-              return {b.write(b.mul(g, u), outs[0], {i})};
-            });
+        return b.loop(b.index(0), b.index(width), lanes, outs,
+                      [&](KernelBuilder &b, Value i,
+                          ValueRange outs) -> SmallVector<Value> {
+                        Value column = b.mul(i, 2);
+                        Value g =
+                            gelu(b, b.read(gateUp, {t, column}, lanes), lanes);
+                        Value u =
+                            b.read(gateUp, {t, b.add(column, lanes)}, lanes);
+                        return {b.write(b.mul(g, u), outs[0], {i})};
+                      });
       })[0];
 }
 
@@ -315,17 +321,18 @@ Value flow::cpu::buildSoftcap(OpBuilder &builder, Location loc, Value x,
       },
       [&](KernelBuilder &b, Value iv, ValueRange outs) -> SmallVector<Value> {
         auto [row, column] = place(b, iv);
-        return b.loop(
-            b.index(0), b.index(chunk), lanes, outs,
-            [&, row = row, column = column](
-                KernelBuilder &b, Value i, ValueRange outs) -> SmallVector<Value> {
-              Value v = b.read(x, {row, b.add(column, i)}, lanes);
-              Value ratio =
-                  arith::DivFOp::create(b, v, b.splatF32(cap, lanes));
-              Value y = b.mul(math::TanhOp::create(b, ratio).getResult(),
-                              b.splatF32(cap, lanes));
-              return {b.write(y, outs[0], {i})};
-            });
+        return b.loop(b.index(0), b.index(chunk), lanes, outs,
+                      [&, row = row,
+                       column = column](KernelBuilder &b, Value i,
+                                        ValueRange outs) -> SmallVector<Value> {
+                        Value v = b.read(x, {row, b.add(column, i)}, lanes);
+                        Value ratio =
+                            arith::DivFOp::create(b, v, b.splatF32(cap, lanes));
+                        Value y =
+                            b.mul(math::TanhOp::create(b, ratio).getResult(),
+                                  b.splatF32(cap, lanes));
+                        return {b.write(y, outs[0], {i})};
+                      });
       })[0];
 }
 
@@ -345,13 +352,13 @@ Value flow::cpu::buildHeads(OpBuilder &builder, Location loc,
         return {rowSlice(b, t, width)};
       },
       [&](KernelBuilder &b, Value t, ValueRange outs) -> SmallVector<Value> {
-        return b.loop(
-            b.index(0), b.index(heads), 1, outs,
-            [&](KernelBuilder &b, Value h, ValueRange outs) -> SmallVector<Value> {
-              Value offset = b.mul(h, headDim);
-              return {emitHead(b, rows, t, b.add(offset, first), headDim,
-                               stage, outs[0], offset)};
-            });
+        return b.loop(b.index(0), b.index(heads), 1, outs,
+                      [&](KernelBuilder &b, Value h,
+                          ValueRange outs) -> SmallVector<Value> {
+                        Value offset = b.mul(h, headDim);
+                        return {emitHead(b, rows, t, b.add(offset, first),
+                                         headDim, stage, outs[0], offset)};
+                      });
       })[0];
 }
 
@@ -385,19 +392,18 @@ KvTensors flow::cpu::buildAppend(OpBuilder &builder, Location loc,
         Value row = b.div(iv, kvHeads);
         Value offset = b.mul(b.rem(iv, kvHeads), headDim);
         Value key = emitHead(b, keyColumns.rows, row,
-                             b.add(offset, keyColumns.first), headDim,
-                             keyStage, b.empty(headDim, b.getF32Type()),
-                             b.index(0));
+                             b.add(offset, keyColumns.first), headDim, keyStage,
+                             b.empty(headDim, b.getF32Type()), b.index(0));
         // A key is one column of its panel: stores with the panel's stride.
-        Value keySlice = b.loop(
-            b.index(0), b.index(headDim), 1, outs[0],
-            [&](KernelBuilder &b, Value i, ValueRange outs) -> SmallVector<Value> {
-              return {b.insert(b.extract(key, {i}), outs[0], {i})};
-            })[0];
-        Value valueSlice =
-            emitHead(b, valueColumns.rows, row,
-                     b.add(offset, valueColumns.first), headDim,
-                     valueStage, outs[1], b.index(0));
+        Value keySlice =
+            b.loop(b.index(0), b.index(headDim), 1, outs[0],
+                   [&](KernelBuilder &b, Value i,
+                       ValueRange outs) -> SmallVector<Value> {
+                     return {b.insert(b.extract(key, {i}), outs[0], {i})};
+                   })[0];
+        Value valueSlice = emitHead(b, valueColumns.rows, row,
+                                    b.add(offset, valueColumns.first), headDim,
+                                    valueStage, outs[1], b.index(0));
         return {keySlice, valueSlice};
       });
   return {results[0], results[1]};

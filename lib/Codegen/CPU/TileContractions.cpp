@@ -27,9 +27,9 @@ struct F32Product {
 /// `C[m, n, ni] = sum over b of S * (scaleA[m, b] * scaleW[n, b, ni])`, and
 /// with minima `+ sum[m, b] * (scaleA[m, b] * minimum[n, b, ni])`.
 struct I8Product {
-  Value quants, panels;            // [M, K] i8, [N, K/4, 128] i8
-  Value rowScales, sums;           // [M, K/32] f32, [M, blocks] i32
-  Value panelScales, panelMinima;  // [N, blocks, 32], or null
+  Value quants, panels;           // [M, K] i8, [N, K/4, 128] i8
+  Value rowScales, sums;          // [M, K/32] f32, [M, blocks] i32
+  Value panelScales, panelMinima; // [N, blocks, 32], or null
 };
 
 /// The value behind reshapes that only split or join dimensions.
@@ -107,16 +107,15 @@ int64_t dimOf(Value value, int64_t position) {
 /// inside, so that a panel stays in the second-level cache while all rows pass
 /// over it. `tile` returns the tile's rows of 32 results each; the whole is
 /// `init`, `[M, N]`.
-Value emitTiles(KernelBuilder &b, Value init, int64_t tileRows,
-                llvm::function_ref<SmallVector<Value>(KernelBuilder &, Value,
-                                                      Value)>
-                    tile) {
+Value emitTiles(
+    KernelBuilder &b, Value init, int64_t tileRows,
+    llvm::function_ref<SmallVector<Value>(KernelBuilder &, Value, Value)>
+        tile) {
   bool single = dimOf(init, 0) == 1;
   Value rows = b.dim(init, 0);
   return b.forall(
       b.index(dimOf(init, 1) / kPanel), init,
-      [&](KernelBuilder &b, Value panel)
-          -> SmallVector<KernelBuilder::Slice> {
+      [&](KernelBuilder &b, Value panel) -> SmallVector<KernelBuilder::Slice> {
         OpFoldResult extent =
             single ? OpFoldResult(b.getIndexAttr(1)) : OpFoldResult(rows);
         return {{{b.getIndexAttr(0), b.mul(panel, kPanel)},
@@ -128,16 +127,16 @@ Value emitTiles(KernelBuilder &b, Value init, int64_t tileRows,
           SmallVector<Value> acc = tile(b, panel, b.index(0));
           return {b.write(acc[0], outs[0], {b.index(0)})};
         }
-        return b.loop(
-            b.index(0), rows, tileRows, outs,
-            [&](KernelBuilder &b, Value row,
-                ValueRange outs) -> SmallVector<Value> {
-              SmallVector<Value> acc = tile(b, panel, row);
-              Value result = outs[0];
-              for (int64_t r = 0; r != tileRows; ++r)
-                result = b.write(acc[r], result, {b.add(row, r), b.index(0)});
-              return {result};
-            });
+        return b.loop(b.index(0), rows, tileRows, outs,
+                      [&](KernelBuilder &b, Value row,
+                          ValueRange outs) -> SmallVector<Value> {
+                        SmallVector<Value> acc = tile(b, panel, row);
+                        Value result = outs[0];
+                        for (int64_t r = 0; r != tileRows; ++r)
+                          result = b.write(acc[r], result,
+                                           {b.add(row, r), b.index(0)});
+                        return {result};
+                      });
       })[0];
 }
 
@@ -148,17 +147,17 @@ Value emitF32(KernelBuilder &b, const F32Product &product, Value init,
   return emitTiles(
       b, init, rows, [&](KernelBuilder &b, Value panel, Value row) {
         SmallVector<Value> zeros(rows, b.splatF32(0, kPanel));
-        return b.loop(
-            b.index(0), b.index(depth), 1, zeros,
-            [&](KernelBuilder &b, Value k, ValueRange acc) {
-              Value w = b.read(product.panels, {panel, k, b.index(0)}, kPanel);
-              SmallVector<Value> next;
-              for (int64_t r = 0; r != rows; ++r) {
-                Value x = b.extract(product.rows, {b.add(row, r), k});
-                next.push_back(b.fma(b.splat(x, kPanel), w, acc[r]));
-              }
-              return next;
-            });
+        return b.loop(b.index(0), b.index(depth), 1, zeros,
+                      [&](KernelBuilder &b, Value k, ValueRange acc) {
+                        Value w = b.read(product.panels, {panel, k, b.index(0)},
+                                         kPanel);
+                        SmallVector<Value> next;
+                        for (int64_t r = 0; r != rows; ++r) {
+                          Value x = b.extract(product.rows, {b.add(row, r), k});
+                          next.push_back(b.fma(b.splat(x, kPanel), w, acc[r]));
+                        }
+                        return next;
+                      });
       });
 }
 
@@ -168,8 +167,8 @@ Value emitDot(KernelBuilder &b, Value w, Value x, Value acc) {
   auto wide = VectorType::get({kPanel, 4}, b.getI32Type());
   Value w32 = arith::ExtUIOp::create(
       b, wide,
-      vector::ShapeCastOp::create(b, VectorType::get({kPanel, 4}, b.getI8Type()),
-                                  w)
+      vector::ShapeCastOp::create(
+          b, VectorType::get({kPanel, 4}, b.getI8Type()), w)
           .getResult());
   Value x32 = arith::ExtSIOp::create(b, b.vector(4, b.getI32Type()), x);
   AffineExpr n = b.getAffineDimExpr(0), k = b.getAffineDimExpr(1);
@@ -210,30 +209,27 @@ Value emitI8(KernelBuilder &b, const I8Product &product, Value init,
                                  4 * kPanel);
                 Value column = b.add(b.mul(blk, block), 4 * quad);
                 for (int64_t r = 0; r != rows; ++r) {
-                  Value x =
-                      b.read(product.quants, {b.add(row, r), column}, 4);
+                  Value x = b.read(product.quants, {b.add(row, r), column}, 4);
                   dots[r] = emitDot(b, w, x, dots[r]);
                 }
               }
               Value scaleBlock = b.div(blk, kScaleBlock / block);
-              Value scales = widen(
-                  b, b.read(product.panelScales, {panel, blk, b.index(0)},
-                            kPanel));
+              Value scales = widen(b, b.read(product.panelScales,
+                                             {panel, blk, b.index(0)}, kPanel));
               Value minima;
               if (product.panelMinima)
-                minima = b.read(product.panelMinima,
-                                {panel, blk, b.index(0)}, kPanel);
+                minima = b.read(product.panelMinima, {panel, blk, b.index(0)},
+                                kPanel);
               SmallVector<Value> next;
               for (int64_t r = 0; r != rows; ++r) {
-                Value rowScale =
-                    b.splat(b.extract(product.rowScales,
-                                      {b.add(row, r), scaleBlock}),
-                            kPanel);
-                Value sum = b.fma(toFloat(b, dots[r]),
-                                  b.mul(rowScale, scales), acc[r]);
+                Value rowScale = b.splat(
+                    b.extract(product.rowScales, {b.add(row, r), scaleBlock}),
+                    kPanel);
+                Value sum =
+                    b.fma(toFloat(b, dots[r]), b.mul(rowScale, scales), acc[r]);
                 if (minima)
-                  sum = b.fma(toFloat(b, sums[r]), b.mul(rowScale, minima),
-                              sum);
+                  sum =
+                      b.fma(toFloat(b, sums[r]), b.mul(rowScale, minima), sum);
                 next.push_back(sum);
               }
               return next;
@@ -241,8 +237,7 @@ Value emitI8(KernelBuilder &b, const I8Product &product, Value init,
       });
 }
 
-struct TileContractions
-    : flow::impl::TileContractionsBase<TileContractions> {
+struct TileContractions : flow::impl::TileContractionsBase<TileContractions> {
   using TileContractionsBase::TileContractionsBase;
 
   void runOnOperation() override {
@@ -262,10 +257,10 @@ struct TileContractions
       KernelBuilder b(generic.getLoc(), generic);
       // The tile starts from zero in registers, so the result needs no fill.
       Value rows = f32 ? f32->rows : i8->quants;
-      Value init = b.empty(cast<RankedTensorType>(flat.getType()),
-                           b.dim(rows, 0));
-      Value tiled = f32 ? emitF32(b, *f32, init, rowsF32)
-                        : emitI8(b, *i8, init, rowsI8);
+      Value init =
+          b.empty(cast<RankedTensorType>(flat.getType()), b.dim(rows, 0));
+      Value tiled =
+          f32 ? emitF32(b, *f32, init, rowsF32) : emitI8(b, *i8, init, rowsI8);
       flat.replaceAllUsesWith(tiled);
       flat.erase();
       eraseDead(generic);
@@ -282,8 +277,7 @@ struct TileContractions
   static tensor::CollapseShapeOp flattening(linalg::GenericOp product) {
     if (!product.getResult(0).hasOneUse())
       return {};
-    auto flat =
-        dyn_cast<tensor::CollapseShapeOp>(*product->getUsers().begin());
+    auto flat = dyn_cast<tensor::CollapseShapeOp>(*product->getUsers().begin());
     return flat && flat.getType().getRank() == 2 ? flat
                                                  : tensor::CollapseShapeOp();
   }

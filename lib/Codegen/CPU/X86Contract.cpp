@@ -47,9 +47,9 @@ std::optional<ByteDot> matchByteDot(vector::ContractionOp contract) {
 }
 
 Value slice(KernelBuilder &b, Value vec, int64_t first, int64_t count) {
-  return vector::ExtractStridedSliceOp::create(
-      b, vec, ArrayRef<int64_t>{first}, ArrayRef<int64_t>{count},
-      ArrayRef<int64_t>{1});
+  return vector::ExtractStridedSliceOp::create(b, vec, ArrayRef<int64_t>{first},
+                                               ArrayRef<int64_t>{count},
+                                               ArrayRef<int64_t>{1});
 }
 
 Value join(KernelBuilder &b, ArrayRef<Value> parts, VectorType type) {
@@ -80,12 +80,13 @@ Value asWord(KernelBuilder &b, Value bytes) {
 Value emitVnni(KernelBuilder &b, const ByteDot &dot, Value weights) {
   auto words = b.vector(16, b.getI32Type());
   auto bytes = b.vector(64, b.getI8Type());
-  Value x = vector::BitCastOp::create(b, bytes, b.splat(asWord(b, dot.bytes), 16));
+  Value x =
+      vector::BitCastOp::create(b, bytes, b.splat(asWord(b, dot.bytes), 16));
   SmallVector<Value> parts;
   for (int64_t half = 0; half != 2; ++half)
-    parts.push_back(callIntrinsic(
-        b, "llvm.x86.avx512.vpdpbusd.512", words,
-        {slice(b, dot.acc, 16 * half, 16), slice(b, weights, 64 * half, 64), x}));
+    parts.push_back(callIntrinsic(b, "llvm.x86.avx512.vpdpbusd.512", words,
+                                  {slice(b, dot.acc, 16 * half, 16),
+                                   slice(b, weights, 64 * half, 64), x}));
   return join(b, parts, b.vector(kPanel, b.getI32Type()));
 }
 
@@ -99,10 +100,11 @@ Value emitAvx2(KernelBuilder &b, const ByteDot &dot, Value weights) {
     return vector::BitCastOp::create(b, halves, v).getResult();
   };
   // The signed bytes of x widened to 16 bits: (x0, x2) and (x1, x3).
-  Value wide = arith::ExtSIOp::create(b, b.vector(4, b.getI16Type()), dot.bytes);
+  Value wide =
+      arith::ExtSIOp::create(b, b.vector(4, b.getI16Type()), dot.bytes);
   auto pair = [&](int64_t first) {
-    Value two = vector::ShuffleOp::create(
-        b, wide, wide, ArrayRef<int64_t>{first, first + 2});
+    Value two = vector::ShuffleOp::create(b, wide, wide,
+                                          ArrayRef<int64_t>{first, first + 2});
     Value one = vector::BitCastOp::create(b, b.vector(1, b.getI32Type()), two);
     return asHalves(
         b.splat(vector::ExtractOp::create(b, one, ArrayRef<int64_t>{0}), 8));
@@ -110,7 +112,8 @@ Value emitAvx2(KernelBuilder &b, const ByteDot &dot, Value weights) {
   Value even = pair(0), odd = pair(1);
   SmallVector<Value> parts;
   for (int64_t part = 0; part != kPanel / 8; ++part) {
-    Value w = vector::BitCastOp::create(b, words, slice(b, weights, 32 * part, 32));
+    Value w =
+        vector::BitCastOp::create(b, words, slice(b, weights, 32 * part, 32));
     Value low = arith::AndIOp::create(b, w, mask);
     Value high = arith::AndIOp::create(
         b, arith::ShRUIOp::create(b, w, eight).getResult(), mask);
@@ -141,12 +144,11 @@ struct X86Contract : flow::impl::X86ContractBase<X86Contract> {
   using X86ContractBase::X86ContractBase;
 
   void runOnOperation() override {
-    std::optional<Isa> target =
-        llvm::StringSwitch<std::optional<Isa>>(isa)
-            .Case("vnni", Isa::Vnni)
-            .Case("avx2", Isa::Avx2)
-            .Case("generic", Isa::Generic)
-            .Default(std::nullopt);
+    std::optional<Isa> target = llvm::StringSwitch<std::optional<Isa>>(isa)
+                                    .Case("vnni", Isa::Vnni)
+                                    .Case("avx2", Isa::Avx2)
+                                    .Case("generic", Isa::Generic)
+                                    .Default(std::nullopt);
     if (!target) {
       getOperation()->emitError("unknown isa '")
           << isa << "', expected vnni, avx2 or generic";

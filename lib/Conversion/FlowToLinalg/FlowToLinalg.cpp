@@ -63,8 +63,8 @@ SmallVector<RankedTensorType> physicalTypes(RankedTensorType type,
     return {RankedTensorType::get(
         {shape[1], ShapedType::kDynamic, shape[2], cpu::kPanel}, f32)};
   if (role == CacheRole::Values)
-    return {RankedTensorType::get({shape[1], ShapedType::kDynamic, shape[2]},
-                                  f32)};
+    return {
+        RankedTensorType::get({shape[1], ShapedType::kDynamic, shape[2]}, f32)};
   if (auto panels = dyn_cast_or_null<PanelsAttr>(type.getEncoding())) {
     int64_t count = shape[0] / cpu::kPanel, depth = shape[1];
     if (panels.getKind() == PanelKind::F32)
@@ -162,8 +162,8 @@ LogicalResult FunctionLowering::createFunction() {
       types.push_back(memrefOf(type));
   }
 
-  target = func::FuncOp::create(b, source.getName(),
-                                b.getFunctionType(types, {}));
+  target =
+      func::FuncOp::create(b, source.getName(), b.getFunctionType(types, {}));
   target->setDiscardableAttrs(source->getDiscardableAttrDictionary());
   target->setAttr(LLVM::LLVMDialect::getEmitCWrapperAttrName(),
                   b.getUnitAttr());
@@ -197,8 +197,8 @@ LogicalResult FunctionLowering::lowerReturn(func::ReturnOp op) {
       --next;
   for (Value result : op.getOperands()) {
     auto cache = cacheBuffers.find(result);
-    Value buffer =
-        cache != cacheBuffers.end() ? cache->second : entry->getArgument(next++);
+    Value buffer = cache != cacheBuffers.end() ? cache->second
+                                               : entry->getArgument(next++);
     auto materialize = bufferization::MaterializeInDestinationOp::create(
         b, Type(), single(result), buffer);
     materialize.setRestrict(true);
@@ -220,9 +220,9 @@ Value FunctionLowering::product(Operation *op, const Parts &rows,
   const Parts &packed = parts.at(weight);
   if (panels.getKind() == PanelKind::F32)
     return buildF32Product(b, b.getLoc(), rows[0], packed[0]);
-  return buildI8Product(b, b.getLoc(), {rows[0], rows[1], rows[2]},
-                        {packed[0], packed[1],
-                         panels.getMin() ? packed[2] : Value()});
+  return buildI8Product(
+      b, b.getLoc(), {rows[0], rows[1], rows[2]},
+      {packed[0], packed[1], panels.getMin() ? packed[2] : Value()});
 }
 
 Value FunctionLowering::joinHeads(Value heads) {
@@ -231,9 +231,9 @@ Value FunctionLowering::joinHeads(Value heads) {
 }
 
 Value FunctionLowering::splitHeads(Value rows, RankedTensorType type) {
-  SmallVector<OpFoldResult> sizes{
-      tensor::getMixedSize(b, b.getLoc(), rows, 0),
-      b.getIndexAttr(type.getDimSize(1)), b.getIndexAttr(type.getDimSize(2))};
+  SmallVector<OpFoldResult> sizes{tensor::getMixedSize(b, b.getLoc(), rows, 0),
+                                  b.getIndexAttr(type.getDimSize(1)),
+                                  b.getIndexAttr(type.getDimSize(2))};
   return tensor::ExpandShapeOp::create(
       b, RankedTensorType::get(type.getShape(), type.getElementType()), rows,
       SmallVector<ReassociationIndices>{{0}, {1, 2}}, sizes);
@@ -268,8 +268,7 @@ LogicalResult FunctionLowering::lower(LmHeadOp op) {
   if (!result)
     return failure();
   if (std::optional<llvm::APFloat> cap = op.getSoftcap())
-    result =
-        cpu::buildSoftcap(b, b.getLoc(), result, cap->convertToDouble());
+    result = cpu::buildSoftcap(b, b.getLoc(), result, cap->convertToDouble());
   set(op, result);
   return success();
 }
@@ -277,8 +276,8 @@ LogicalResult FunctionLowering::lower(LmHeadOp op) {
 LogicalResult FunctionLowering::lower(GegluOp op) {
   if (cast<RankedTensorType>(op.getType()).getRank() != 2)
     return op.emitOpError("of a rank other than 2 has no lowering");
-  set(op, cpu::buildGeglu(b, b.getLoc(), single(op.getGate()),
-                          single(op.getUp())));
+  set(op,
+      cpu::buildGeglu(b, b.getLoc(), single(op.getGate()), single(op.getUp())));
   return success();
 }
 
@@ -293,11 +292,11 @@ LogicalResult FunctionLowering::lower(RopeOp op) {
 }
 
 LogicalResult FunctionLowering::lower(KvAppendOp op) {
-  cpu::KvTensors cache = cpu::buildAppend(
-      b, b.getLoc(), {joinHeads(single(op.getKey()))}, {},
-      {joinHeads(single(op.getValue()))}, {},
-      {single(op.getKeyCache()), single(op.getValueCache())},
-      single(op.getStart()), single(op.getCount()));
+  cpu::KvTensors cache =
+      cpu::buildAppend(b, b.getLoc(), {joinHeads(single(op.getKey()))}, {},
+                       {joinHeads(single(op.getValue()))}, {},
+                       {single(op.getKeyCache()), single(op.getValueCache())},
+                       single(op.getStart()), single(op.getCount()));
   set(op.getNewKeyCache(), cache.keys);
   set(op.getNewValueCache(), cache.values);
   cacheBuffers[op.getNewKeyCache()] = cacheBuffers.lookup(op.getKeyCache());
@@ -328,10 +327,10 @@ LogicalResult FunctionLowering::lower(AttentionOp op) {
              << blocks->getSize() << " keys, panels hold 32";
     shape.startsAtWindow = blocks->getFirst() == BlockStart::Window;
   }
-  set(op, cpu::buildAttention(b, b.getLoc(), single(op.getQuery()),
-                              {single(op.getKey()), single(op.getValue())},
-                              single(op.getStart()), single(op.getTotal()),
-                              shape));
+  set(op,
+      cpu::buildAttention(b, b.getLoc(), single(op.getQuery()),
+                          {single(op.getKey()), single(op.getValue())},
+                          single(op.getStart()), single(op.getTotal()), shape));
   return success();
 }
 
@@ -362,7 +361,8 @@ LogicalResult FunctionLowering::lower(QkvRopeAppendOp op) {
   cpu::HeadStage queryStage{norms, singleOrNull(op.getQNorm()), eps, angles};
   cpu::HeadStage keyStage{norms, singleOrNull(op.getKNorm()), eps, angles};
   cpu::HeadStage valueStage{op.getVNorm(), {}, eps, {}};
-  Value q = cpu::buildHeads(b, b.getLoc(), {rows, 0}, heads, headDim, queryStage);
+  Value q =
+      cpu::buildHeads(b, b.getLoc(), {rows, 0}, heads, headDim, queryStage);
   set(op.getQuery(), splitHeads(q, query));
   cpu::KvTensors cache = cpu::buildAppend(
       b, b.getLoc(), {rows, firstKey}, keyStage, {rows, firstValue}, valueStage,
@@ -409,7 +409,8 @@ LogicalResult FunctionLowering::cloneForeign(Operation &op) {
     mapping.map(operand, list[0]);
   }
   Operation *clone = b.clone(op, mapping);
-  for (auto [old, fresh] : llvm::zip_equal(op.getResults(), clone->getResults()))
+  for (auto [old, fresh] :
+       llvm::zip_equal(op.getResults(), clone->getResults()))
     set(old, fresh);
   return success();
 }
@@ -422,7 +423,8 @@ LogicalResult FunctionLowering::lower(Operation &op) {
             QuantizeRowsOp>([&](auto stage) { return lower(stage); })
       .Case([&](func::ReturnOp ret) { return lowerReturn(ret); })
       .Default([&](Operation *other) -> LogicalResult {
-        if (isa<FlowDialect>(other->getDialect()) || other->getNumRegions() != 0)
+        if (isa<FlowDialect>(other->getDialect()) ||
+            other->getNumRegions() != 0)
           return other->emitOpError("has no lowering to linalg");
         return cloneForeign(*other);
       });

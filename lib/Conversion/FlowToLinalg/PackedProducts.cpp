@@ -46,9 +46,9 @@ Value expand(ImplicitLocOpBuilder &b, Value value,
     ReassociationIndices &indices = reassociation.emplace_back();
     for (int64_t size : group) {
       indices.push_back(shape.size());
-      OpFoldResult mixed =
-          size == -1 ? tensor::getMixedSize(b, b.getLoc(), value, 0)
-                     : OpFoldResult(b.getIndexAttr(size));
+      OpFoldResult mixed = size == -1
+                               ? tensor::getMixedSize(b, b.getLoc(), value, 0)
+                               : OpFoldResult(b.getIndexAttr(size));
       sizes.push_back(mixed);
       shape.push_back(
           getConstantIntValue(mixed).value_or(ShapedType::kDynamic));
@@ -70,11 +70,10 @@ Value zeroRows(ImplicitLocOpBuilder &b, Value like, int64_t panels) {
   return linalg::FillOp::create(b, zero, empty).getResult(0);
 }
 
-Value generic(ImplicitLocOpBuilder &b, ValueRange inputs, Value init,
-              ArrayRef<AffineMap> maps,
-              ArrayRef<utils::IteratorType> iterators,
-              llvm::function_ref<Value(ImplicitLocOpBuilder &, ValueRange)>
-                  body) {
+Value generic(
+    ImplicitLocOpBuilder &b, ValueRange inputs, Value init,
+    ArrayRef<AffineMap> maps, ArrayRef<utils::IteratorType> iterators,
+    llvm::function_ref<Value(ImplicitLocOpBuilder &, ValueRange)> body) {
   return linalg::GenericOp::create(
              b, init.getType(), inputs, init, maps, iterators,
              [&](OpBuilder &nested, Location loc, ValueRange args) {
@@ -119,10 +118,10 @@ Value flow::buildI8Product(OpBuilder &builder, Location loc,
 
   Value empty = emptyRows(b, rows.quants, {panelCount, blocks, cpu::kPanel},
                           b.getI32Type());
-  Value start = generic(
-      b, rows.sums, empty, {map(4, {m, blk}), map(4, {m, n, blk, ni})},
-      {kParallel, kParallel, kParallel, kParallel},
-      [](ImplicitLocOpBuilder &, ValueRange args) { return args[0]; });
+  Value start =
+      generic(b, rows.sums, empty, {map(4, {m, blk}), map(4, {m, n, blk, ni})},
+              {kParallel, kParallel, kParallel, kParallel},
+              [](ImplicitLocOpBuilder &, ValueRange args) { return args[0]; });
 
   Value quants = expand(b, rows.quants, {{-1}, {blocks, block / 4, 4}});
   Value weights = expand(b, panels.quants,

@@ -21,12 +21,13 @@ static constexpr llvm::StringLiteral kCInterfacePrefix = "_mlir_ciface_";
 static void addEntry(llvm::Function &interface) {
   llvm::Module &module = *interface.getParent();
   llvm::LLVMContext &context = module.getContext();
-  llvm::StringRef name = interface.getName().drop_front(kCInterfacePrefix.size());
+  llvm::StringRef name =
+      interface.getName().drop_front(kCInterfacePrefix.size());
   auto *pointer = llvm::PointerType::getUnqual(context);
   auto *type = llvm::FunctionType::get(llvm::Type::getVoidTy(context),
                                        {pointer}, /*isVarArg=*/false);
-  auto *entry = llvm::Function::Create(
-      type, llvm::GlobalValue::ExternalLinkage, kEntryPrefix + name, module);
+  auto *entry = llvm::Function::Create(type, llvm::GlobalValue::ExternalLinkage,
+                                       kEntryPrefix + name, module);
   llvm::IRBuilder<> b(llvm::BasicBlock::Create(context, "", entry));
   llvm::SmallVector<llvm::Value *> arguments;
   for (llvm::Argument &parameter : interface.args()) {
@@ -95,7 +96,8 @@ llvm::Expected<std::string> flow::generateCode(mlir::ModuleOp module,
   std::unique_ptr<llvm::Module> code =
       mlir::translateModuleToLLVMIR(module, context, "gemma-flow");
   if (!code)
-    return llvm::createStringError("the module cannot be translated to LLVM IR");
+    return llvm::createStringError(
+        "the module cannot be translated to LLVM IR");
   code->setTargetTriple(llvm::Triple(target.triple));
   code->setDataLayout((*machine)->createDataLayout());
   prepareLinkage(*code, target);

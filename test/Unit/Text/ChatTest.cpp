@@ -7,6 +7,7 @@
 
 #include <algorithm>
 
+using namespace flow;
 using namespace flow::text;
 using namespace flow::text::test;
 

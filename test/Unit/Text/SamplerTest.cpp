@@ -10,6 +10,7 @@
 #include <set>
 #include <string>
 
+using namespace flow;
 using namespace flow::text;
 
 namespace {

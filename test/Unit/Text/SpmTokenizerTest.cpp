@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <random>
 
+using namespace flow;
 using namespace flow::text;
 using namespace flow::text::test;
 

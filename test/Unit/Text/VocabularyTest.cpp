@@ -6,6 +6,7 @@
 #include <chrono>
 #include <limits>
 
+using namespace flow;
 using namespace flow::text;
 using namespace flow::text::test;
 

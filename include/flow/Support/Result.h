@@ -1,27 +1,40 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// A value or one sentence that says why there is none: how this room reports
-// bad input.
+// A value or the reason why there is none, for the rooms without LLVM.
 
-#ifndef FLOW_TEXT_RESULT_H
-#define FLOW_TEXT_RESULT_H
+#ifndef FLOW_SUPPORT_RESULT_H
+#define FLOW_SUPPORT_RESULT_H
 
 #include <cassert>
 #include <optional>
 #include <string>
 #include <utility>
 
-namespace flow::text {
+namespace flow {
 
-/// The reason of a failure: what, where, expected, found. One line, no final
-/// period and no newline, so that a tool can print `error: ` before it.
+/// A reason: what, where, expected, found.
 struct Error {
   std::string message;
 };
 
-/// Either a `T` or an `Error`. Returned by value; owns both.
-///
-/// `*` and `->` may be used only after a successful test, `error`
-/// only after a failed one (asserted; undefined without assertions).
+/// Success, or an error. True when it is a success.
+class [[nodiscard]] Status {
+public:
+  Status() = default;
+  Status(Error error) : reason(std::move(error.message)) {}
+
+  explicit operator bool() const { return !reason; }
+
+  /// The reason of a failure.
+  const std::string &error() const {
+    assert(reason && "a success has no error");
+    return *reason;
+  }
+
+private:
+  std::optional<std::string> reason;
+};
+
+/// A `T`, or an error. True when there is a value.
 template <typename T> class [[nodiscard]] Result {
 public:
   Result(T value) : held(std::move(value)) {}
@@ -55,6 +68,6 @@ private:
   std::string reason;
 };
 
-} // namespace flow::text
+} // namespace flow
 
-#endif // FLOW_TEXT_RESULT_H
+#endif // FLOW_SUPPORT_RESULT_H

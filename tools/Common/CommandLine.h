@@ -24,8 +24,7 @@ inline int reportFailure(llvm::Error error) {
 /// static object of this type stands above the options of a tool.
 struct TakenOptionNames {
   explicit TakenOptionNames(std::initializer_list<llvm::StringRef> names) {
-    auto &known =
-        llvm::cl::getRegisteredOptions();
+    auto &known = llvm::cl::getRegisteredOptions();
     for (llvm::StringRef name : names)
       if (auto found = known.find(name); found != known.end())
         found->second->removeArgument();

@@ -1,0 +1,36 @@
+import os
+import shutil
+
+import lit.formats
+from lit.llvm import llvm_config
+
+config.name = "gemma-flow"
+config.test_format = lit.formats.ShTest(execute_external=False)
+config.suffixes = [".mlir", ".test"]
+config.excludes = ["Unit", "Inputs", "tools"]
+config.test_source_root = os.path.dirname(__file__)
+config.test_exec_root = os.path.join(config.flow_obj_root, "test")
+
+llvm_config.use_default_substitutions()  # FileCheck, not, count
+llvm_config.add_tool_substitutions(
+    ["flow-opt", "flow-compile", "flow-run", "split-file"],
+    [config.flow_tools_dir, config.llvm_tools_dir])
+
+# Models are made by scripts that need numpy and gguf.
+if os.path.exists(config.flow_python):
+    config.available_features.add("models")
+    config.substitutions.append(("%make_model", "%s %s" % (
+        config.flow_python,
+        os.path.join(config.test_source_root, "tools", "make_model.py"))))
+    config.substitutions.append(("%corrupt_gguf", "%s %s" % (
+        config.flow_python,
+        os.path.join(config.test_source_root, "tools", "corrupt_gguf.py"))))
+
+if os.path.exists(config.flow_real_model):
+    config.available_features.add("real-model")
+    config.substitutions.append(("%real_model", config.flow_real_model))
+
+# Compiled code goes to a cache of the tests' own.
+cache = os.path.join(config.test_exec_root, "cache")
+shutil.rmtree(cache, ignore_errors=True)
+config.environment["XDG_CACHE_HOME"] = cache
