@@ -116,6 +116,41 @@ void unpackIq4Xs(const std::byte *data, int8_t *quants, float *scales) {
   }
 }
 
+/// Two-bit quants in the order that Q2_K and Q3_K share: element e = 128 h +
+/// 32 g + l has bits 2g, 2g + 1 of byte 32 h + l.
+void unpackTwoBits(const std::byte *data, int8_t *quants) {
+  for (int half = 0; half != 2; ++half)
+    for (int group = 0; group != 4; ++group)
+      for (int l = 0; l != 32; ++l)
+        quants[128 * half + 32 * group + l] =
+            static_cast<int8_t>(byteAt(data, 32 * half + l) >> (2 * group) & 3);
+}
+
+void unpackQ2K(const std::byte *data, int8_t *quants, float *scales,
+               float *minima) {
+  float d = f16At(data, 80), dmin = f16At(data, 82);
+  for (int b = 0; b != 16; ++b) {
+    scales[b] = d * static_cast<float>(byteAt(data, b) & 15);
+    minima[b] = -(dmin * static_cast<float>(byteAt(data, b) >> 4));
+  }
+  unpackTwoBits(data + 16, quants);
+}
+
+void unpackQ3K(const std::byte *data, int8_t *quants, float *scales) {
+  float d = f16At(data, 108);
+  const std::byte *s = data + 96;
+  for (int b = 0; b != 16; ++b) {
+    int low = b < 8 ? byteAt(s, b) & 15 : byteAt(s, b - 8) >> 4;
+    int high = byteAt(s, 8 + (b & 3)) >> (2 * (b / 4)) & 3;
+    scales[b] = d * static_cast<float>((low | high << 4) - 32);
+  }
+  unpackTwoBits(data + 32, quants);
+  // A third bit that is not set takes 4 away.
+  for (int e = 0; e != 256; ++e)
+    if ((byteAt(data, e % 32) >> (e / 32) & 1) == 0)
+      quants[e] = static_cast<int8_t>(quants[e] - 4);
+}
+
 /// One stored block of `type`.
 void unpackBlock(Type type, const std::byte *data, int8_t *quants,
                  float *scales, float *minima) {
@@ -145,6 +180,10 @@ void unpackBlock(Type type, const std::byte *data, int8_t *quants,
       quants[j + 16] = kIq4Values[byteAt(data, 2 + j) >> 4];
     }
     return;
+  case Type::Q2_K:
+    return unpackQ2K(data, quants, scales, minima);
+  case Type::Q3_K:
+    return unpackQ3K(data, quants, scales);
   case Type::Q4_K:
     return unpackK45(data, nullptr, data + 16, quants, scales, minima);
   case Type::Q5_K:
@@ -158,9 +197,8 @@ void unpackBlock(Type type, const std::byte *data, int8_t *quants,
   }
 }
 
-} // namespace
-
-std::optional<IntegerForm> flow::ggml::integerForm(Type type) {
+/// How `unpackBlock` splits a block of `type`.
+std::optional<IntegerForm> splitOf(Type type) {
   switch (type) {
   case Type::Q8_0:
   case Type::Q4_0:
@@ -173,6 +211,9 @@ std::optional<IntegerForm> flow::ggml::integerForm(Type type) {
   case Type::Q4_K:
   case Type::Q5_K:
     return IntegerForm{32, true, false};
+  case Type::Q2_K:
+    return IntegerForm{16, true, false};
+  case Type::Q3_K:
   case Type::Q6_K:
     return IntegerForm{16, false, false};
   case Type::IQ4_XS:
@@ -182,9 +223,19 @@ std::optional<IntegerForm> flow::ggml::integerForm(Type type) {
   }
 }
 
+} // namespace
+
+std::optional<IntegerForm> flow::ggml::integerForm(Type type) {
+  // Rare in models this small, so that no kernels take them: the compiler
+  // plans f32 products for them, which need `decodeRow` only.
+  if (type == Type::Q2_K || type == Type::Q3_K)
+    return std::nullopt;
+  return splitOf(type);
+}
+
 bool flow::ggml::isDecodable(Type type) {
   return type == Type::F32 || type == Type::F16 || type == Type::BF16 ||
-         integerForm(type).has_value();
+         splitOf(type).has_value();
 }
 
 void flow::ggml::unpackRow(Type type, const std::byte *data, int8_t *quants,
@@ -213,7 +264,7 @@ void flow::ggml::decodeRow(Type type, const std::byte *data, float *out,
     return;
   }
   TypeInfo info = *typeInfo(static_cast<uint32_t>(type));
-  IntegerForm form = *integerForm(type);
+  IntegerForm form = *splitOf(type);
   int8_t quants[256];
   float scales[16], minima[16];
   for (int64_t first = 0; first != count; first += info.blockElements) {

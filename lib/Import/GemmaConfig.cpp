@@ -4,6 +4,8 @@
 
 #include "flow/Import/GemmaConfig.h"
 
+#include "Quote.h"
+
 #include "llvm/ADT/StringSet.h"
 #include "llvm/ADT/Twine.h"
 
@@ -37,8 +39,15 @@ private:
   /// A number that must be there.
   llvm::Error integer(llvm::StringRef name, int64_t &out, int64_t high,
                       std::optional<int64_t> otherwise = std::nullopt);
+  /// As `integer`, of a key that may also give one number for each layer. No
+  /// Gemma 3 has layers that differ in it.
+  llvm::Error sharedInteger(llvm::StringRef name, int64_t &out, int64_t high);
   llvm::Error number(llvm::StringRef name, float &out,
                      std::optional<float> otherwise);
+  /// The array `name`, which must have an entry for each layer.
+  llvm::Expected<std::vector<int64_t>> layerIntegers(llvm::StringRef name);
+  /// A number that a file may state again must be `expected`.
+  llvm::Error agree(llvm::StringRef name, int64_t expected);
   llvm::Error readNumbers();
   llvm::Error readPattern();
   llvm::Error checkTensors();
@@ -59,6 +68,46 @@ llvm::Error ConfigReader::integer(llvm::StringRef name, int64_t &out,
   if (out < 1 || out > high)
     return fail("key '" + key(name) + "' must lie in 1 to " +
                 llvm::Twine(high) + ", found " + llvm::Twine(out));
+  return llvm::Error::success();
+}
+
+llvm::Expected<std::vector<int64_t>>
+ConfigReader::layerIntegers(llvm::StringRef name) {
+  llvm::Expected<std::optional<std::vector<int64_t>>> values =
+      file.getIntegers(key(name));
+  if (!values)
+    return values.takeError();
+  if (static_cast<int64_t>((*values)->size()) != config.layers)
+    return fail("key '" + key(name) + "' has " +
+                llvm::Twine((*values)->size()) + " entries, expected " +
+                llvm::Twine(config.layers) + ", one for each layer");
+  return std::move(**values);
+}
+
+llvm::Error ConfigReader::sharedInteger(llvm::StringRef name, int64_t &out,
+                                        int64_t high) {
+  if (!file.isArray(key(name)))
+    return integer(name, out, high);
+  llvm::Expected<std::vector<int64_t>> values = layerIntegers(name);
+  if (!values)
+    return values.takeError();
+  out = values->front();
+  for (int64_t value : *values)
+    if (value < 1 || value > high || value != out)
+      return fail("key '" + key(name) +
+                  "' must hold the same number for each layer, in 1 to " +
+                  llvm::Twine(high) + ", found " + llvm::Twine(out) + " and " +
+                  llvm::Twine(value));
+  return llvm::Error::success();
+}
+
+llvm::Error ConfigReader::agree(llvm::StringRef name, int64_t expected) {
+  llvm::Expected<std::optional<int64_t>> value = file.getInteger(key(name));
+  if (!value)
+    return value.takeError();
+  if (*value && **value != expected)
+    return fail("key '" + key(name) + "' is " + llvm::Twine(**value) +
+                ", expected " + llvm::Twine(expected));
   return llvm::Error::success();
 }
 
@@ -90,9 +139,9 @@ llvm::Error ConfigReader::readNumbers() {
   };
   (void)(step(integer("block_count", c.layers, kMaxLayers)) &&
          step(integer("embedding_length", c.hidden, kMaxWidth)) &&
-         step(integer("feed_forward_length", c.ffn, kMaxWidth)) &&
+         step(sharedInteger("feed_forward_length", c.ffn, kMaxWidth)) &&
          step(integer("attention.head_count", c.heads, kMaxWidth)) &&
-         step(integer("attention.head_count_kv", c.kvHeads, kMaxWidth)) &&
+         step(sharedInteger("attention.head_count_kv", c.kvHeads, kMaxWidth)) &&
          step(integer("attention.key_length", c.headDim, kMaxWidth)) &&
          step(integer("context_length", c.context, kMaxContext)) &&
          step(integer("attention.sliding_window", c.window, kMaxContext)) &&
@@ -111,6 +160,9 @@ llvm::Error ConfigReader::readNumbers() {
   if (valueLength != c.headDim)
     return fail("keys of " + llvm::Twine(c.headDim) + " and values of " +
                 llvm::Twine(valueLength) + " differ, which no Gemma 3 has");
+  // A head of which only a part is rotated would be another model.
+  if (llvm::Error error = agree("rope.dimension_count", c.headDim))
+    return error;
   if (c.heads % c.kvHeads != 0)
     return fail(llvm::Twine(c.heads) + " query heads cannot share " +
                 llvm::Twine(c.kvHeads) + " key/value heads");
@@ -122,7 +174,7 @@ llvm::Error ConfigReader::readNumbers() {
     return scaling.takeError();
   if (*scaling && **scaling != "linear" && **scaling != "none")
     return fail("key '" + key("rope.scaling.type") +
-                "' must be linear, found '" + **scaling + "'");
+                "' must be linear or none, found " + quoted(**scaling));
   if (*scaling && **scaling == "none")
     c.ropeFactor = 1;
   double base = c.layers == kLayersOf27B ? static_cast<double>(c.hidden) /
@@ -134,9 +186,17 @@ llvm::Error ConfigReader::readNumbers() {
 }
 
 llvm::Error ConfigReader::readPattern() {
+  constexpr llvm::StringLiteral kPattern = "attention.sliding_window_pattern";
+  if (file.isArray(key(kPattern))) {
+    llvm::Expected<std::vector<int64_t>> pattern = layerIntegers(kPattern);
+    if (!pattern)
+      return pattern.takeError();
+    for (int64_t sliding : *pattern)
+      config.sliding.push_back(sliding != 0);
+    return llvm::Error::success();
+  }
   int64_t period;
-  if (llvm::Error error =
-          integer("attention.sliding_window_pattern", period, kMaxLayers, 6))
+  if (llvm::Error error = integer(kPattern, period, kMaxLayers, 6))
     return error;
   // Every period-th layer is full; a period of 1 makes all of them full.
   for (int64_t i = 0; i != config.layers; ++i)
@@ -153,6 +213,8 @@ llvm::Error ConfigReader::checkTensors() {
     return fail("tensor 'token_embd.weight' must be a matrix with a row for "
                 "each token");
   c.vocab = embedding->dims[0];
+  if (llvm::Error error = agree("vocab_size", c.vocab))
+    return error;
   llvm::StringSet<> expected;
   llvm::Error failed = llvm::Error::success();
   auto expect = [&](const llvm::Twine &nameOf, llvm::ArrayRef<int64_t> dims) {
@@ -209,20 +271,26 @@ llvm::Error ConfigReader::checkTensors() {
     return failed;
   for (const GgufTensor &tensor : file.tensors())
     if (!expected.count(tensor.name))
-      return fail("tensor '" + tensor.name + "' has no place in a " +
+      return fail("tensor " + quoted(tensor.name) + " has no place in a " +
                   c.architecture + " model");
   return llvm::Error::success();
 }
 
 llvm::Expected<GemmaConfig> ConfigReader::read() {
+  llvm::Expected<std::optional<int64_t>> parts = file.getInteger("split.count");
+  if (!parts)
+    return parts.takeError();
+  if (parts->value_or(1) > 1)
+    return fail("is one of " + llvm::Twine(**parts) +
+                " files of a split model, expected a model in one file");
   auto architecture = file.getString("general.architecture");
   if (!architecture)
     return architecture.takeError();
   if (!*architecture)
     return fail("key 'general.architecture' is missing");
   if (**architecture != "gemma3")
-    return fail("the architecture '" + **architecture +
-                "' is not supported, expected gemma3");
+    return fail("the architecture " + quoted(**architecture) +
+                " is not supported, expected 'gemma3'");
   config.architecture = (*architecture)->str();
   if (llvm::Error error = readNumbers())
     return error;

@@ -3,6 +3,8 @@
 
 #include "flow/Import/GgufReader.h"
 
+#include "Quote.h"
+
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/Endian.h"
 #include "llvm/Support/MathExtras.h"
@@ -56,6 +58,14 @@ std::optional<uint64_t> valueSize(uint32_t type) {
   default:
     return std::nullopt;
   }
+}
+
+/// The name of a type that `valueSize` knows.
+llvm::StringRef valueTypeName(uint32_t type) {
+  static constexpr llvm::StringLiteral kNames[] = {
+      "u8",   "i8",     "u16",   "i16", "u32", "i32", "f32",
+      "bool", "string", "array", "u64", "i64", "f64"};
+  return kNames[type];
 }
 
 constexpr uint64_t kMaxTensorName = 64;
@@ -189,19 +199,19 @@ llvm::Error GgufParser::parseHeader(uint64_t &tensorCount, uint64_t &keyCount) {
 llvm::Error GgufParser::skipStrings(llvm::StringRef key, uint64_t count) {
   // The smallest string is its length, so the count is bounded by the rest.
   if (count > remaining() / 8)
-    return fail("key '" + key + "' claims " + llvm::Twine(count) +
+    return fail("key " + quoted(key) + " claims " + llvm::Twine(count) +
                 " strings, more than the file can hold");
+  std::string what = "a string of " + quoted(key);
   llvm::StringRef ignored;
   for (uint64_t i = 0; i != count; ++i)
-    if (llvm::Error error =
-            takeString(ignored, "a string of '" + key.str() + "'"))
+    if (llvm::Error error = takeString(ignored, what))
       return error;
   return llvm::Error::success();
 }
 
 llvm::Error GgufParser::parseValue(llvm::StringRef key,
                                    GgufReader::Value &value) {
-  std::string what = ("the value of '" + key + "'").str();
+  std::string what = "the value of " + quoted(key);
   if (value.type == kArray) {
     value.isArray = true;
     if (llvm::Error error = takeU32(value.type, what))
@@ -209,27 +219,27 @@ llvm::Error GgufParser::parseValue(llvm::StringRef key,
     if (llvm::Error error = takeU64(value.count, what))
       return error;
     if (value.type == kArray)
-      return fail("key '" + key +
-                  "' is an array of arrays, which no Gemma has");
+      return fail("key " + quoted(key) +
+                  " is an array of arrays, which no Gemma has");
   }
   std::optional<uint64_t> size = valueSize(value.type);
   if (!size)
-    return fail("key '" + key + "' has the unknown type " +
+    return fail("key " + quoted(key) + " has the unknown type " +
                 llvm::Twine(value.type));
   value.data = bytes.data() + offset;
   if (value.type == kString)
     return skipStrings(key, value.count);
   if (value.count > remaining() / *size)
-    return fail("key '" + key + "' claims " + llvm::Twine(value.count) +
+    return fail("key " + quoted(key) + " claims " + llvm::Twine(value.count) +
                 " elements, more than the file can hold");
   const char *data;
   if (llvm::Error error = take(value.count * *size, data, what))
     return error;
   if (value.type == kBool)
     for (uint64_t i = 0; i != value.count; ++i)
-      if (static_cast<uint8_t>(data[i]) > 1)
-        return fail("key '" + key + "' has a bool that is " +
-                    llvm::Twine(static_cast<uint8_t>(data[i])));
+      if (int64_t number = readInteger(kBool, data + i); number > 1)
+        return fail("key " + quoted(key) + " has a bool that is " +
+                    llvm::Twine(number) + ", expected 0 or 1");
   return llvm::Error::success();
 }
 
@@ -240,13 +250,12 @@ llvm::Error GgufParser::parseKey() {
   if (key.empty())
     return fail("has an empty key");
   GgufReader::Value value;
-  if (llvm::Error error =
-          takeU32(value.type, "the type of '" + key.str() + "'"))
+  if (llvm::Error error = takeU32(value.type, "the type of " + quoted(key)))
     return error;
   if (llvm::Error error = parseValue(key, value))
     return error;
   if (!file.keys.try_emplace(key, value).second)
-    return fail("has the key '" + key + "' twice");
+    return fail("has the key " + quoted(key) + " twice");
   return llvm::Error::success();
 }
 
@@ -258,7 +267,7 @@ llvm::Error GgufParser::parseTensor(std::vector<uint64_t> &offsets) {
     return fail("has a tensor name of " + llvm::Twine(tensor.name.size()) +
                 " bytes, expected 1 to 63");
   auto failTensor = [&](const llvm::Twine &what) {
-    return fail("tensor '" + tensor.name + "' " + what);
+    return fail("tensor " + quoted(tensor.name) + " " + what);
   };
   uint32_t rank, type;
   if (llvm::Error error = takeU32(rank, "a tensor's number of dimensions"))
@@ -271,11 +280,12 @@ llvm::Error GgufParser::parseTensor(std::vector<uint64_t> &offsets) {
     uint64_t dim;
     if (llvm::Error error = takeU64(dim, "a tensor's dimensions"))
       return error;
-    if (dim == 0 || dim > uint64_t(INT64_MAX) ||
-        llvm::MulOverflow<int64_t>(elements, dim,
-                                   reinterpret_cast<int64_t &>(elements)))
+    if (dim == 0)
+      return failTensor("has a dimension of 0, expected at least 1");
+    if (dim > static_cast<uint64_t>(INT64_MAX) / elements)
       return failTensor("has a dimension of " + llvm::Twine(dim) +
-                        ", which is none or too many");
+                        ", which makes more elements than 63 bits count");
+    elements *= dim;
     tensor.dims.push_back(static_cast<int64_t>(dim));
   }
   std::reverse(tensor.dims.begin(), tensor.dims.end());
@@ -299,7 +309,7 @@ llvm::Error GgufParser::parseTensor(std::vector<uint64_t> &offsets) {
   if (llvm::Error error = takeU64(place, "a tensor's offset"))
     return error;
   if (!file.tensorIndex.try_emplace(tensor.name, file.tensorList.size()).second)
-    return fail("has the tensor '" + tensor.name + "' twice");
+    return fail("has the tensor " + quoted(tensor.name) + " twice");
   offsets.push_back(place);
   file.tensorList.push_back(std::move(tensor));
   return llvm::Error::success();
@@ -321,7 +331,7 @@ llvm::Error GgufParser::placeTensors(llvm::ArrayRef<uint64_t> offsets) {
     GgufTensor &tensor = file.tensorList[index];
     uint64_t place = offsets[index];
     auto failTensor = [&](const llvm::Twine &what) {
-      return fail("tensor '" + tensor.name + "' " + what);
+      return fail("tensor " + quoted(tensor.name) + " " + what);
     };
     if (place % alignment != 0)
       return failTensor("begins at offset " + llvm::Twine(place) +
@@ -408,9 +418,9 @@ llvm::Error GgufReader::wrongType(llvm::StringRef key,
                                   llvm::StringRef expected) const {
   const Value &value = keys.find(key)->second;
   return llvm::createStringError(
-      filePath + ": key '" + key + "' must be " + expected + ", found " +
-      (value.isArray ? "an array of type " : "type ") +
-      llvm::Twine(value.type));
+      filePath + ": key " + quoted(key) + " must be " + expected + ", found " +
+      (value.isArray ? "an array of " : "a value of type ") +
+      valueTypeName(value.type));
 }
 
 llvm::Expected<std::optional<int64_t>>
@@ -473,8 +483,11 @@ GgufReader::getIntegers(llvm::StringRef key) const {
   std::vector<int64_t> numbers;
   numbers.reserve(value.count);
   uint64_t size = *valueSize(value.type);
-  for (uint64_t i = 0; i != value.count; ++i)
+  for (uint64_t i = 0; i != value.count; ++i) {
     numbers.push_back(readInteger(value.type, value.data + i * size));
+    if (value.type == kU64 && numbers.back() < 0)
+      return wrongType(key, "an array of integers below 2^63");
+  }
   return numbers;
 }
 

@@ -3,6 +3,8 @@
 
 #include "flow/Import/TokenizerData.h"
 
+#include "Quote.h"
+
 #include "llvm/ADT/Twine.h"
 
 using namespace flow;
@@ -21,8 +23,8 @@ llvm::Expected<TokenizerData> flow::readTokenizerData(const GgufReader &file,
                 "tokenizer");
   data.model = **model;
   if (data.model != "llama")
-    return fail("the tokenizer '" + data.model +
-                "' is not supported, expected llama");
+    return fail("the tokenizer " + quoted(data.model) +
+                " is not supported, expected 'llama'");
 
   auto tokens = file.getStrings("tokenizer.ggml.tokens");
   if (!tokens)

@@ -6,6 +6,7 @@
 #include "flow/Transforms/Passes.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/Remarks.h"
+#include "llvm/ADT/SetVector.h"
 
 using namespace mlir;
 
@@ -51,73 +52,94 @@ PanelsAttr integerPanels(ArrayRef<WeightOp> weights, MLIRContext *context) {
 
 struct ChooseLayouts : flow::impl::ChooseLayoutsBase<ChooseLayouts> {
   void runOnOperation() override {
+    packedRefs.clear();
+    quantizedRows.clear();
     SmallVector<Operation *> stages;
     getOperation().walk([&](Operation *op) {
       if (!getProducts(op).empty())
         stages.push_back(op);
     });
+    llvm::SetVector<WeightRefOp> replaced;
     for (Operation *op : stages)
-      for (const Product &product : getProducts(op))
+      for (const Product &product : getProducts(op)) {
+        if (WeightRefOp ref = getWeightRef(product.weight->get()))
+          replaced.insert(ref);
         if (failed(choose(op, product)))
           return signalPassFailure();
-    getOperation().walk([](WeightRefOp ref) {
+      }
+    for (WeightRefOp ref : replaced)
       if (ref->use_empty())
         ref.erase();
-    });
   }
 
   LogicalResult choose(Operation *op, const Product &product) {
     auto mark = op->getAttrOfType<StringAttr>(product.mark);
+    if (mark && mark != "i8" && mark != "f32")
+      return op->emitOpError("is marked with the arithmetic ")
+             << mark << ", expected \"f32\" or \"i8\"";
     bool isI8 = mark && mark == "i8";
     op->removeAttr(product.mark);
     Value weight = product.weight->get();
-    WeightRefOp ref = getWeightRef(weight);
     auto type = cast<RankedTensorType>(weight.getType());
+    if (type.getEncoding())
+      return success(); // chosen by whoever wrote it
+    WeightRefOp ref = getWeightRef(weight);
     if (!ref)
       return op->emitOpError("reads a weight that is no flow.weight_ref, which "
                              "cannot be packed");
-    if (type.getEncoding())
-      return success(); // chosen by whoever wrote it
-    PanelsAttr panels =
-        isI8 ? integerPanels(getStoredWeights(ref), &getContext())
-             : PanelsAttr::get(&getContext(), PanelKind::F32, 0, ScaleKind::F16,
-                               false);
+    auto panels = PanelsAttr::get(&getContext(), PanelKind::F32, 0,
+                                  ScaleKind::F16, false);
+    if (isI8) {
+      for (WeightOp stored : getStoredWeights(ref))
+        if (!hasIntegerBlocks(stored.getStorage()))
+          return op->emitOpError("is marked \"i8\", but its weight @")
+                 << stored.getSymName() << " is stored as "
+                 << stringifyStorage(stored.getStorage());
+      panels = integerPanels(getStoredWeights(ref), &getContext());
+    }
     if (type.getDimSize(0) % kPanelRows != 0 ||
         (isI8 && type.getDimSize(1) % 32 != 0))
       return op->emitOpError("has the weight ")
              << ref.getWeight() << " of " << type.getDimSize(0) << " by "
              << type.getDimSize(1) << ", which cannot be packed in panels of "
              << kPanelRows << (isI8 ? " rows and blocks of 32" : " rows");
-    auto packed =
-        RankedTensorType::get(type.getShape(), type.getElementType(), panels);
-    OpBuilder b(op);
-    product.weight->set(
-        WeightRefOp::create(b, ref.getLoc(), packed, ref.getWeight()));
+    product.weight->set(packedRef(op, ref, panels));
     if (isI8)
-      quantize(op, product, panels.getBlock(), b);
+      quantize(op, product, panels.getBlock());
     std::string text;
     llvm::raw_string_ostream(text) << panels;
     remark::passed(op->getLoc(),
                    remark::RemarkOpts::name("layout").category(kCategory))
-        << remark::add("{0} is packed as {1}",
+        << remark::add("@{0} is packed as {1}",
                        ref.getWeight().getLeafReference().getValue(), text);
     return success();
   }
 
-  void quantize(Operation *op, const Product &product, int64_t sums,
-                OpBuilder &b) {
+  /// The weight of `ref` in `panels`, from an earlier product if there is one.
+  Value packedRef(Operation *op, WeightRefOp ref, PanelsAttr panels) {
+    WeightRefOp &packed = packedRefs[{ref.getWeightAttr(), panels}];
+    if (!packed || !servesFor(packed, op)) {
+      RankedTensorType type = ref.getType();
+      OpBuilder b(op);
+      packed = WeightRefOp::create(
+          b, ref.getLoc(),
+          RankedTensorType::get(type.getShape(), type.getElementType(), panels),
+          ref.getWeight());
+    }
+    return packed;
+  }
+
+  void quantize(Operation *op, const Product &product, int64_t sums) {
     auto layout = QuantizedRowsAttr::get(&getContext(), sums);
     if (!product.rows) {
       cast<GatedMlpOp>(op).setHiddenAttr(layout);
       return;
     }
     Value rows = product.rows->get();
-    Value &quantized = quantizedRows[{rows, sums}];
-    // An earlier quantisation of the same rows serves this product too.
-    auto earlier = quantized ? quantized.getDefiningOp() : nullptr;
-    if (!earlier || earlier->getBlock() != op->getBlock() ||
-        !earlier->isBeforeInBlock(op)) {
+    QuantizeRowsOp &quantized = quantizedRows[{rows, sums}];
+    if (!quantized || !servesFor(quantized, op)) {
       auto type = cast<RankedTensorType>(rows.getType());
+      OpBuilder b(op);
       quantized = QuantizeRowsOp::create(
           b, op->getLoc(),
           RankedTensorType::get(type.getShape(), type.getElementType(), layout),
@@ -126,6 +148,13 @@ struct ChooseLayouts : flow::impl::ChooseLayoutsBase<ChooseLayouts> {
     product.rows->set(quantized);
   }
 
-  DenseMap<std::pair<Value, int64_t>, Value> quantizedRows;
+  /// True if what `earlier` gives can be read by `op`.
+  static bool servesFor(Operation *earlier, Operation *op) {
+    return earlier->getBlock() == op->getBlock() &&
+           earlier->isBeforeInBlock(op);
+  }
+
+  DenseMap<std::pair<Attribute, Attribute>, WeightRefOp> packedRefs;
+  DenseMap<std::pair<Value, int64_t>, QuantizeRowsOp> quantizedRows;
 };
 } // namespace

@@ -62,20 +62,24 @@ struct FoldWeights : flow::impl::FoldWeightsBase<FoldWeights> {
     });
     for (auto &[symbol, adds] : additions) {
       auto weight = dyn_cast<WeightOp>(symbol);
-      if (!weight || weight.getTensorType().getRank() != 1) {
-        refuse(adds.front(), "only vectors can be offset when they are loaded");
-      } else if (weight.getUnitOffset()) {
-        refuse(adds.front(), "the weight has a unit offset already");
-      } else if (reads[symbol] != static_cast<int64_t>(adds.size())) {
-        refuse(adds.front(), "the weight is also read without the addition");
-      } else {
+      StringRef refusal;
+      if (!weight || weight.getTensorType().getRank() != 1)
+        refusal = "only vectors can be offset when they are loaded";
+      else if (weight.getUnitOffset())
+        refusal = "the weight has a unit offset already";
+      else if (reads[symbol] != static_cast<int64_t>(adds.size()))
+        refusal = "the weight is also read without the addition";
+      else
         weight.setUnitOffset(true);
-        for (arith::AddFOp add : adds) {
-          remark::passed(add.getLoc(), named("weight-folded"))
-              << remark::add("@{0} gets a unit offset", weight.getSymName());
-          add.replaceAllUsesWith(matchUnitOffset(add).getResult());
-          add.erase();
+      for (arith::AddFOp add : adds) {
+        if (!refusal.empty()) {
+          refuse(add, refusal);
+          continue;
         }
+        remark::passed(add.getLoc(), named("weight-folded"))
+            << remark::add("@{0} gets a unit offset", weight.getSymName());
+        add.replaceAllUsesWith(matchUnitOffset(add).getResult());
+        add.erase();
       }
     }
   }
@@ -92,17 +96,26 @@ struct FoldWeights : flow::impl::FoldWeightsBase<FoldWeights> {
       return refuse(concat, "not all parts are matrices of the model below "
                             "each other");
     std::string name;
-    for (WeightRefOp ref : refs)
+    int64_t rows = 0;
+    for (WeightRefOp ref : refs) {
       name += (name.empty() ? "" : "_") +
               ref.getWeight().getLeafReference().getValue().str();
-    SymbolRefAttr path = getDerivedWeight(refs, name, Combine::Concat);
+      rows += ref.getType().getDimSize(0);
+    }
+    RankedTensorType type = refs.front().getType();
+    if (concat.getResultType() != type.clone({rows, type.getDimSize(1)}) ||
+        type.getEncoding())
+      return refuse(concat, "the result is not a plain matrix of all rows");
+    std::string refusal;
+    SymbolRefAttr path = getDerivedWeight(refs, name, Combine::Concat, refusal);
     if (!path)
-      return refuse(concat, "the weights do not stand in one layer");
+      return refuse(concat, refusal);
     OpBuilder b(concat);
     auto folded =
         WeightRefOp::create(b, concat.getLoc(), concat.getResultType(), path);
     remark::passed(concat.getLoc(), named("weight-folded"))
-        << remark::add("@{0} is put together when it is loaded", name);
+        << remark::add("@{0} is put together when it is loaded",
+                       path.getLeafReference().getValue());
     concat.replaceAllUsesWith(folded.getResult());
     concat.erase();
   }

@@ -5,6 +5,7 @@
 
 #include "MissedRemarkListener.h"
 #include "flow/IR/FlowOps.h"
+#include "flow/Transforms/FusionPatterns.h"
 #include "flow/Transforms/Passes.h"
 #include "mlir/IR/PatternMatch.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
@@ -49,7 +50,10 @@ struct FuseAddNormPattern : OpRewritePattern<RmsNormOp> {
       return rewriter.notifyMatchFailure(norm, "the sum is also the weight");
     for (Operation *user : add->getUsers()) {
       Operation *there = norm->getBlock()->findAncestorOpInBlock(*user);
-      if (user != norm && !(there && norm->isBeforeInBlock(there)))
+      if (!there)
+        return rewriter.notifyMatchFailure(norm,
+                                           "the sum is used in another block");
+      if (user != norm && !norm->isBeforeInBlock(there))
         return rewriter.notifyMatchFailure(norm, "the sum is used before it");
     }
 
@@ -82,7 +86,7 @@ struct FuseAddNormPattern : OpRewritePattern<RmsNormOp> {
 struct FuseAddNorm : flow::impl::FuseAddNormBase<FuseAddNorm> {
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
-    patterns.add<FuseAddNormPattern>(&getContext());
+    populateFuseAddNormPatterns(patterns);
     MissedRemarkListener listener;
     auto config =
         GreedyRewriteConfig().enableFolding(false).setListener(&listener);
@@ -93,3 +97,7 @@ struct FuseAddNorm : flow::impl::FuseAddNormBase<FuseAddNorm> {
   }
 };
 } // namespace
+
+void flow::populateFuseAddNormPatterns(RewritePatternSet &patterns) {
+  patterns.add<FuseAddNormPattern>(patterns.getContext());
+}

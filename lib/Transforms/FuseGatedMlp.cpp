@@ -4,6 +4,7 @@
 #include "MissedRemarkListener.h"
 #include "WeightSymbols.h"
 #include "flow/IR/FlowOps.h"
+#include "flow/Transforms/FusionPatterns.h"
 #include "flow/Transforms/Passes.h"
 #include "mlir/IR/PatternMatch.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
@@ -48,15 +49,22 @@ struct FuseGatedMlpPattern : OpRewritePattern<GegluOp> {
     WeightRefOp gateRef = getWeightRef(gate.getWeight());
     WeightRefOp upRef = getWeightRef(up.getWeight());
     if (!gateRef || !upRef)
-      return refuse("a weight is not a weight of the model");
+      return refuse("a weight is not one of the model");
+    if (gateRef.getType().getEncoding() || upRef.getType().getEncoding())
+      return refuse("a weight has its layout already");
+    for (LinearOp linear : {gate, up, down})
+      if (linear.getType().getElementType() !=
+          gate.getInput().getType().getElementType())
+        return refuse("a projection changes the element type");
     RankedTensorType type = gateRef.getType();
     if (type != upRef.getType() || type.getDimSize(0) % kInterleaveRows != 0)
       return refuse("gate and up are not matrices of one type with a multiple "
                     "of 16 rows");
-    SymbolRefAttr path =
-        getDerivedWeight({gateRef, upRef}, "gate_up", Combine::Interleave);
+    std::string refusal;
+    SymbolRefAttr path = getDerivedWeight({gateRef, upRef}, "gate_up",
+                                          Combine::Interleave, refusal);
     if (!path)
-      return refuse("the weights do not stand in one layer");
+      return refuse(refusal);
 
     Location loc = FusedLoc::get(getContext(), {gate.getLoc(), up.getLoc(),
                                                 geglu.getLoc(), down.getLoc()});
@@ -80,7 +88,7 @@ struct FuseGatedMlpPattern : OpRewritePattern<GegluOp> {
 struct FuseGatedMlp : flow::impl::FuseGatedMlpBase<FuseGatedMlp> {
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
-    patterns.add<FuseGatedMlpPattern>(&getContext());
+    populateFuseGatedMlpPatterns(patterns);
     MissedRemarkListener listener;
     auto config =
         GreedyRewriteConfig().enableFolding(false).setListener(&listener);
@@ -91,3 +99,7 @@ struct FuseGatedMlp : flow::impl::FuseGatedMlpBase<FuseGatedMlp> {
   }
 };
 } // namespace
+
+void flow::populateFuseGatedMlpPatterns(RewritePatternSet &patterns) {
+  patterns.add<FuseGatedMlpPattern>(patterns.getContext());
+}

@@ -4,6 +4,7 @@
 #include "MissedRemarkListener.h"
 #include "WeightSymbols.h"
 #include "flow/IR/FlowOps.h"
+#include "flow/Transforms/FusionPatterns.h"
 #include "flow/Transforms/Passes.h"
 #include "mlir/IR/PatternMatch.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
@@ -35,7 +36,9 @@ struct HeadPath {
       value = path.rope.getInput();
     if ((path.norm = value.getDefiningOp<RmsNormOp>()))
       value = path.norm.getInput();
-    if ((path.expand = value.getDefiningOp<tensor::ExpandShapeOp>()))
+    path.expand = value.getDefiningOp<tensor::ExpandShapeOp>();
+    // Only the columns are split: [T, H * D] into [T, H, D].
+    if (path.expand && path.expand.getReassociationIndices()[0].size() == 1)
       path.linear = path.expand.getSrc().getDefiningOp<LinearOp>();
     return path;
   }
@@ -51,21 +54,28 @@ struct HeadPath {
   }
 };
 
-/// The rotated queries of the attention that reads this cache.
-Value findQuery(KvAppendOp append) {
-  for (Operation *user : append.getNewKeyCache().getUsers())
-    if (auto attention = dyn_cast<AttentionOp>(user);
-        attention && attention.getKey() == append.getNewKeyCache())
-      return attention.getQuery();
-  return {};
-}
-
 /// The queries of a row are sliced after the rotation when only one row is
 /// read in the end: the fused op then makes all of them.
 Value behindSlice(Value query) {
   if (auto slice = query.getDefiningOp<tensor::ExtractSliceOp>())
     return slice.getSource();
   return query;
+}
+
+/// The way of the queries that are projected from what `key` is projected from:
+/// several attentions may read one cache. Without such queries, those of any
+/// attention that reads the cache.
+std::optional<HeadPath> findQuery(KvAppendOp append, LinearOp key) {
+  std::optional<HeadPath> found;
+  for (Operation *user : append.getNewKeyCache().getUsers()) {
+    auto attention = dyn_cast<AttentionOp>(user);
+    if (!attention || attention.getKey() != append.getNewKeyCache())
+      continue;
+    found = HeadPath::of(behindSlice(attention.getQuery()));
+    if (found->linear && found->linear.getInput() == key.getInput())
+      break;
+  }
+  return found;
 }
 
 struct FuseQkvPattern : OpRewritePattern<KvAppendOp> {
@@ -76,16 +86,18 @@ struct FuseQkvPattern : OpRewritePattern<KvAppendOp> {
     auto refuse = [&](const Twine &reason) {
       return rewriter.notifyMatchFailure(append, reason);
     };
-    Value queryValue = findQuery(append);
-    if (!queryValue)
-      return refuse("no attention reads the cache that it writes");
-    HeadPath q = HeadPath::of(behindSlice(queryValue));
     HeadPath k = HeadPath::of(append.getKey());
     HeadPath v = HeadPath::of(append.getValue());
-    if (!q.linear || !k.linear || !v.linear)
-      return refuse("queries, keys and values are not all projections");
+    if (!k.linear || !v.linear)
+      return refuse("keys and values are not projections split into heads");
     if (v.linear == k.linear)
       return refuse("the values are the raw keys");
+    std::optional<HeadPath> query = findQuery(append, k.linear);
+    if (!query)
+      return refuse("no attention reads the cache that it writes");
+    HeadPath q = *query;
+    if (!q.linear)
+      return refuse("the queries are not a projection split into heads");
     Value input = q.linear.getInput();
     if (k.linear.getInput() != input || v.linear.getInput() != input)
       return refuse("the projections have different inputs");
@@ -97,6 +109,8 @@ struct FuseQkvPattern : OpRewritePattern<KvAppendOp> {
       return refuse("only one of queries and keys is normed");
     if (q.norm && (!q.norm.getWeight() || !k.norm.getWeight()))
       return refuse("a head norm has no weight");
+    if (q.norm && q.norm.getWeight().getType() != k.norm.getWeight().getType())
+      return refuse("the head norms have weights of different types");
     if (v.norm && v.norm.getWeight())
       return refuse("the norm of the values has a weight");
     std::optional<llvm::APFloat> eps;
@@ -112,23 +126,34 @@ struct FuseQkvPattern : OpRewritePattern<KvAppendOp> {
     for (Operation *op : absorbed) {
       if (op->getBlock() != append->getBlock())
         return refuse("a stage stands in another block");
+      if (!op->isBeforeInBlock(append))
+        return refuse("a stage stands behind the cache write");
       // The last query is read by the attention, after the cache write.
-      if (op != q.ops().front() && !op->hasOneUse())
+      if (op != q.rope && !op->hasOneUse())
         return refuse("others read the result of " +
                       op->getName().getStringRef());
     }
-    for (Operation *user : q.ops().front()->getUsers())
-      if (!append->isBeforeInBlock(user))
+    for (Operation *user : q.rope->getUsers()) {
+      Operation *there = append->getBlock()->findAncestorOpInBlock(*user);
+      if (!there || !append->isBeforeInBlock(there))
         return refuse("the queries are read before the cache is written");
+    }
     SmallVector<WeightRefOp> refs;
     for (LinearOp linear : {q.linear, k.linear, v.linear}) {
       refs.push_back(getWeightRef(linear.getWeight()));
       if (!refs.back())
-        return refuse("a weight is not a weight of the model");
+        return refuse("a weight is not one of the model");
+      if (refs.back().getType().getEncoding())
+        return refuse("a weight has its layout already");
+      if (linear.getType().getElementType() !=
+          linear.getInput().getType().getElementType())
+        return refuse("a projection changes the element type");
     }
-    SymbolRefAttr path = getDerivedWeight(refs, "qkv", Combine::Concat);
+    std::string refusal;
+    SymbolRefAttr path =
+        getDerivedWeight(refs, "qkv", Combine::Concat, refusal);
     if (!path)
-      return refuse("the weights do not stand in one layer");
+      return refuse(refusal);
     fuse(append, q, k, v, path, eps, rewriter);
     return success();
   }
@@ -176,7 +201,7 @@ private:
 struct FuseQkv : flow::impl::FuseQkvBase<FuseQkv> {
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
-    patterns.add<FuseQkvPattern>(&getContext());
+    populateFuseQkvPatterns(patterns);
     MissedRemarkListener listener;
     auto config =
         GreedyRewriteConfig().enableFolding(false).setListener(&listener);
@@ -184,6 +209,18 @@ struct FuseQkv : flow::impl::FuseQkvBase<FuseQkv> {
             applyPatternsGreedily(getOperation(), std::move(patterns), config)))
       return signalPassFailure();
     listener.emit("qkv-not-fused", kCategory);
+    // Without a cache write there is no root for the pattern to begin at.
+    getOperation().walk([](AttentionOp attention) {
+      if (HeadPath::of(attention.getKey()).linear)
+        remark::missed(
+            attention.getLoc(),
+            remark::RemarkOpts::name("qkv-not-fused").category(kCategory))
+            << remark::reason("the keys are not written to a cache");
+    });
   }
 };
 } // namespace
+
+void flow::populateFuseQkvPatterns(RewritePatternSet &patterns) {
+  patterns.add<FuseQkvPattern>(patterns.getContext());
+}

@@ -46,7 +46,8 @@ struct PlanCache : flow::impl::PlanCacheBase<PlanCache> {
 
   void runOnOperation() override {
     if (chunk <= 0) {
-      getOperation().emitError("chunk must be positive, got ") << chunk;
+      getOperation().emitError("chunk must be positive, got ")
+          << int64_t(chunk);
       return signalPassFailure();
     }
     llvm::MapVector<KvCacheOp, SmallVector<AttentionOp>> readers;

@@ -5,6 +5,7 @@
 #include "WeightSymbols.h"
 #include "flow/Transforms/Passes.h"
 #include "mlir/IR/Remarks.h"
+#include "mlir/IR/TypeUtilities.h"
 
 using namespace mlir;
 
@@ -19,30 +20,6 @@ static constexpr llvm::StringLiteral kCategory = "flow-plan-numerics";
 
 static remark::RemarkOpts named(StringRef name) {
   return remark::RemarkOpts::name(name).category(kCategory);
-}
-
-/// True if the file's own quants can be multiplied as they are.
-static bool hasIntegerBlocks(Storage storage) {
-  switch (storage) {
-  case Storage::Q4_0:
-  case Storage::Q4_1:
-  case Storage::Q5_0:
-  case Storage::Q5_1:
-  case Storage::Q8_0:
-  case Storage::Q4_K:
-  case Storage::Q5_K:
-  case Storage::Q6_K:
-  case Storage::IQ4_NL:
-  case Storage::IQ4_XS:
-    return true;
-  case Storage::F32:
-  case Storage::F16:
-  case Storage::BF16:
-  case Storage::Q2_K:
-  case Storage::Q3_K:
-    return false;
-  }
-  llvm_unreachable("every storage is one or the other");
 }
 
 namespace {
@@ -62,30 +39,45 @@ struct PlanNumerics : flow::impl::PlanNumericsBase<PlanNumerics> {
   }
 
   void choose(Operation *op, const Product &product) {
-    StringAttr f32 = StringAttr::get(&getContext(), "f32");
-    StringAttr i8 = StringAttr::get(&getContext(), "i8");
-    auto set = [&](StringAttr arithmetic, const Twine &reason) {
-      op->setAttr(product.mark, arithmetic);
-      remark::passed(op->getLoc(), named("arithmetic"))
-          << remark::add("{0}: {1}", arithmetic.getValue(), reason.str());
-    };
-    if (numerics == "f32")
-      return set(f32, "every product is f32");
-    WeightRefOp ref = getWeightRef(product.weight->get());
-    if (!ref)
-      return set(f32, "the weight is computed");
-    for (WeightOp weight : getStoredWeights(ref)) {
-      if (hasIntegerBlocks(weight.getStorage()))
-        continue;
-      std::string reason = ("@" + weight.getSymName() + " is stored as " +
-                            stringifyStorage(weight.getStorage()))
-                               .str();
-      if (numerics == "int8")
+    bool isI8 = false;
+    std::string reason = "every product is f32";
+    if (numerics != "f32") {
+      reason = whyNotI8(op, product);
+      isI8 = reason.empty();
+      if (isI8)
+        reason =
+            describe(getStoredWeights(getWeightRef(product.weight->get())));
+      else if (numerics == "int8")
         remark::missed(op->getLoc(), named("not-int8"))
             << remark::reason("{0}", reason);
-      return set(f32, reason);
     }
-    set(i8, "the weight is stored in integer blocks");
+    StringRef arithmetic = isI8 ? "i8" : "f32";
+    op->setAttr(product.mark, StringAttr::get(&getContext(), arithmetic));
+    remark::passed(op->getLoc(), named("arithmetic"))
+        << remark::add("{0}: {1}", arithmetic, reason);
+  }
+
+  /// Why the product cannot be one of integers; empty if it can.
+  static std::string whyNotI8(Operation *op, const Product &product) {
+    WeightRefOp ref = getWeightRef(product.weight->get());
+    if (!ref)
+      return "the weight is not one of the model";
+    if (!getElementTypeOrSelf(op->getOperand(0)).isF32())
+      return "only rows of f32 are quantised";
+    for (WeightOp weight : getStoredWeights(ref))
+      if (!hasIntegerBlocks(weight.getStorage()))
+        return describe({weight});
+    return {};
+  }
+
+  /// `@q is stored as q5_0, @v is stored as q8_0`.
+  static std::string describe(ArrayRef<WeightOp> weights) {
+    std::string text;
+    for (WeightOp weight : weights)
+      text += ((text.empty() ? "@" : ", @") + weight.getSymName() +
+               " is stored as " + stringifyStorage(weight.getStorage()))
+                  .str();
+    return text;
   }
 };
 } // namespace

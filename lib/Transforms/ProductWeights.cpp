@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// Finds the products in stages.
+// Finds the products in stages, and what their weights are stored as.
 
 #include "ProductWeights.h"
 
@@ -27,4 +27,27 @@ SmallVector<Product> flow::getProducts(Operation *op) {
                 {&mlp.getDownMutable(), nullptr, kHiddenArithmetic}};
       })
       .Default([](Operation *) { return Products(); });
+}
+
+bool flow::hasIntegerBlocks(Storage storage) {
+  switch (storage) {
+  case Storage::Q4_0:
+  case Storage::Q4_1:
+  case Storage::Q5_0:
+  case Storage::Q5_1:
+  case Storage::Q8_0:
+  case Storage::Q4_K:
+  case Storage::Q5_K:
+  case Storage::Q6_K:
+  case Storage::IQ4_NL:
+  case Storage::IQ4_XS:
+    return true;
+  case Storage::F32:
+  case Storage::F16:
+  case Storage::BF16:
+  case Storage::Q2_K:
+  case Storage::Q3_K:
+    return false;
+  }
+  llvm_unreachable("every storage is one or the other");
 }

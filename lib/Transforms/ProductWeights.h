@@ -22,6 +22,10 @@ constexpr llvm::StringLiteral kHiddenArithmetic = "flow.hidden_arithmetic";
 /// The products in `op`: none, one, or the two of a gated MLP.
 llvm::SmallVector<Product> getProducts(mlir::Operation *op);
 
+/// True if a file stores integers in blocks of one scale (and perhaps one
+/// minimum), which can be multiplied as they are.
+bool hasIntegerBlocks(Storage storage);
+
 } // namespace flow
 
 #endif // FLOW_LIB_TRANSFORMS_PRODUCTWEIGHTS_H

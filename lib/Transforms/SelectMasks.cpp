@@ -28,7 +28,8 @@ struct SelectMasks : flow::impl::SelectMasksBase<SelectMasks> {
 
   void runOnOperation() override {
     if (block <= 0) {
-      getOperation()->emitError("block must be positive, got ") << block;
+      getOperation()->emitError("block must be positive, got ")
+          << int64_t(block);
       return signalPassFailure();
     }
     int64_t positions = context;

@@ -25,39 +25,51 @@ SmallVector<WeightOp> flow::getStoredWeights(WeightRefOp ref) {
 }
 
 SymbolRefAttr flow::getDerivedWeight(ArrayRef<WeightRefOp> refs, StringRef name,
-                                     Combine combine) {
+                                     Combine combine, std::string &refusal) {
   SmallVector<Attribute> sources;
-  Operation *parent = nullptr;
+  Operation *parent = nullptr, *last = nullptr;
   int64_t rows = 0;
   for (WeightRefOp ref : refs) {
     auto weight = dyn_cast<WeightOp>(lookupWeight(ref));
-    if (!weight || (parent && weight->getParentOp() != parent))
+    if (!weight) {
+      refusal = "a weight is itself made of others";
       return {};
+    }
+    if (parent && weight->getParentOp() != parent) {
+      refusal = "the weights do not stand in one layer";
+      return {};
+    }
     parent = weight->getParentOp();
+    if (!last || last->isBeforeInBlock(weight))
+      last = weight;
     sources.push_back(FlatSymbolRefAttr::get(weight.getSymNameAttr()));
     rows += weight.getTensorType().getDimSize(0);
   }
+
   WeightRefOp first = refs.front();
-  RankedTensorType firstType = first.getType();
   OpBuilder b(first.getContext());
-  auto type = RankedTensorType::get({rows, firstType.getDimSize(1)},
-                                    firstType.getElementType());
   ArrayAttr list = b.getArrayAttr(sources);
-  Operation *existing =
-      mlir::SymbolTable::lookupSymbolIn(parent, b.getStringAttr(name));
-  if (existing) {
-    auto derived = dyn_cast<DerivedWeightOp>(existing);
-    if (!derived || derived.getSources() != list ||
-        derived.getCombine() != combine)
-      return {};
-  } else {
-    b.setInsertionPointToEnd(&parent->getRegion(0).front());
-    DerivedWeightOp::create(b, first.getLoc(), name, type, combine, list);
+  StringAttr symbol;
+  for (auto derived : last->getBlock()->getOps<DerivedWeightOp>())
+    if (derived.getSources() == list && derived.getCombine() == combine)
+      symbol = derived.getSymNameAttr();
+  if (!symbol) {
+    symbol = b.getStringAttr(name);
+    for (int64_t n = 1; mlir::SymbolTable::lookupSymbolIn(parent, symbol); ++n)
+      symbol = b.getStringAttr(name + "_" + Twine(n));
+    RankedTensorType type = first.getType();
+    b.setInsertionPointAfter(last);
+    DerivedWeightOp::create(b, first.getLoc(), symbol,
+                            RankedTensorType::get({rows, type.getDimSize(1)},
+                                                  type.getElementType()),
+                            combine, list);
   }
+
   // The path of a source with its last component replaced.
-  SmallVector<FlatSymbolRefAttr> path(
-      first.getWeight().getNestedReferences().begin(),
-      first.getWeight().getNestedReferences().end());
-  path.back() = FlatSymbolRefAttr::get(b.getContext(), name);
+  auto leaf = FlatSymbolRefAttr::get(symbol);
+  SmallVector<FlatSymbolRefAttr> path(first.getWeight().getNestedReferences());
+  if (path.empty())
+    return leaf;
+  path.back() = leaf;
   return SymbolRefAttr::get(first.getWeight().getRootReference(), path);
 }

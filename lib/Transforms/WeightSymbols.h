@@ -19,11 +19,13 @@ mlir::Operation *lookupWeight(WeightRefOp ref);
 /// The stored weights that the weight of `ref` is made of.
 llvm::SmallVector<WeightOp> getStoredWeights(WeightRefOp ref);
 
-/// The weights of `refs` combined: the derived weight `name` beside them, made
-/// if it does not exist, as its path from the module. Null if they do not stand
-/// in one layer, or if `name` is something else.
+/// The path from the module to the weights of `refs`, matrices of one row
+/// length, combined: the derived weight that stands beside them already, else a
+/// new one called `name` (or `name_1`, … if that is something else). Null, with
+/// the reason in `refusal` and nothing changed, if there can be none.
 mlir::SymbolRefAttr getDerivedWeight(llvm::ArrayRef<WeightRefOp> refs,
-                                     llvm::StringRef name, Combine combine);
+                                     llvm::StringRef name, Combine combine,
+                                     std::string &refusal);
 
 } // namespace flow
 

@@ -40,14 +40,37 @@ def Flow_Storage : I32Enum<"Storage", "how a weight is stored in its file", [
     I32EnumCase<"IQ4_XS", 14, "iq4_xs">]> {
   let cppNamespace = "::flow";
 }
-def Flow_StorageAttr : EnumAttr<Flow_Dialect, Flow_Storage, "storage">;
+def Flow_StorageAttr : EnumAttr<Flow_Dialect, Flow_Storage, "storage"> {
+  let description = [{
+    How a file holds the elements of a weight, by ggml's names.
+
+    Example:
+
+    ```mlir
+    // flow.storage outside the op that it belongs to
+    #stored = #flow<storage q8_0>
+    ```
+  }];
+}
 
 def Flow_NormPlacement : I32Enum<"NormPlacement", "where a layer normalises", [
     I32EnumCase<"Pre", 0, "pre">, I32EnumCase<"Sandwich", 1, "sandwich">]> {
   let cppNamespace = "::flow";
 }
 def Flow_NormPlacementAttr
-    : EnumAttr<Flow_Dialect, Flow_NormPlacement, "norm_placement">;
+    : EnumAttr<Flow_Dialect, Flow_NormPlacement, "norm_placement"> {
+  let description = [{
+    Where a layer normalises: before each branch (`pre`), or before and after
+    it (`sandwich`).
+
+    Example:
+
+    ```mlir
+    // flow.norm_placement outside the op that it belongs to
+    #placed = #flow<norm_placement sandwich>
+    ```
+  }];
+}
 
 def Flow_MaskPattern : I32Enum<"MaskPattern", "direction of visibility", [
     I32EnumCase<"Causal", 0, "causal">, I32EnumCase<"Full", 1, "full">]> {
@@ -59,7 +82,18 @@ def Flow_Combine : I32Enum<"Combine", "how sources make a derived weight", [
     I32EnumCase<"Interleave", 1, "interleave">]> {
   let cppNamespace = "::flow";
 }
-def Flow_CombineAttr : EnumAttr<Flow_Dialect, Flow_Combine, "combine">;
+def Flow_CombineAttr : EnumAttr<Flow_Dialect, Flow_Combine, "combine"> {
+  let description = [{
+    How the sources of a `flow.derived_weight` become one matrix.
+
+    Example:
+
+    ```mlir
+    // flow.combine outside the op that it belongs to
+    #joined = #flow<combine interleave>
+    ```
+  }];
+}
 
 def Flow_BlockStart : I32Enum<"BlockStart", "the first block a query visits", [
     I32EnumCase<"Zero", 0, "zero">, I32EnumCase<"Window", 1, "window">]> {

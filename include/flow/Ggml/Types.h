@@ -63,7 +63,8 @@ std::optional<TypeInfo> typeInfo(uint32_t id);
 /// The name of a type that `typeInfo` knows, such as "Q5_0".
 std::string_view typeName(Type type);
 
-/// True if `decodeRow` knows the type.
+/// True if `decodeRow` knows the type: F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1,
+/// Q8_0, Q2_K to Q6_K, IQ4_NL and IQ4_XS.
 bool isDecodable(Type type);
 
 /// Decodes `count` values, a multiple of the type's block, to f32 exactly as
@@ -79,11 +80,14 @@ struct IntegerForm {
   bool scaleIsF16;
 };
 
-/// The integer form of a type, if it has one that signed bytes can hold.
+/// The integer form of Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K, Q6_K, IQ4_NL
+/// and IQ4_XS; nothing for other types, whose products are floating-point.
 std::optional<IntegerForm> integerForm(Type type);
 
 /// Splits `count` values into signed quants, scales and minima (one of each for
 /// each block of the integer form; `minima` is untouched without minima).
+/// `count` is a multiple of the type's block. The type must have an integer
+/// form.
 void unpackRow(Type type, const std::byte *data, int8_t *quants, float *scales,
                float *minima, int64_t count);
 

@@ -42,6 +42,8 @@ public:
 
   /// True if the file has the key, of whatever type.
   bool hasKey(llvm::StringRef key) const { return keys.count(key) != 0; }
+  /// True if the file has the key and its value is an array.
+  bool isArray(llvm::StringRef key) const { return keys.lookup(key).isArray; }
 
   // Values by key. A missing key gives no value; a key of another type is an
   // error. Integers of any width are accepted where they fit.

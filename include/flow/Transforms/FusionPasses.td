@@ -11,7 +11,10 @@ def FoldWeights : Pass<"flow-fold-weights", "::mlir::ModuleOp"> {
   let description = [{
     Adding 1 to a norm weight becomes `unit_offset` of the `flow.weight`, and
     putting matrices of one layer below each other becomes a
-    `flow.derived_weight`: the runtime does both once, when it packs.
+    `flow.derived_weight` (one with these sources that is there already, or a
+    new one): the runtime does both once, when it
+    packs. A weight has one meaning for the whole module, so it is offset only
+    if every function that reads it adds 1.
 
     Example:
 
@@ -24,9 +27,15 @@ def FoldWeights : Pass<"flow-fold-weights", "::mlir::ModuleOp"> {
     %w1 = flow.weight_ref @m::@layer0::@ffn_norm : tensor<64xf32>
     ```
 
-    Refuses, with a missed remark `weight-not-folded`: a weight that is also
-    read without the addition, one that has a unit offset already, matrices of
-    different layers. A fold is a passed remark `weight-folded`.
+    Refuses, saying why in a missed remark `weight-not-folded`:
+
+    - an addition to a weight that is also read without it, that has a unit
+      offset already, or that is no vector;
+    - a concatenation of which only some parts are weights, along columns, or
+      whose type does not say all its rows;
+    - weights that do not stand in one layer, or are made of others themselves.
+
+    A fold is a passed remark `weight-folded`.
   }];
   let dependentDialects = ["::flow::FlowDialect"];
 }
@@ -52,11 +61,27 @@ def FuseQkv : Pass<"flow-fuse-qkv", "::mlir::ModuleOp"> {
     %qr, %k1, %v1 = flow.qkv_rope_append %n, %wqkv norms %qn, %kn rope %a into %kc, %vc at %start count %count : …
     ```
 
-    Refuses, saying why in a missed remark `qkv-not-fused` at the cache write:
-    inputs or angles that differ, one head norm without the other, unequal
-    epsilons, values taken from the raw keys, weights of different layers,
-    intermediate values that others read. A fusion is a passed remark
-    `qkv-fused`.
+    A cache that several attentions read is fused with the queries that come
+    from the same input. Queries of which only a slice is read are all made.
+
+    Refuses, saying why in a missed remark `qkv-not-fused` at the cache write
+    (or at the attention, when the keys are not written to a cache):
+
+    - queries, keys or values that are not a projection split into heads, or
+      values that are the raw keys;
+    - a cache that no attention reads;
+    - projections of different inputs, or that change the element type;
+    - queries or keys that are not rotated, or by different angles, and values
+      that are;
+    - one head norm without the other, head norms without weights or with
+      weights of different types, a norm of the values with a weight, unequal
+      epsilons;
+    - a stage in another block or behind the cache write, or whose result
+      others read too; queries that are read before the cache is written;
+    - weights that are not the model's, have a layout already, do not stand in
+      one layer or are made of others.
+
+    A fusion is a passed remark `qkv-fused`.
   }];
   let dependentDialects = ["::flow::FlowDialect"];
 }
@@ -82,9 +107,17 @@ def FuseGatedMlp : Pass<"flow-fuse-gated-mlp", "::mlir::ModuleOp"> {
     ```
 
     Refuses, saying why in a missed remark `mlp-not-fused` at the activation:
-    different inputs, values that others read too, an activation that feeds no
-    single product, weights of different layers, a width that is no multiple of
-    16. A fusion is a passed remark `mlp-fused`.
+
+    - gate and up that are not two projections, of different inputs, or read by
+      others too;
+    - an activation that does not feed one product alone;
+    - a stage in another block;
+    - projections that change the element type;
+    - weights that are not the model's, have a layout already, differ in type or
+      have rows in no multiple of 16, do not stand in one layer or are made of
+      others.
+
+    A fusion is a passed remark `mlp-fused`.
   }];
   let dependentDialects = ["::flow::FlowDialect"];
 }
@@ -108,8 +141,17 @@ def FuseAddNorm : Pass<"flow-fuse-add-norm"> {
     %s, %n = flow.add_rms_norm %x, %a branch_scale %wb scale %w : tensor<?x64xf32>, tensor<64xf32>
     ```
 
-    Refuses, saying why in a missed remark `add-norm-not-fused`: a norm without
-    weight, a sum from another block, a sum that is read before the norm.
+    The norm of a branch stays outside, and the rest is fused, when others read
+    it, it has no weight, or its epsilon, type of weight or block is not that of
+    the sum's norm.
+
+    Refuses, saying why in a missed remark `add-norm-not-fused`:
+
+    - a norm without weight;
+    - a sum from another block, or that is used in one;
+    - a sum that is used before the norm: the fused op stands at the norm;
+    - a sum that is also the weight.
+
     A fusion is a passed remark `add-norm-fused`.
   }];
   let dependentDialects = ["::flow::FlowDialect"];
@@ -134,8 +176,13 @@ def PlanNumerics : Pass<"flow-plan-numerics", "::mlir::ModuleOp"> {
     %y = flow.linear %x, %w {flow.arithmetic = "i8"} : …
     ```
 
-    Each choice is a passed remark `arithmetic`; under `int8`, a product of
-    floating-point weights stays f32 and is a missed remark `not-int8`.
+    Each choice is a passed remark `arithmetic` that says what the sources are
+    stored as. Under `int8`, what stays f32 is a missed remark `not-int8`:
+
+    - a product with a source that is not stored in integer blocks;
+    - one whose weight is not the model's;
+    - one of rows that are not f32, which cannot be quantised.
+
     Refuses with an error: unknown numerics.
   }];
   let options = [
@@ -165,9 +212,17 @@ def ChooseLayouts : Pass<"flow-choose-layouts", "::mlir::ModuleOp"> {
     %y = flow.linear %r, %w : …
     ```
 
-    Each layout is a passed remark `layout`. Refuses with an error at the op: a
-    weight whose rows are no multiple of 32, or whose row length is none under
-    i8; a product whose weight is no `flow.weight_ref`.
+    A weight that is also read otherwise, such as an embedding that serves as
+    head too, has a second `flow.weight_ref` without layout for that. A weight
+    with a layout keeps it. Each layout is a passed remark `layout`.
+
+    Refuses with an error at the op:
+
+    - a weight whose rows are no multiple of 32, or whose row length is none
+      under i8;
+    - a product whose weight is no `flow.weight_ref`;
+    - a product marked i8 of which a source is not stored in integer blocks, or
+      marked as something else than i8 and f32.
   }];
   let dependentDialects = ["::flow::FlowDialect"];
 }

@@ -178,7 +178,9 @@ def VerifyPhase : Pass<"flow-verify-phase", "::mlir::ModuleOp"> {
     Example:
 
     ```mlir
-    // Before and after; with phase=fused: error: … has no key blocks
+    // Before
+    %o = flow.attention %q at %start, %k, %v total %total mask <causal> scale 1.0 : …
+    // After: the same, and with phase=fused an error, since it has no key blocks
     %o = flow.attention %q at %start, %k, %v total %total mask <causal> scale 1.0 : …
     ```
 

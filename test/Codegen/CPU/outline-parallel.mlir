@@ -3,8 +3,8 @@
 // CHECK-LABEL: func.func @two_alike
 // CHECK-SAME: (%[[CONTEXT:.*]]: !llvm.ptr
 // CHECK-NOT: scf.forall
-// CHECK: %[[RUN:.*]] = llvm.load %[[CONTEXT]]
-// CHECK: llvm.call %[[RUN]](%[[CONTEXT]], %{{.*}}, %{{.*}}, %{{.*}}) : !llvm.ptr, (!llvm.ptr, i64, !llvm.ptr, !llvm.ptr) -> ()
+// CHECK: %[[PARALLEL:.*]] = llvm.load %[[CONTEXT]]
+// CHECK: llvm.call %[[PARALLEL]](%[[CONTEXT]], %{{.*}}, %{{.*}}, %{{.*}}) : !llvm.ptr, (!llvm.ptr, i64, !llvm.ptr, !llvm.ptr) -> ()
 // CHECK: llvm.call
 // Equal loops share one kernel.
 // CHECK-COUNT-1: func.func private @{{.*}}_kernel

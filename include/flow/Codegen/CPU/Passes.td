@@ -120,7 +120,9 @@ def VerifyBuffers : Pass<"cpu-verify-buffers", "::mlir::func::FuncOp"> {
     Example:
 
     ```mlir
-    // Before and after; with the copy: error: is left ...
+    // Before
+    memref.copy %a, %b : memref<4xf32> to memref<4xf32>
+    // After: the same, and an error at the copy
     memref.copy %a, %b : memref<4xf32> to memref<4xf32>
     ```
 

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// The fusions as patterns, for pipelines that drive patterns themselves.
+
+#ifndef FLOW_TRANSFORMS_FUSIONPATTERNS_H
+#define FLOW_TRANSFORMS_FUSIONPATTERNS_H
+
+namespace mlir {
+class RewritePatternSet;
+} // namespace mlir
+
+namespace flow {
+
+// A pattern that looks at a candidate and leaves it says why through
+// `notifyMatchFailure`. The first two look weights up by symbol and add
+// `flow.derived_weight` ops beside them, so the driver must own the whole
+// module, not one function of it.
+
+/// What `flow-fuse-qkv` does, rooted at `flow.kv_append`.
+void populateFuseQkvPatterns(mlir::RewritePatternSet &patterns);
+
+/// What `flow-fuse-gated-mlp` does, rooted at `flow.geglu`.
+void populateFuseGatedMlpPatterns(mlir::RewritePatternSet &patterns);
+
+/// What `flow-fuse-add-norm` does, rooted at the `flow.rms_norm` of a sum.
+void populateFuseAddNormPatterns(mlir::RewritePatternSet &patterns);
+
+} // namespace flow
+
+#endif // FLOW_TRANSFORMS_FUSIONPATTERNS_H

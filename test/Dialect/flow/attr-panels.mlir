@@ -1,0 +1,16 @@
+// RUN: flow-opt %s --verify-roundtrip | FileCheck %s
+
+// The aliases of the examples, and where they are used.
+#exact = #flow.panels<f32>
+#q8 = #flow.panels<i8, block = 32, scale = f16>
+#k_quants = #flow.panels<i8, block = 16, scale = f32, min = true>
+
+// CHECK-LABEL: @panels
+func.func private @panels() attributes {
+  // CHECK-SAME: a0 = #flow.panels<f32>
+  // CHECK-SAME: a1 = #flow.panels<i8, block = 32>
+  // CHECK-SAME: a2 = #flow.panels<i8, block = 16, scale = f32, min = true>
+  a0 = #exact,
+  a1 = #q8,
+  a2 = #k_quants
+}

@@ -1,0 +1,8 @@
+// RUN: flow-opt %s --verify-roundtrip | FileCheck %s
+
+// CHECK-LABEL: @geglu
+func.func @geglu(%gate: tensor<?x128xf32>, %up: tensor<?x128xf32>) {
+  // CHECK: flow.geglu %{{.*}}, %{{.*}} : tensor<?x128xf32>
+  %h = flow.geglu %gate, %up : tensor<?x128xf32>
+  return
+}

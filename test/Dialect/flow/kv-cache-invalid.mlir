@@ -1,0 +1,15 @@
+// RUN: flow-opt %s --split-input-file --verify-diagnostics
+
+flow.model @m <hidden = 64, vocab = 512, positions = 256> {
+  // kv_cache (C1)
+  // expected-error @+1 {{(C1): kv_heads and head_dim must be positive, got 0 and 32}}
+  flow.kv_cache @kv kv_heads 0 head_dim 32
+}
+
+// -----
+
+flow.model @m <hidden = 64, vocab = 512, positions = 256> {
+  // kv_cache (C2)
+  // expected-error @+1 {{(C2): ring must be positive, got 0}}
+  flow.kv_cache @kv kv_heads 1 head_dim 32 ring 0
+}

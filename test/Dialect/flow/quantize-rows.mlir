@@ -1,0 +1,8 @@
+// RUN: flow-opt %s --verify-roundtrip | FileCheck %s
+
+// CHECK-LABEL: @quantize_rows
+func.func @quantize_rows(%x: tensor<?x64xf32>) {
+  // CHECK: flow.quantize_rows %{{.*}} : tensor<?x64xf32> -> tensor<?x64xf32, #flow.quantized_rows<sums = 32>>
+  %q = flow.quantize_rows %x : tensor<?x64xf32> -> tensor<?x64xf32, #flow.quantized_rows<sums = 32>>
+  return
+}

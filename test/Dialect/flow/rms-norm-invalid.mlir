@@ -1,0 +1,44 @@
+// RUN: flow-opt %s --split-input-file --verify-diagnostics
+
+// rms_norm (C1)
+func.func @f(%x: tensor<4x?xf32>) {
+  // expected-error @+1 {{(C1): the last dimension of input must be static and positive, got 'tensor<4x?xf32>'}}
+  %y = flow.rms_norm %x : tensor<4x?xf32>
+  return
+}
+
+// -----
+
+// rms_norm (C1)
+func.func @f(%x: tensor<f32>) {
+  // expected-error @+1 {{(C1): the last dimension of input must be static and positive}}
+  %y = flow.rms_norm %x : tensor<f32>
+  return
+}
+
+// -----
+
+// rms_norm (C2)
+func.func @f(%x: tensor<4x8xf32>) {
+  // expected-error @+1 {{all of {input, result} have same type}}
+  %y = "flow.rms_norm"(%x) : (tensor<4x8xf32>) -> tensor<4x8xbf16>
+  return
+}
+
+// -----
+
+// rms_norm (C3)
+func.func @f(%x: tensor<4x8xf32>, %w: tensor<7xf32>) {
+  // expected-error @+1 {{(C3): weight must have shape [8], got 'tensor<7xf32>'}}
+  %y = flow.rms_norm %x scale %w : tensor<4x8xf32>, tensor<7xf32>
+  return
+}
+
+// -----
+
+// rms_norm (C4)
+func.func @f(%x: tensor<4x8xf32>) {
+  // expected-error @+1 {{(C4): eps must be finite and positive, got 0}}
+  %y = flow.rms_norm %x eps 0.0 : tensor<4x8xf32>
+  return
+}

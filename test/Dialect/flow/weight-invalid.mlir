@@ -1,0 +1,39 @@
+// RUN: flow-opt %s --split-input-file --verify-diagnostics
+
+flow.model @m <hidden = 64, vocab = 512, positions = 256> {
+  // weight (C1)
+  // expected-error @+1 {{(C1): the type must be a static f32 tensor of rank 1 or 2 without encoding, got 'tensor<?x64xf32>'}}
+  flow.weight @w : tensor<?x64xf32>
+}
+
+// -----
+
+flow.model @m <hidden = 64, vocab = 512, positions = 256> {
+  // weight (C1)
+  // expected-error @+1 {{(C1): the type must be a static f32 tensor}}
+  flow.weight @w : tensor<2x2x64xf32>
+}
+
+// -----
+
+flow.model @m <hidden = 64, vocab = 512, positions = 256> {
+  // weight (C1)
+  // expected-error @+1 {{(C1): the type must be a static f32 tensor}}
+  flow.weight @w : tensor<64x64xbf16>
+}
+
+// -----
+
+flow.model @m <hidden = 64, vocab = 512, positions = 256> {
+  // weight (C2)
+  // expected-error @+1 {{(C2): the last dimension must be a multiple of 256 for q4_k, got 64}}
+  flow.weight @w : tensor<64x64xf32> storage q4_k
+}
+
+// -----
+
+flow.model @m <hidden = 64, vocab = 512, positions = 256> {
+  // weight (C3)
+  // expected-error @+1 {{(C3): unit_offset is for vectors, got 'tensor<64x64xf32>'}}
+  flow.weight @w : tensor<64x64xf32> unit_offset
+}

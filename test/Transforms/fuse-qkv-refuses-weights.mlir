@@ -1,0 +1,108 @@
+// RUN: flow-opt %s --flow-fuse-qkv --remarks-filter=flow-fuse-qkv \
+// RUN:   --split-input-file --verify-diagnostics | FileCheck %s
+
+flow.model @other <hidden = 64, vocab = 512, positions = 256> {
+  flow.weight @v : tensor<32x64xf32>
+}
+flow.model @m <hidden = 64, vocab = 512, positions = 256> {
+  flow.weight @q : tensor<64x64xf32>
+  flow.weight @k : tensor<32x64xf32>
+}
+// CHECK-LABEL: @weights_of_two_models
+func.func @weights_of_two_models(%x: tensor<1x64xf32>, %a: tensor<1x16x2xf32>, %kc: tensor<?x1x32xf32>, %vc: tensor<?x1x32xf32>, %i: index, %n: index) -> tensor<1x2x32xf32> {
+  %wq = flow.weight_ref @m::@q : tensor<64x64xf32>
+  %wk = flow.weight_ref @m::@k : tensor<32x64xf32>
+  %wv = flow.weight_ref @other::@v : tensor<32x64xf32>
+  %q = flow.linear %x, %wq : tensor<1x64xf32>, tensor<64x64xf32> -> tensor<1x64xf32>
+  %k = flow.linear %x, %wk : tensor<1x64xf32>, tensor<32x64xf32> -> tensor<1x32xf32>
+  %v = flow.linear %x, %wv : tensor<1x64xf32>, tensor<32x64xf32> -> tensor<1x32xf32>
+  %qh = tensor.expand_shape %q [[0], [1, 2]] output_shape [1, 2, 32] : tensor<1x64xf32> into tensor<1x2x32xf32>
+  %kh = tensor.expand_shape %k [[0], [1, 2]] output_shape [1, 1, 32] : tensor<1x32xf32> into tensor<1x1x32xf32>
+  %vh = tensor.expand_shape %v [[0], [1, 2]] output_shape [1, 1, 32] : tensor<1x32xf32> into tensor<1x1x32xf32>
+  %qr = flow.rope %qh, %a : tensor<1x2x32xf32>, tensor<1x16x2xf32>
+  %kr = flow.rope %kh, %a : tensor<1x1x32xf32>, tensor<1x16x2xf32>
+  // CHECK: flow.kv_append
+  // expected-remark @below {{[Missed] qkv-not-fused | Category:flow-fuse-qkv | Reason="the weights do not stand in one layer"}}
+  %k1, %v1 = flow.kv_append %kr, %vh into %kc, %vc at %i count %n : tensor<1x1x32xf32>, tensor<?x1x32xf32>
+  %o = flow.attention %qr at %i, %k1, %v1 total %n mask <causal> scale 1.0 : tensor<1x2x32xf32>, tensor<?x1x32xf32>
+  return %o : tensor<1x2x32xf32>
+}
+
+// -----
+
+flow.model @m <hidden = 64, vocab = 512, positions = 256> {
+  flow.weight @q : tensor<64x64xf32>
+  flow.weight @k : tensor<32x64xf32>
+}
+// CHECK-LABEL: @computed_weight
+func.func @computed_weight(%x: tensor<1x64xf32>, %a: tensor<1x16x2xf32>, %kc: tensor<?x1x32xf32>, %vc: tensor<?x1x32xf32>, %i: index, %n: index, %wv: tensor<32x64xf32>) -> tensor<1x2x32xf32> {
+  %wq = flow.weight_ref @m::@q : tensor<64x64xf32>
+  %wk = flow.weight_ref @m::@k : tensor<32x64xf32>
+  %q = flow.linear %x, %wq : tensor<1x64xf32>, tensor<64x64xf32> -> tensor<1x64xf32>
+  %k = flow.linear %x, %wk : tensor<1x64xf32>, tensor<32x64xf32> -> tensor<1x32xf32>
+  %v = flow.linear %x, %wv : tensor<1x64xf32>, tensor<32x64xf32> -> tensor<1x32xf32>
+  %qh = tensor.expand_shape %q [[0], [1, 2]] output_shape [1, 2, 32] : tensor<1x64xf32> into tensor<1x2x32xf32>
+  %kh = tensor.expand_shape %k [[0], [1, 2]] output_shape [1, 1, 32] : tensor<1x32xf32> into tensor<1x1x32xf32>
+  %vh = tensor.expand_shape %v [[0], [1, 2]] output_shape [1, 1, 32] : tensor<1x32xf32> into tensor<1x1x32xf32>
+  %qr = flow.rope %qh, %a : tensor<1x2x32xf32>, tensor<1x16x2xf32>
+  %kr = flow.rope %kh, %a : tensor<1x1x32xf32>, tensor<1x16x2xf32>
+  // CHECK: flow.kv_append
+  // expected-remark @below {{[Missed] qkv-not-fused | Category:flow-fuse-qkv | Reason="a weight is not one of the model"}}
+  %k1, %v1 = flow.kv_append %kr, %vh into %kc, %vc at %i count %n : tensor<1x1x32xf32>, tensor<?x1x32xf32>
+  %o = flow.attention %qr at %i, %k1, %v1 total %n mask <causal> scale 1.0 : tensor<1x2x32xf32>, tensor<?x1x32xf32>
+  return %o : tensor<1x2x32xf32>
+}
+
+// -----
+
+flow.model @m <hidden = 64, vocab = 512, positions = 256> {
+  flow.weight @k : tensor<32x64xf32>
+  flow.weight @v : tensor<32x64xf32>
+  flow.derived_weight @q : tensor<64x64xf32> = concat [@k, @v]
+}
+// CHECK-LABEL: @derived_source
+func.func @derived_source(%x: tensor<1x64xf32>, %a: tensor<1x16x2xf32>, %kc: tensor<?x1x32xf32>, %vc: tensor<?x1x32xf32>, %i: index, %n: index) -> tensor<1x2x32xf32> {
+  %wq = flow.weight_ref @m::@q : tensor<64x64xf32>
+  %wk = flow.weight_ref @m::@k : tensor<32x64xf32>
+  %wv = flow.weight_ref @m::@v : tensor<32x64xf32>
+  %q = flow.linear %x, %wq : tensor<1x64xf32>, tensor<64x64xf32> -> tensor<1x64xf32>
+  %k = flow.linear %x, %wk : tensor<1x64xf32>, tensor<32x64xf32> -> tensor<1x32xf32>
+  %v = flow.linear %x, %wv : tensor<1x64xf32>, tensor<32x64xf32> -> tensor<1x32xf32>
+  %qh = tensor.expand_shape %q [[0], [1, 2]] output_shape [1, 2, 32] : tensor<1x64xf32> into tensor<1x2x32xf32>
+  %kh = tensor.expand_shape %k [[0], [1, 2]] output_shape [1, 1, 32] : tensor<1x32xf32> into tensor<1x1x32xf32>
+  %vh = tensor.expand_shape %v [[0], [1, 2]] output_shape [1, 1, 32] : tensor<1x32xf32> into tensor<1x1x32xf32>
+  %qr = flow.rope %qh, %a : tensor<1x2x32xf32>, tensor<1x16x2xf32>
+  %kr = flow.rope %kh, %a : tensor<1x1x32xf32>, tensor<1x16x2xf32>
+  // CHECK: flow.kv_append
+  // expected-remark @below {{[Missed] qkv-not-fused | Category:flow-fuse-qkv | Reason="a weight is itself made of others"}}
+  %k1, %v1 = flow.kv_append %kr, %vh into %kc, %vc at %i count %n : tensor<1x1x32xf32>, tensor<?x1x32xf32>
+  %o = flow.attention %qr at %i, %k1, %v1 total %n mask <causal> scale 1.0 : tensor<1x2x32xf32>, tensor<?x1x32xf32>
+  return %o : tensor<1x2x32xf32>
+}
+
+// -----
+
+flow.model @m <hidden = 64, vocab = 512, positions = 256> {
+  flow.weight @q : tensor<64x64xf32>
+  flow.weight @k : tensor<32x64xf32>
+  flow.weight @v : tensor<32x64xf32>
+}
+// CHECK-LABEL: @layout_chosen
+func.func @layout_chosen(%x: tensor<1x64xf32>, %a: tensor<1x16x2xf32>, %kc: tensor<?x1x32xf32>, %vc: tensor<?x1x32xf32>, %i: index, %n: index) -> tensor<1x2x32xf32> {
+  %wq = flow.weight_ref @m::@q : tensor<64x64xf32, #flow.panels<f32>>
+  %wk = flow.weight_ref @m::@k : tensor<32x64xf32>
+  %wv = flow.weight_ref @m::@v : tensor<32x64xf32>
+  %q = flow.linear %x, %wq : tensor<1x64xf32>, tensor<64x64xf32, #flow.panels<f32>> -> tensor<1x64xf32>
+  %k = flow.linear %x, %wk : tensor<1x64xf32>, tensor<32x64xf32> -> tensor<1x32xf32>
+  %v = flow.linear %x, %wv : tensor<1x64xf32>, tensor<32x64xf32> -> tensor<1x32xf32>
+  %qh = tensor.expand_shape %q [[0], [1, 2]] output_shape [1, 2, 32] : tensor<1x64xf32> into tensor<1x2x32xf32>
+  %kh = tensor.expand_shape %k [[0], [1, 2]] output_shape [1, 1, 32] : tensor<1x32xf32> into tensor<1x1x32xf32>
+  %vh = tensor.expand_shape %v [[0], [1, 2]] output_shape [1, 1, 32] : tensor<1x32xf32> into tensor<1x1x32xf32>
+  %qr = flow.rope %qh, %a : tensor<1x2x32xf32>, tensor<1x16x2xf32>
+  %kr = flow.rope %kh, %a : tensor<1x1x32xf32>, tensor<1x16x2xf32>
+  // CHECK: flow.kv_append
+  // expected-remark @below {{[Missed] qkv-not-fused | Category:flow-fuse-qkv | Reason="a weight has its layout already"}}
+  %k1, %v1 = flow.kv_append %kr, %vh into %kc, %vc at %i count %n : tensor<1x1x32xf32>, tensor<?x1x32xf32>
+  %o = flow.attention %qr at %i, %k1, %v1 total %n mask <causal> scale 1.0 : tensor<1x2x32xf32>, tensor<?x1x32xf32>
+  return %o : tensor<1x2x32xf32>
+}
