@@ -3,7 +3,7 @@
 
 #include "flow/Runtime/Weights.h"
 
-#include <atomic>
+#include <algorithm>
 #include <cstring>
 
 using namespace flow;
@@ -165,6 +165,62 @@ Result<std::vector<TensorView>> findSources(const PackedWeight &weight,
   return tensors;
 }
 
+/// Bytes of a file that are packed before they are given back: enough to keep
+/// the threads busy, and little beside the weights.
+constexpr int64_t kPackStride = 8 << 20;
+
+/// Packs the panels [begin, end) in parallel.
+void packPanels(const PackedWeight &weight, const SourceRows &rows,
+                LoadedWeight &loaded, int64_t begin, int64_t end,
+                ThreadPool &pool) {
+  std::byte *first = loaded.parts[0].data();
+  pool.parallelFor(end - begin, [&](int64_t from, int64_t to) {
+    std::vector<float> floats;
+    I8Scratch integers;
+    for (int64_t panel = begin + from; panel != begin + to; ++panel) {
+      if (weight.packing == Packing::PanelsF32)
+        packPanelF32(weight, rows, panel, reinterpret_cast<float *>(first),
+                     floats);
+      else
+        packPanelI8(weight, rows, panel, first, loaded.parts[1].data(),
+                    weight.hasMin ? loaded.parts[2].data() : nullptr, integers);
+    }
+  });
+}
+
+/// Packs the whole weight and gives its pages of the file back, a stretch at a
+/// time where it is one tensor.
+void packAll(const PackedWeight &weight, const SourceRows &rows,
+             LoadedWeight &loaded, const TensorSource &source,
+             ThreadPool &pool) {
+  const std::vector<TensorView> &tensors = rows.tensors();
+  auto release = [&](const TensorView &tensor, int64_t begin, int64_t end) {
+    if (source.release)
+      source.release(tensor.data + begin * tensor.rowBytes(),
+                     static_cast<size_t>((end - begin) * tensor.rowBytes()));
+  };
+  if (weight.packing == Packing::Dense) {
+    auto *out = reinterpret_cast<float *>(loaded.parts[0].data());
+    for (int64_t r = 0; r != weight.rows; ++r)
+      decode(weight, rows.row(r), out + r * weight.cols);
+  } else {
+    int64_t panels = weight.rows / kPanel, stride = panels;
+    if (tensors.size() == 1)
+      stride = std::max<int64_t>(1, kPackStride /
+                                        (kPanel * tensors.front().rowBytes()));
+    for (int64_t begin = 0; begin < panels; begin += stride) {
+      int64_t end = std::min(begin + stride, panels);
+      packPanels(weight, rows, loaded, begin, end, pool);
+      if (tensors.size() == 1)
+        release(tensors.front(), begin * kPanel, end * kPanel);
+    }
+    if (tensors.size() == 1)
+      return;
+  }
+  for (const TensorView &tensor : tensors)
+    release(tensor, 0, tensor.rows);
+}
+
 Result<LoadedWeight> load(const PackedWeight &weight,
                           const TensorSource &source, ThreadPool &pool) {
   Result<std::vector<TensorView>> sources = findSources(weight, source);
@@ -196,30 +252,7 @@ Result<LoadedWeight> load(const PackedWeight &weight,
     loaded.parts.push_back(std::move(*block));
   }
 
-  std::byte *first = loaded.parts[0].data();
-  if (weight.packing == Packing::Dense) {
-    for (int64_t r = 0; r != weight.rows; ++r)
-      decode(weight, rows.row(r),
-             reinterpret_cast<float *>(first) + r * weight.cols);
-  } else if (weight.packing == Packing::PanelsF32) {
-    pool.parallelFor(weight.rows / kPanel, [&](int64_t begin, int64_t end) {
-      std::vector<float> scratch;
-      for (int64_t panel = begin; panel != end; ++panel)
-        packPanelF32(weight, rows, panel, reinterpret_cast<float *>(first),
-                     scratch);
-    });
-  } else {
-    pool.parallelFor(weight.rows / kPanel, [&](int64_t begin, int64_t end) {
-      I8Scratch scratch;
-      for (int64_t panel = begin; panel != end; ++panel)
-        packPanelI8(weight, rows, panel, first, loaded.parts[1].data(),
-                    weight.hasMin ? loaded.parts[2].data() : nullptr, scratch);
-    });
-  }
-  if (source.release)
-    for (const TensorView &tensor : rows.tensors())
-      source.release(tensor.data,
-                     static_cast<size_t>(tensor.rows * tensor.rowBytes()));
+  packAll(weight, rows, loaded, source, pool);
   return loaded;
 }
 

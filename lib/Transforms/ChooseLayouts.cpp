@@ -97,12 +97,12 @@ struct ChooseLayouts : flow::impl::ChooseLayoutsBase<ChooseLayouts> {
                  << stringifyStorage(stored.getStorage());
       panels = integerPanels(getStoredWeights(ref), &getContext());
     }
-    if (type.getDimSize(0) % kPanelRows != 0 ||
-        (isI8 && type.getDimSize(1) % 32 != 0))
+    // A storage in integer blocks has rows of whole blocks of 32 already.
+    if (type.getDimSize(0) % kPanelRows != 0)
       return op->emitOpError("has the weight ")
              << ref.getWeight() << " of " << type.getDimSize(0) << " by "
              << type.getDimSize(1) << ", which cannot be packed in panels of "
-             << kPanelRows << (isI8 ? " rows and blocks of 32" : " rows");
+             << kPanelRows << " rows";
     product.weight->set(packedRef(op, ref, panels));
     if (isI8)
       quantize(op, product, panels.getBlock());

@@ -57,7 +57,9 @@ struct HeadPath {
 /// The queries of a row are sliced after the rotation when only one row is
 /// read in the end: the fused op then makes all of them.
 Value behindSlice(Value query) {
-  if (auto slice = query.getDefiningOp<tensor::ExtractSliceOp>())
+  auto slice = query.getDefiningOp<tensor::ExtractSliceOp>();
+  if (slice && slice.getSourceType().getShape().drop_front() ==
+                   slice.getType().getShape().drop_front())
     return slice.getSource();
   return query;
 }

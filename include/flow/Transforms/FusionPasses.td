@@ -218,8 +218,7 @@ def ChooseLayouts : Pass<"flow-choose-layouts", "::mlir::ModuleOp"> {
 
     Refuses with an error at the op:
 
-    - a weight whose rows are no multiple of 32, or whose row length is none
-      under i8;
+    - a weight whose number of rows is no multiple of 32;
     - a product whose weight is no `flow.weight_ref`;
     - a product marked i8 of which a source is not stored in integer blocks, or
       marked as something else than i8 and f32.

@@ -1,0 +1,318 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Configurations: what a file leaves out, and what it must not say.
+
+#include "TestModels.h"
+
+#include "flow/Import/GemmaConfig.h"
+
+#include <gmock/gmock.h>
+
+#include <cmath>
+#include <limits>
+
+using namespace flow;
+using testing::ElementsAre;
+
+static GemmaConfig configOf(const TestGguf &gguf) {
+  std::unique_ptr<GgufReader> file = mustOpen(gguf);
+  if (!file)
+    return {};
+  llvm::Expected<GemmaConfig> config = readGemmaConfig(*file);
+  if (config)
+    return std::move(*config);
+  ADD_FAILURE() << llvm::toString(config.takeError());
+  return {};
+}
+
+static std::string configError(const TestGguf &gguf) {
+  std::unique_ptr<GgufReader> file = mustOpen(gguf);
+  return file ? messageOf(readGemmaConfig(*file), file->path()) : "unreadable";
+}
+
+TEST(GemmaConfig, NumbersOfTheFile) {
+  GemmaConfig config = configOf(gemma3File());
+  EXPECT_EQ(config.architecture, "gemma3");
+  EXPECT_EQ(config.layers, 7);
+  EXPECT_EQ(config.hidden, 64);
+  EXPECT_EQ(config.heads, 4);
+  EXPECT_EQ(config.kvHeads, 2);
+  EXPECT_EQ(config.headDim, 32);
+  EXPECT_EQ(config.ffn, 96);
+  EXPECT_EQ(config.vocab, 40);
+  EXPECT_EQ(config.context, 256);
+  EXPECT_EQ(config.window, 16);
+  EXPECT_EQ(config.eps, 1e-6f);
+  EXPECT_EQ(config.ropeThetaGlobal, 1e6f);
+  EXPECT_TRUE(config.qkNorm);
+  EXPECT_TRUE(config.tiedHead);
+}
+
+TEST(GemmaConfig, DefaultsOfWhatFilesLeaveOut) {
+  TestGguf gguf = gemma3File();
+  gguf.remove("gemma3.rope.freq_base");
+  gguf.remove("gemma3.attention.value_length");
+  GemmaConfig config = configOf(gguf);
+  EXPECT_EQ(config.ropeThetaGlobal, 1e6f);
+  EXPECT_EQ(config.ropeThetaLocal, 1e4f);
+  EXPECT_EQ(config.ropeFactor, 1);
+  EXPECT_EQ(config.attentionSoftcap, 0);
+  EXPECT_EQ(config.finalSoftcap, 0);
+}
+
+TEST(GemmaConfig, EverySixthLayerIsFull) {
+  GemmaConfig config = configOf(gemma3File());
+  EXPECT_THAT(config.sliding,
+              ElementsAre(true, true, true, true, true, false, true));
+}
+
+TEST(GemmaConfig, PatternByPeriodOrByLayer) {
+  constexpr char kPattern[] = "gemma3.attention.sliding_window_pattern";
+  EXPECT_THAT(configOf(gemma3File().u32(kPattern, 3)).sliding,
+              ElementsAre(true, true, false, true, true, false, true));
+  EXPECT_THAT(configOf(gemma3File().u32(kPattern, 1)).sliding,
+              ElementsAre(false, false, false, false, false, false, false));
+  EXPECT_THAT(configOf(gemma3File().array<uint8_t>(kPattern, BOOL,
+                                                   {0, 1, 1, 0, 1, 1, 0}))
+                  .sliding,
+              ElementsAre(false, true, true, false, true, true, false));
+  EXPECT_EQ(configError(gemma3File().u32(kPattern, 0)),
+            "key 'gemma3.attention.sliding_window_pattern' must lie in 1 to "
+            "512, found 0");
+  EXPECT_EQ(
+      configError(gemma3File().array<uint8_t>(kPattern, BOOL, {1, 0, 1})),
+      "key 'gemma3.attention.sliding_window_pattern' has 3 entries, expected "
+      "7, one for each layer");
+}
+
+TEST(GemmaConfig, ScaleIsOfTheHeadButFor27B) {
+  EXPECT_EQ(configOf(gemma3File()).attentionScale,
+            static_cast<float>(1 / std::sqrt(32.0)));
+  // 62 layers are 27B, whose scale is of hidden / heads: 64 / 4.
+  TestModelSizes sizes;
+  sizes.layers = 62;
+  EXPECT_EQ(configOf(gemma3File(sizes)).attentionScale, 0.25f);
+  sizes.layers = 61;
+  EXPECT_EQ(configOf(gemma3File(sizes)).attentionScale,
+            static_cast<float>(1 / std::sqrt(32.0)));
+}
+
+TEST(GemmaConfig, RotaryScaling) {
+  TestGguf linear = gemma3File();
+  linear.string("gemma3.rope.scaling.type", "linear")
+      .f32("gemma3.rope.scaling.factor", 8);
+  EXPECT_EQ(configOf(linear).ropeFactor, 8);
+  TestGguf none = gemma3File();
+  none.string("gemma3.rope.scaling.type", "none")
+      .f32("gemma3.rope.scaling.factor", 8);
+  EXPECT_EQ(configOf(none).ropeFactor, 1);
+  EXPECT_EQ(
+      configError(gemma3File().string("gemma3.rope.scaling.type", "yarn")),
+      "key 'gemma3.rope.scaling.type' must be linear or none, found 'yarn'");
+  EXPECT_EQ(configOf(gemma3File().f32("gemma3.rope.freq_base_swa", 5e3f))
+                .ropeThetaLocal,
+            5e3f);
+}
+
+TEST(GemmaConfig, PartialRotationIsAnotherModel) {
+  EXPECT_EQ(configError(gemma3File().u32("gemma3.rope.dimension_count", 16)),
+            "key 'gemma3.rope.dimension_count' is 16, expected 32");
+  configOf(gemma3File().u32("gemma3.rope.dimension_count", 32));
+}
+
+TEST(GemmaConfig, OtherArchitectures) {
+  for (const char *name : {"gemma", "gemma2", "gemma4", "llama", "a\nb"}) {
+    TestGguf gguf = gemma3File();
+    gguf.remove("general.architecture");
+    gguf.string("general.architecture", name);
+    std::string shown = name == std::string("a\nb") ? "a\\0Ab" : name;
+    EXPECT_EQ(configError(gguf), "the architecture '" + shown +
+                                     "' is not supported, expected 'gemma3'");
+  }
+  TestGguf gguf = gemma3File();
+  gguf.remove("general.architecture");
+  EXPECT_EQ(configError(gguf), "key 'general.architecture' is missing");
+  gguf.u32("general.architecture", 3);
+  EXPECT_EQ(configError(gguf), "key 'general.architecture' must be a string, "
+                               "found a value of type u32");
+}
+
+TEST(GemmaConfig, EachNumberMustBeThere) {
+  for (const char *name :
+       {"block_count", "context_length", "embedding_length",
+        "feed_forward_length", "attention.head_count",
+        "attention.head_count_kv", "attention.key_length",
+        "attention.sliding_window", "attention.layer_norm_rms_epsilon"}) {
+    TestGguf gguf = gemma3File();
+    std::string key = std::string("gemma3.") + name;
+    gguf.remove(key);
+    EXPECT_EQ(configError(gguf), "key '" + key + "' is missing");
+  }
+}
+
+TEST(GemmaConfig, EachNumberMustBePositiveAndAnInteger) {
+  for (const char *name :
+       {"block_count", "context_length", "embedding_length",
+        "feed_forward_length", "attention.head_count",
+        "attention.head_count_kv", "attention.key_length",
+        "attention.value_length", "attention.sliding_window"}) {
+    std::string key = std::string("gemma3.") + name;
+    TestGguf gguf = gemma3File();
+    gguf.replace<uint32_t>(key, U32, 0);
+    EXPECT_THAT(configError(gguf),
+                testing::MatchesRegex("key '" + key +
+                                      "' must lie in 1 to [0-9]+, found 0"));
+    gguf.replace<int32_t>(key, I32, -4);
+    EXPECT_THAT(configError(gguf),
+                testing::MatchesRegex("key '" + key +
+                                      "' must lie in 1 to [0-9]+, found -4"));
+    gguf.replace<float>(key, F32, 4);
+    EXPECT_EQ(configError(gguf), "key '" + key +
+                                     "' must be an integer, found "
+                                     "a value of type f32");
+  }
+}
+
+TEST(GemmaConfig, TooManyLayers) {
+  TestGguf gguf = gemma3File();
+  gguf.replace<uint32_t>("gemma3.block_count", U32, 513);
+  EXPECT_EQ(configError(gguf),
+            "key 'gemma3.block_count' must lie in 1 to 512, found 513");
+}
+
+TEST(GemmaConfig, NumbersGivenByLayer) {
+  TestGguf gguf = gemma3File();
+  gguf.remove("gemma3.feed_forward_length");
+  gguf.remove("gemma3.attention.head_count_kv");
+  gguf.array<int32_t>("gemma3.feed_forward_length", I32,
+                      std::vector<int32_t>(7, 96));
+  gguf.array<int32_t>("gemma3.attention.head_count_kv", I32,
+                      std::vector<int32_t>(7, 2));
+  GemmaConfig config = configOf(gguf);
+  EXPECT_EQ(config.ffn, 96);
+  EXPECT_EQ(config.kvHeads, 2);
+
+  gguf.remove("gemma3.attention.head_count_kv");
+  gguf.array<int32_t>("gemma3.attention.head_count_kv", I32,
+                      {2, 2, 2, 1, 2, 2, 2});
+  EXPECT_EQ(configError(gguf),
+            "key 'gemma3.attention.head_count_kv' must hold the same number "
+            "for each layer, in 1 to 1048576, found 2 and 1");
+  gguf.remove("gemma3.attention.head_count_kv");
+  gguf.array<int32_t>("gemma3.attention.head_count_kv", I32, {2, 2});
+  EXPECT_EQ(configError(gguf), "key 'gemma3.attention.head_count_kv' has 2 "
+                               "entries, expected 7, one for each layer");
+}
+
+TEST(GemmaConfig, FloatsMustBeFiniteAndPositive) {
+  float infinity = std::numeric_limits<float>::infinity();
+  for (const char *name : {"attention.layer_norm_rms_epsilon", "rope.freq_base",
+                           "rope.freq_base_swa", "rope.scaling.factor",
+                           "final_logit_softcapping", "attn_logit_softcapping"})
+    for (float value : {0.0f, -1.0f, infinity, std::nanf("")}) {
+      TestGguf gguf = gemma3File();
+      std::string key = std::string("gemma3.") + name;
+      gguf.replace(key, F32, value);
+      EXPECT_THAT(configError(gguf),
+                  testing::StartsWith("key '" + key +
+                                      "' must be finite and positive, found "));
+    }
+}
+
+TEST(GemmaConfig, HeadsMustFit) {
+  TestModelSizes sizes;
+  sizes.kvHeads = 3;
+  EXPECT_EQ(configError(gemma3File(sizes)),
+            "4 query heads cannot share 3 key/value heads");
+  TestGguf gguf = gemma3File();
+  gguf.replace<uint32_t>("gemma3.attention.key_length", U32, 31);
+  gguf.replace<uint32_t>("gemma3.attention.value_length", U32, 31);
+  EXPECT_EQ(configError(gguf), "a head of 31 cannot be rotated in pairs");
+  gguf.replace<uint32_t>("gemma3.attention.value_length", U32, 64);
+  EXPECT_EQ(configError(gguf),
+            "keys of 31 and values of 64 differ, which no Gemma 3 has");
+}
+
+TEST(GemmaConfig, SplitModel) {
+  EXPECT_EQ(configError(gemma3File().number<uint16_t>("split.count", U16, 3)),
+            "is one of 3 files of a split model, expected a model in one file");
+  configOf(gemma3File().number<uint16_t>("split.count", U16, 1));
+}
+
+TEST(GemmaConfig, VocabularyIsTheRowsOfTheEmbedding) {
+  TestGguf gguf = gemma3File();
+  configOf(gemma3File().u32("gemma3.vocab_size", 40));
+  EXPECT_EQ(configError(gemma3File().u32("gemma3.vocab_size", 41)),
+            "key 'gemma3.vocab_size' is 41, expected 40");
+  gguf.remove("token_embd.weight");
+  EXPECT_EQ(configError(gguf), "tensor 'token_embd.weight' is missing");
+  gguf.tensor("token_embd.weight", {64});
+  EXPECT_EQ(configError(gguf), "tensor 'token_embd.weight' must be a matrix "
+                               "with a row for each token");
+}
+
+TEST(GemmaConfig, HeadOfItsOwn) {
+  TestGguf gguf = gemma3File();
+  gguf.tensor("output.weight", {64, 40}, ggml::Type::Q6_K);
+  gguf.at("output.weight").ne = {256, 10};
+  EXPECT_EQ(configError(gguf),
+            "tensor 'output.weight' has shape 10x256, expected 40x64");
+  gguf.remove("output.weight");
+  gguf.tensor("output.weight", {64, 40}, ggml::Type::Q8_0);
+  EXPECT_FALSE(configOf(gguf).tiedHead);
+}
+
+TEST(GemmaConfig, EachTensorMustBeThere) {
+  TestGguf whole = gemma3File();
+  for (const TestGguf::Tensor &tensor : whole.tensors) {
+    TestGguf gguf = whole;
+    gguf.remove(tensor.name);
+    EXPECT_EQ(configError(gguf), "tensor '" + tensor.name + "' is missing");
+  }
+}
+
+TEST(GemmaConfig, EachTensorMustHaveItsShape) {
+  TestGguf whole = gemma3File();
+  for (const TestGguf::Tensor &tensor : whole.tensors) {
+    TestGguf gguf = whole;
+    // The contiguous dimension is halved; that of blocks stays whole.
+    uint64_t columns = tensor.ne.front();
+    gguf.at(tensor.name).ne.front() = columns == 96 ? 64 : columns / 2;
+    EXPECT_THAT(configError(gguf),
+                testing::MatchesRegex("tensor '" + tensor.name +
+                                      "' has shape [0-9x]+, expected [0-9x]+"));
+  }
+}
+
+TEST(GemmaConfig, TransposedMatrix) {
+  TestGguf gguf = gemma3File();
+  std::swap(gguf.at("blk.3.ffn_gate.weight").ne[0],
+            gguf.at("blk.3.ffn_gate.weight").ne[1]);
+  EXPECT_EQ(configError(gguf), "tensor 'blk.3.ffn_gate.weight' has shape "
+                               "64x96, expected 96x64");
+}
+
+TEST(GemmaConfig, SurplusTensor) {
+  EXPECT_EQ(configError(gemma3File().tensor("blk.7.attn_norm.weight", {64})),
+            "tensor 'blk.7.attn_norm.weight' has no place in a gemma3 model");
+  EXPECT_EQ(configError(gemma3File().tensor("blk.0.attn_q.bias", {128})),
+            "tensor 'blk.0.attn_q.bias' has no place in a gemma3 model");
+}
+
+TEST(GemmaConfig, TypesThatCannotBeComputedWith) {
+  TestGguf gguf = gemma3File();
+  gguf.remove("blk.2.ffn_up.weight");
+  gguf.tensor("blk.2.ffn_up.weight", {64, 96}, ggml::Type::MXFP4);
+  EXPECT_EQ(configError(gguf), "tensor 'blk.2.ffn_up.weight' is stored as "
+                               "MXFP4, which cannot be computed with");
+  TestGguf norm = gemma3File();
+  norm.remove("blk.2.ffn_norm.weight");
+  norm.tensor("blk.2.ffn_norm.weight", {64}, ggml::Type::Q8_0);
+  EXPECT_EQ(configError(norm), "tensor 'blk.2.ffn_norm.weight' is a norm "
+                               "stored as Q8_0, expected F32, F16 or BF16");
+  for (ggml::Type type : {ggml::Type::F16, ggml::Type::BF16}) {
+    TestGguf half = gemma3File();
+    half.remove("blk.2.ffn_norm.weight");
+    half.tensor("blk.2.ffn_norm.weight", {64}, type);
+    configOf(half);
+  }
+}

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// The tokenizer's fields: read as they are, refused where they disagree.
+
+#include "TestGguf.h"
+
+#include "flow/Import/TokenizerData.h"
+
+#include <gmock/gmock.h>
+
+using namespace flow;
+using testing::ElementsAre;
+
+static TestGguf tokenizerFile() {
+  TestGguf gguf;
+  gguf.string("tokenizer.ggml.model", "llama")
+      .strings("tokenizer.ggml.tokens", {"<pad>", "<eos>", "<bos>", "<unk>",
+                                         "\xe2\x96\x81"
+                                         "a"})
+      .array<float>("tokenizer.ggml.scores", F32, {0, 0, 0, 0, -1.5f})
+      .array<int32_t>("tokenizer.ggml.token_type", I32, {3, 3, 3, 2, 1})
+      .u32("tokenizer.ggml.bos_token_id", 2)
+      .u32("tokenizer.ggml.eos_token_id", 1)
+      .u32("tokenizer.ggml.unknown_token_id", 3)
+      .u32("tokenizer.ggml.padding_token_id", 0)
+      .number<uint8_t>("tokenizer.ggml.add_bos_token", BOOL, 1)
+      .number<uint8_t>("tokenizer.ggml.add_space_prefix", BOOL, 0);
+  return gguf;
+}
+
+static std::string tokenizerError(const TestGguf &gguf, int64_t vocab = 5) {
+  std::unique_ptr<GgufReader> file = mustOpen(gguf);
+  return file ? messageOf(readTokenizerData(*file, vocab), file->path())
+              : "unreadable";
+}
+
+TEST(TokenizerData, FieldsOfTheFile) {
+  std::unique_ptr<GgufReader> file = mustOpen(tokenizerFile());
+  llvm::Expected<TokenizerData> data = readTokenizerData(*file, 5);
+  ASSERT_TRUE(bool(data)) << llvm::toString(data.takeError());
+  EXPECT_EQ(data->model, "llama");
+  EXPECT_THAT(data->tokens, ElementsAre("<pad>", "<eos>", "<bos>", "<unk>",
+                                        "\xe2\x96\x81"
+                                        "a"));
+  EXPECT_THAT(data->scores, ElementsAre(0, 0, 0, 0, -1.5f));
+  EXPECT_THAT(data->types, ElementsAre(3, 3, 3, 2, 1));
+  EXPECT_EQ(data->bos, 2);
+  EXPECT_EQ(data->eos, 1);
+  EXPECT_EQ(data->unknown, 3);
+  EXPECT_EQ(data->padding, 0);
+  EXPECT_TRUE(data->addBos);
+  EXPECT_FALSE(data->addSpacePrefix);
+}
+
+TEST(TokenizerData, DefaultsOfWhatFilesLeaveOut) {
+  TestGguf gguf = tokenizerFile();
+  for (const char *key :
+       {"bos_token_id", "eos_token_id", "unknown_token_id", "padding_token_id",
+        "add_bos_token", "add_space_prefix"})
+    gguf.remove(std::string("tokenizer.ggml.") + key);
+  std::unique_ptr<GgufReader> file = mustOpen(gguf);
+  llvm::Expected<TokenizerData> data = readTokenizerData(*file, 5);
+  ASSERT_TRUE(bool(data)) << llvm::toString(data.takeError());
+  EXPECT_EQ(data->bos, -1);
+  EXPECT_EQ(data->eos, -1);
+  EXPECT_EQ(data->unknown, -1);
+  EXPECT_EQ(data->padding, -1);
+  EXPECT_TRUE(data->addBos);
+  EXPECT_TRUE(data->addSpacePrefix);
+}
+
+TEST(TokenizerData, StringsLieInTheMappedFile) {
+  TestFile onDisk(tokenizerFile());
+  auto file = llvm::cantFail(GgufReader::open(onDisk.path()));
+  TokenizerData once = llvm::cantFail(readTokenizerData(*file, 5));
+  TokenizerData twice = llvm::cantFail(readTokenizerData(*file, 5));
+  EXPECT_EQ(once.tokens[4].data(), twice.tokens[4].data());
+}
+
+TEST(TokenizerData, OtherOrNoTokenizer) {
+  TestGguf gguf = tokenizerFile();
+  gguf.remove("tokenizer.ggml.model");
+  EXPECT_EQ(tokenizerError(gguf), "key 'tokenizer.ggml.model' is missing: the "
+                                  "file has no tokenizer");
+  gguf.string("tokenizer.ggml.model", "gpt2");
+  EXPECT_EQ(tokenizerError(gguf),
+            "the tokenizer 'gpt2' is not supported, expected 'llama'");
+}
+
+TEST(TokenizerData, EachListMustBeThere) {
+  for (const char *list : {"tokens", "scores", "token_type"}) {
+    TestGguf gguf = tokenizerFile();
+    gguf.remove(std::string("tokenizer.ggml.") + list);
+    EXPECT_EQ(tokenizerError(gguf),
+              "the tokenizer lacks its tokens, scores or types");
+  }
+}
+
+TEST(TokenizerData, ListsOfAnotherType) {
+  TestGguf gguf = tokenizerFile();
+  gguf.remove("tokenizer.ggml.scores");
+  gguf.array<int32_t>("tokenizer.ggml.scores", I32, {0, 0, 0, 0, 0});
+  EXPECT_EQ(tokenizerError(gguf), "key 'tokenizer.ggml.scores' must be an "
+                                  "array of f32, found an array of i32");
+}
+
+TEST(TokenizerData, ListsOfOtherLengths) {
+  TestGguf scores = tokenizerFile();
+  scores.remove("tokenizer.ggml.scores");
+  scores.array<float>("tokenizer.ggml.scores", F32, {0, 0, 0, 0});
+  EXPECT_EQ(tokenizerError(scores),
+            "the tokenizer has 5 tokens, 4 scores and 5 types, expected as "
+            "many of each");
+  TestGguf types = tokenizerFile();
+  types.remove("tokenizer.ggml.token_type");
+  types.array<int32_t>("tokenizer.ggml.token_type", I32, {3, 3, 3, 2, 1, 1});
+  EXPECT_EQ(tokenizerError(types),
+            "the tokenizer has 5 tokens, 5 scores and 6 types, expected as "
+            "many of each");
+}
+
+TEST(TokenizerData, TokensBeyondTheEmbedding) {
+  EXPECT_EQ(tokenizerError(tokenizerFile(), 4),
+            "the tokenizer has 5 tokens, the embedding 4 rows");
+  // Rows of padding are allowed.
+  EXPECT_EQ(tokenizerError(tokenizerFile(), 6), "no error");
+}
+
+TEST(TokenizerData, NoTokens) {
+  TestGguf gguf = tokenizerFile();
+  for (const char *list : {"tokens", "scores", "token_type"})
+    gguf.remove(std::string("tokenizer.ggml.") + list);
+  gguf.strings("tokenizer.ggml.tokens", {});
+  gguf.array<float>("tokenizer.ggml.scores", F32, {});
+  gguf.array<int32_t>("tokenizer.ggml.token_type", I32, {});
+  EXPECT_EQ(tokenizerError(gguf),
+            "the tokenizer has 0 tokens, the embedding 5 rows");
+}
+
+TEST(TokenizerData, UnknownTokenTypes) {
+  for (int32_t type : {0, 7, -1, INT32_MIN}) {
+    TestGguf gguf = tokenizerFile();
+    gguf.remove("tokenizer.ggml.token_type");
+    gguf.array<int32_t>("tokenizer.ggml.token_type", I32, {3, 3, 3, 2, type});
+    EXPECT_EQ(tokenizerError(gguf),
+              "a token has the unknown type " + std::to_string(type));
+  }
+}
+
+TEST(TokenizerData, SpecialIdsOutsideTheTokens) {
+  for (const char *name :
+       {"bos_token_id", "eos_token_id", "unknown_token_id", "padding_token_id"})
+    for (int64_t id : {int64_t(5), int64_t(-1), int64_t(1) << 32}) {
+      TestGguf gguf = tokenizerFile();
+      std::string key = std::string("tokenizer.ggml.") + name;
+      gguf.replace(key, I64, id);
+      EXPECT_EQ(tokenizerError(gguf), "key '" + key + "' is " +
+                                          std::to_string(id) +
+                                          ", outside the 5 tokens");
+    }
+}
+
+TEST(TokenizerData, FlagsMustBeBools) {
+  TestGguf gguf = tokenizerFile();
+  gguf.replace<uint32_t>("tokenizer.ggml.add_space_prefix", U32, 0);
+  EXPECT_EQ(tokenizerError(gguf),
+            "key 'tokenizer.ggml.add_space_prefix' must be a bool, found a "
+            "value of type u32");
+}
