@@ -51,7 +51,14 @@ PanelsAttr integerPanels(ArrayRef<WeightOp> weights, MLIRContext *context) {
 }
 
 struct ChooseLayouts : flow::impl::ChooseLayoutsBase<ChooseLayouts> {
+  using ChooseLayoutsBase::ChooseLayoutsBase;
+
   void runOnOperation() override {
+    if (rowsBlock != 16 && rowsBlock != 32) {
+      getOperation().emitError("rows-block must be 16 or 32, got ")
+          << int64_t(rowsBlock);
+      return signalPassFailure();
+    }
     packedRefs.clear();
     quantizedRows.clear();
     SmallVector<Operation *> stages;
@@ -105,7 +112,7 @@ struct ChooseLayouts : flow::impl::ChooseLayoutsBase<ChooseLayouts> {
              << kPanelRows << " rows";
     product.weight->set(packedRef(op, ref, panels));
     if (isI8)
-      quantize(op, product, panels.getBlock());
+      quantize(op, product, std::min<int64_t>(rowsBlock, panels.getBlock()));
     std::string text;
     llvm::raw_string_ostream(text) << panels;
     remark::passed(op->getLoc(),
@@ -129,14 +136,14 @@ struct ChooseLayouts : flow::impl::ChooseLayoutsBase<ChooseLayouts> {
     return packed;
   }
 
-  void quantize(Operation *op, const Product &product, int64_t sums) {
-    auto layout = QuantizedRowsAttr::get(&getContext(), sums);
+  void quantize(Operation *op, const Product &product, int64_t block) {
+    auto layout = QuantizedRowsAttr::get(&getContext(), block);
     if (!product.rows) {
       cast<GatedMlpOp>(op).setHiddenAttr(layout);
       return;
     }
     Value rows = product.rows->get();
-    QuantizeRowsOp &quantized = quantizedRows[{rows, sums}];
+    QuantizeRowsOp &quantized = quantizedRows[{rows, block}];
     if (!quantized || !servesFor(quantized, op)) {
       auto type = cast<RankedTensorType>(rows.getType());
       OpBuilder b(op);

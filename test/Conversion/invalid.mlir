@@ -16,10 +16,10 @@ func.func @no_cache(%q: tensor<?x2x32xf32>, %k: tensor<?x1x32xf32>, %start: inde
 
 // -----
 
-func.func @returns_quantized(%x: tensor<?x64xf32>) -> tensor<?x64xf32, #flow.quantized_rows<sums = 32>> {
-  %q = flow.quantize_rows %x : tensor<?x64xf32> -> tensor<?x64xf32, #flow.quantized_rows<sums = 32>>
+func.func @returns_quantized(%x: tensor<?x64xf32>) -> tensor<?x64xf32, #flow.quantized_rows<block = 32>> {
+  %q = flow.quantize_rows %x : tensor<?x64xf32> -> tensor<?x64xf32, #flow.quantized_rows<block = 32>>
   // expected-error @+1 {{returns a value that no buffer can hold}}
-  return %q : tensor<?x64xf32, #flow.quantized_rows<sums = 32>>
+  return %q : tensor<?x64xf32, #flow.quantized_rows<block = 32>>
 }
 
 // -----

@@ -14,7 +14,7 @@ func.func @with_minima(%x: tensor<?x64xf32>, %w: tensor<128x64xf32, #flow.panels
   // CHECK: arith.muli
   // CHECK: linalg.generic {{.*}} ins(%[[DOTS]], %[[Q]]#1, %{{.*}}, %[[Q]]#2, %{{.*}} : tensor<?x4x2x32xi32>
   // CHECK-COUNT-2: math.fma
-  %q = flow.quantize_rows %x : tensor<?x64xf32> -> tensor<?x64xf32, #flow.quantized_rows<sums = 32>>
-  %y = flow.linear %q, %w : tensor<?x64xf32, #flow.quantized_rows<sums = 32>>, tensor<128x64xf32, #flow.panels<i8, block = 32, scale = f32, min = true>> -> tensor<?x128xf32>
+  %q = flow.quantize_rows %x : tensor<?x64xf32> -> tensor<?x64xf32, #flow.quantized_rows<block = 32>>
+  %y = flow.linear %q, %w : tensor<?x64xf32, #flow.quantized_rows<block = 32>>, tensor<128x64xf32, #flow.panels<i8, block = 32, scale = f32, min = true>> -> tensor<?x128xf32>
   return %y : tensor<?x128xf32>
 }

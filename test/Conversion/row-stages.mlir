@@ -53,11 +53,11 @@ func.func @add_rms_norm(%x: tensor<?x64xf32>, %b: tensor<?x64xf32>, %w: tensor<6
 // -----
 
 // CHECK-LABEL: func.func @quantize_rows
-// CHECK: scf.forall {{.*}} -> (tensor<?x64xi8>, tensor<?x2xf32>, tensor<?x4xi32>)
+// CHECK: scf.forall {{.*}} -> (tensor<?x64xi8>, tensor<?x4xf32>, tensor<?x4xi32>)
 // CHECK: math.roundeven
 func.func @quantize_rows(%x: tensor<?x64xf32>, %w: tensor<32x64xf32, #flow.panels<i8, block = 16>>) -> tensor<?x32xf32> {
-  %q = flow.quantize_rows %x : tensor<?x64xf32> -> tensor<?x64xf32, #flow.quantized_rows<sums = 16>>
-  %y = flow.linear %q, %w : tensor<?x64xf32, #flow.quantized_rows<sums = 16>>, tensor<32x64xf32, #flow.panels<i8, block = 16>> -> tensor<?x32xf32>
+  %q = flow.quantize_rows %x : tensor<?x64xf32> -> tensor<?x64xf32, #flow.quantized_rows<block = 16>>
+  %y = flow.linear %q, %w : tensor<?x64xf32, #flow.quantized_rows<block = 16>>, tensor<32x64xf32, #flow.panels<i8, block = 16>> -> tensor<?x32xf32>
   return %y : tensor<?x32xf32>
 }
 

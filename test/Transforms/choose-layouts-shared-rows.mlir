@@ -1,18 +1,18 @@
-// RUN: flow-opt %s --flow-choose-layouts --split-input-file | FileCheck %s
+// RUN: flow-opt %s --flow-choose-layouts=rows-block=32 --split-input-file | FileCheck %s
 
 flow.model @m <hidden = 256, vocab = 512, positions = 256> {
   flow.weight @a : tensor<32x256xf32> storage q8_0
   flow.weight @b : tensor<32x256xf32> storage q6_k
 }
-// Rows are quantised once for each size of sums, a weight is packed once.
+// Rows are quantised once for each size of block, a weight is packed once.
 // CHECK-LABEL: @shared
 // CHECK-SAME: (%[[X:.*]]: tensor<?x256xf32>)
 func.func @shared(%x: tensor<?x256xf32>) -> (tensor<?x32xf32>, tensor<?x32xf32>, tensor<?x32xf32>) {
   // CHECK: %[[A:.*]] = flow.weight_ref @m::@a
-  // CHECK: %[[R:.*]] = flow.quantize_rows %[[X]] {{.*}}<sums = 32>
+  // CHECK: %[[R:.*]] = flow.quantize_rows %[[X]] {{.*}}<block = 32>
   // CHECK: flow.linear %[[R]], %[[A]]
   // CHECK: %[[B:.*]] = flow.weight_ref @m::@b
-  // CHECK: %[[S:.*]] = flow.quantize_rows %[[X]] {{.*}}<sums = 16>
+  // CHECK: %[[S:.*]] = flow.quantize_rows %[[X]] {{.*}}<block = 16>
   // CHECK: flow.linear %[[S]], %[[B]]
   // CHECK-NEXT: flow.linear %[[R]], %[[A]]
   // CHECK-NEXT: return

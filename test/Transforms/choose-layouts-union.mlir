@@ -9,7 +9,7 @@ flow.model @m <hidden = 256, vocab = 512, positions = 256> {
 // CHECK-LABEL: @q8_0_and_q4_0
 func.func @q8_0_and_q4_0(%x: tensor<?x256xf32>) -> tensor<?x64xf32> {
   // CHECK: flow.weight_ref @m::@ab : tensor<64x256xf32, #flow.panels<i8, block = 32>>
-  // CHECK: flow.quantize_rows {{.*}} #flow.quantized_rows<sums = 32>
+  // CHECK: flow.quantize_rows {{.*}} #flow.quantized_rows<block = 16>
   %w = flow.weight_ref @m::@ab : tensor<64x256xf32>
   %y = flow.linear %x, %w {flow.arithmetic = "i8"} : tensor<?x256xf32>, tensor<64x256xf32> -> tensor<?x64xf32>
   return %y : tensor<?x64xf32>
@@ -25,7 +25,7 @@ flow.model @m <hidden = 256, vocab = 512, positions = 256> {
 // CHECK-LABEL: @q8_0_and_q5_1
 func.func @q8_0_and_q5_1(%x: tensor<?x256xf32>) -> tensor<?x64xf32> {
   // CHECK: flow.weight_ref @m::@ab : tensor<64x256xf32, #flow.panels<i8, block = 32, min = true>>
-  // CHECK: flow.quantize_rows {{.*}} #flow.quantized_rows<sums = 32>
+  // CHECK: flow.quantize_rows {{.*}} #flow.quantized_rows<block = 16>
   %w = flow.weight_ref @m::@ab : tensor<64x256xf32>
   %y = flow.linear %x, %w {flow.arithmetic = "i8"} : tensor<?x256xf32>, tensor<64x256xf32> -> tensor<?x64xf32>
   return %y : tensor<?x64xf32>
@@ -41,7 +41,7 @@ flow.model @m <hidden = 256, vocab = 512, positions = 256> {
 // CHECK-LABEL: @q4_1_and_q6_k
 func.func @q4_1_and_q6_k(%x: tensor<?x256xf32>) -> tensor<?x64xf32> {
   // CHECK: flow.weight_ref @m::@ab : tensor<64x256xf32, #flow.panels<i8, block = 16, scale = f32, min = true>>
-  // CHECK: flow.quantize_rows {{.*}} #flow.quantized_rows<sums = 16>
+  // CHECK: flow.quantize_rows {{.*}} #flow.quantized_rows<block = 16>
   %w = flow.weight_ref @m::@ab : tensor<64x256xf32>
   %y = flow.linear %x, %w {flow.arithmetic = "i8"} : tensor<?x256xf32>, tensor<64x256xf32> -> tensor<?x64xf32>
   return %y : tensor<?x64xf32>
@@ -57,7 +57,7 @@ flow.model @m <hidden = 256, vocab = 512, positions = 256> {
 // CHECK-LABEL: @q6_k_and_q8_0
 func.func @q6_k_and_q8_0(%x: tensor<?x256xf32>) -> tensor<?x64xf32> {
   // CHECK: flow.weight_ref @m::@ab : tensor<64x256xf32, #flow.panels<i8, block = 16, scale = f32>>
-  // CHECK: flow.quantize_rows {{.*}} #flow.quantized_rows<sums = 16>
+  // CHECK: flow.quantize_rows {{.*}} #flow.quantized_rows<block = 16>
   %w = flow.weight_ref @m::@ab : tensor<64x256xf32>
   %y = flow.linear %x, %w {flow.arithmetic = "i8"} : tensor<?x256xf32>, tensor<64x256xf32> -> tensor<?x64xf32>
   return %y : tensor<?x64xf32>
@@ -73,7 +73,7 @@ flow.model @m <hidden = 256, vocab = 512, positions = 256> {
 // CHECK-LABEL: @q4_k_and_q8_0
 func.func @q4_k_and_q8_0(%x: tensor<?x256xf32>) -> tensor<?x64xf32> {
   // CHECK: flow.weight_ref @m::@ab : tensor<64x256xf32, #flow.panels<i8, block = 32, scale = f32, min = true>>
-  // CHECK: flow.quantize_rows {{.*}} #flow.quantized_rows<sums = 32>
+  // CHECK: flow.quantize_rows {{.*}} #flow.quantized_rows<block = 16>
   %w = flow.weight_ref @m::@ab : tensor<64x256xf32>
   %y = flow.linear %x, %w {flow.arithmetic = "i8"} : tensor<?x256xf32>, tensor<64x256xf32> -> tensor<?x64xf32>
   return %y : tensor<?x64xf32>
@@ -89,7 +89,7 @@ flow.model @m <hidden = 256, vocab = 512, positions = 256> {
 // CHECK-LABEL: @q6_k_and_q5_k
 func.func @q6_k_and_q5_k(%x: tensor<?x256xf32>) -> tensor<?x64xf32> {
   // CHECK: flow.weight_ref @m::@ab : tensor<64x256xf32, #flow.panels<i8, block = 16, scale = f32, min = true>>
-  // CHECK: flow.quantize_rows {{.*}} #flow.quantized_rows<sums = 16>
+  // CHECK: flow.quantize_rows {{.*}} #flow.quantized_rows<block = 16>
   %w = flow.weight_ref @m::@ab : tensor<64x256xf32>
   %y = flow.linear %x, %w {flow.arithmetic = "i8"} : tensor<?x256xf32>, tensor<64x256xf32> -> tensor<?x64xf32>
   return %y : tensor<?x64xf32>

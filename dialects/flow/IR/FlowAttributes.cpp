@@ -171,10 +171,11 @@ LogicalResult PanelsAttr::verifyEncoding(llvm::ArrayRef<int64_t> shape,
                      << ", got [" << shape << "] of " << elementType;
 }
 
-LogicalResult QuantizedRowsAttr::verify(EmitError emitError, int64_t sums) {
-  if (sums != 16 && sums != 32)
+LogicalResult QuantizedRowsAttr::verify(EmitError emitError, int64_t block) {
+  if (block != 16 && block != 32)
     return emitError()
-           << "#flow.quantized_rows (C1): sums must be 16 or 32, got " << sums;
+           << "#flow.quantized_rows (C1): block must be 16 or 32, got "
+           << block;
   return success();
 }
 

@@ -322,23 +322,23 @@ def Flow_QuantizedRowsAttr : Flow_Attr<"QuantizedRows", "quantized_rows",
     [DeclareAttrInterfaceMethods<VerifiableTensorEncoding, ["verifyEncoding"]>]> {
   let summary = "Encoding of rows quantised to signed 8-bit blocks";
   let description = [{
-    Rows `[T, K]` as quants `[T][K] s8`, one f32 scale for each block of 32
-    (`[T][K/32]`) and for each block of `sums` values the i32 number
-    `-128 * (sum of its quants)` (`[T][K/sums]`), which starts the integer
-    product against unsigned weights. The value is `scale * quant`.
+    Rows `[T, K]` as quants `[T][K] s8` and, for each `block` of values, one f32
+    scale (`[T][K/block]`) and the i32 number `-128 * (sum of its quants)`
+    (`[T][K/block]`), which starts the integer product against unsigned
+    weights. The value is `scale * quant`.
 
     Example:
 
     ```mlir
-    #rows = #flow.quantized_rows<sums = 32>
+    #rows = #flow.quantized_rows<block = 32>
     ```
 
     Constraints:
 
-    - (C1) `sums` is 16 or 32.
+    - (C1) `block` is 16 or 32.
     - (C2) the tensor is `[T, K]` of f32 with `K` static and `K mod 32 = 0`.
   }];
-  let parameters = (ins "int64_t":$sums);
+  let parameters = (ins "int64_t":$block);
   let assemblyFormat = "`<` struct(params) `>`";
   let genVerifyDecl = 1;
 }

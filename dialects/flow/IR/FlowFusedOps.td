@@ -74,7 +74,8 @@ def Flow_QkvRopeAppendOp : Flow_Op<"qkv_rope_append",
     - (C2) the four cache types are equal.
     - (C3) both norms or none, each `[D]`.
     - (C4) `angles` is `[T, D/2, 2]`.
-    - (C5) quantised rows meet `i8` panels with `sums = block`, and only those.
+    - (C5) quantised rows meet `i8` panels of the same block or twice it, and only
+      those.
     - (C6) `eps` is finite and positive.
   }];
   let arguments = (ins Flow_Matrix:$input, Flow_Matrix:$weight,
@@ -117,8 +118,8 @@ def Flow_GatedMlpOp : Flow_RowwiseOp<"gated_mlp", [Pure]> {
 
     - (C1) `input` is `[T, d]`, `gate_up` `[2 F, d]`, `down` `[e, F]`, `result`
       `[T, e]`; `F mod 16 = 0`.
-    - (C2) quantised rows meet `i8` panels with `sums = block`, and only those,
-      for `input` with `gate_up` and for `hidden` with `down`.
+    - (C2) quantised rows meet `i8` panels of the same block or twice it, and only
+      those, for `input` with `gate_up` and for `hidden` with `down`.
   }];
   let arguments = (ins Flow_Matrix:$input, Flow_Matrix:$gate_up,
     Flow_Matrix:$down, OptionalAttr<Flow_QuantizedRowsAttr>:$hidden);
@@ -133,7 +134,8 @@ def Flow_GatedMlpOp : Flow_RowwiseOp<"gated_mlp", [Pure]> {
 def Flow_QuantizeRowsOp : Flow_RowwiseOp<"quantize_rows", [Pure]> {
   let summary = "Quantise rows once for all products that read them";
   let description = [{
-    For each block of 32 values of a row, with `m = max |x|`:
+    For each block of a row (of the size that the result's encoding states), with
+    `m = max |x|`:
 
     ```
     scale = m / 127          quant[i] = round_half_even(x[i] * (127 / m))
@@ -146,7 +148,7 @@ def Flow_QuantizeRowsOp : Flow_RowwiseOp<"quantize_rows", [Pure]> {
     Example:
 
     ```mlir
-    %q = flow.quantize_rows %x : tensor<?x64xf32> -> tensor<?x64xf32, #flow.quantized_rows<sums = 32>>
+    %q = flow.quantize_rows %x : tensor<?x64xf32> -> tensor<?x64xf32, #flow.quantized_rows<block = 32>>
     ```
 
     Constraints:

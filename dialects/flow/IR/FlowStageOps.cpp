@@ -32,12 +32,12 @@ LogicalResult flow::verifyLayouts(Operation *op, StringRef constraint,
   bool isI8 = panels && panels.getKind() == PanelKind::I8;
   if (!quantized && !isI8)
     return success();
-  if (quantized && isI8 && quantized.getSums() == panels.getBlock())
+  if (quantized && isI8 && panels.getBlock() % quantized.getBlock() == 0)
     return success();
   auto diagnostic = op->emitOpError()
                     << constraint
-                    << ": quantised rows and i8 panels of the same block must "
-                       "meet, got rows ";
+                    << ": quantised rows and i8 panels of the same block or "
+                       "twice it must meet, got rows ";
   if (quantized)
     diagnostic << quantized;
   else

@@ -139,13 +139,14 @@ def Flow_LinearOp : Flow_RowwiseOp<"linear", [Pure]> {
 
     ```mlir
     %y = flow.linear %x, %w : tensor<?x64xf32>, tensor<128x64xf32> -> tensor<?x128xf32>
-    %z = flow.linear %q, %p : tensor<?x64xf32, #flow.quantized_rows<sums = 32>>, tensor<128x64xf32, #flow.panels<i8, block = 32>> -> tensor<?x128xf32>
+    %z = flow.linear %q, %p : tensor<?x64xf32, #flow.quantized_rows<block = 32>>, tensor<128x64xf32, #flow.panels<i8, block = 32>> -> tensor<?x128xf32>
     ```
 
     Constraints:
 
     - (C1) `input` is `[T, K]`, `weight` is `[N, K]`, `result` is `[T, N]`.
-    - (C2) quantised rows meet `i8` panels with `sums = block`, and only those.
+    - (C2) quantised rows meet `i8` panels of the same block or twice it, and only
+      those.
   }];
   let arguments = (ins Arg<Flow_Matrix, "[T, K]">:$input,
     Arg<Flow_Matrix, "[N, K]">:$weight);
@@ -176,7 +177,8 @@ def Flow_LmHeadOp : Flow_RowwiseOp<"lm_head", [Pure]> {
     Constraints:
 
     - (C1) `input` is `[T, d]`, `table` is `[V, d]`, `result` is `[T, V]`.
-    - (C2) quantised rows meet `i8` panels with `sums = block`, and only those.
+    - (C2) quantised rows meet `i8` panels of the same block or twice it, and only
+      those.
     - (C3) `softcap` is finite and positive.
   }];
   let arguments = (ins Arg<Flow_Matrix, "[T, d]">:$input,

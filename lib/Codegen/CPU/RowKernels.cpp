@@ -187,31 +187,30 @@ std::pair<Value, Value> flow::cpu::buildAddRmsNorm(OpBuilder &builder,
 }
 
 QuantizedRows flow::cpu::buildQuantizeRows(OpBuilder &builder, Location loc,
-                                           Value x, int64_t sums) {
+                                           Value x, int64_t block) {
   KernelBuilder b(loc, builder);
   RankedTensorType type = typeOf(x);
-  int64_t k = type.getDimSize(1), t0 = type.getDimSize(0);
+  int64_t k = type.getDimSize(1), t0 = type.getDimSize(0), blocks = k / block;
   Value rows = b.dim(x, 0);
   auto make = [&](int64_t width, Type element) {
     return b.empty(RankedTensorType::get({t0, width}, element), rows);
   };
-  int64_t sumsPerBlock = kScaleBlock / sums;
   SmallVector<Value> outputs{make(k, b.getI8Type()),
-                             make(k / kScaleBlock, b.getF32Type()),
-                             make(k / sums, b.getI32Type())};
+                             make(blocks, b.getF32Type()),
+                             make(blocks, b.getI32Type())};
   SmallVector<Value> results = b.forall(
       rows, outputs,
       [&](KernelBuilder &b, Value t) -> SmallVector<Slice> {
-        return {rowSlice(b, t, k), rowSlice(b, t, k / kScaleBlock),
-                rowSlice(b, t, k / sums)};
+        return {rowSlice(b, t, k), rowSlice(b, t, blocks),
+                rowSlice(b, t, blocks)};
       },
       [&](KernelBuilder &b, Value t, ValueRange outs) -> SmallVector<Value> {
         return b.loop(
-            b.index(0), b.index(k / kScaleBlock), 1, outs,
-            [&](KernelBuilder &b, Value block,
+            b.index(0), b.index(blocks), 1, outs,
+            [&](KernelBuilder &b, Value i,
                 ValueRange outs) -> SmallVector<Value> {
-              Value column = b.mul(block, kScaleBlock);
-              Value v = b.read(x, {t, column}, kScaleBlock);
+              Value column = b.mul(i, block);
+              Value v = b.read(x, {t, column}, block);
               Value largest =
                   b.reduceMax(math::AbsFOp::create(b, v).getResult());
               Value isZero = arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ,
@@ -221,24 +220,15 @@ QuantizedRows flow::cpu::buildQuantizeRows(OpBuilder &builder, Location loc,
                   arith::DivFOp::create(b, b.f32(127), largest).getResult());
               Value scale = b.mul(largest, b.f32(1.0 / 127));
               Value rounded = math::RoundEvenOp::create(
-                  b, b.mul(v, b.splat(inverse, kScaleBlock)));
+                  b, b.mul(v, b.splat(inverse, block)));
               Value wide = arith::FPToSIOp::create(
-                  b, b.vector(kScaleBlock, b.getI32Type()), rounded);
+                  b, b.vector(block, b.getI32Type()), rounded);
               Value quants = arith::TruncIOp::create(
-                  b, b.vector(kScaleBlock, b.getI8Type()), wide);
-              Value q = b.write(quants, outs[0], {column});
-              Value s = b.insert(scale, outs[1], {block});
-              Value c = outs[2];
-              for (int64_t part = 0; part != sumsPerBlock; ++part) {
-                Value piece = wide;
-                if (sumsPerBlock != 1)
-                  piece = vector::ExtractStridedSliceOp::create(
-                      b, wide, ArrayRef<int64_t>{part * sums},
-                      ArrayRef<int64_t>{sums}, ArrayRef<int64_t>{1});
-                Value sum = b.mul(b.reduceAdd(piece), b.i32(-128));
-                c = b.insert(sum, c, {b.add(b.mul(block, sumsPerBlock), part)});
-              }
-              return {q, s, c};
+                  b, b.vector(block, b.getI8Type()), wide);
+              Value sum = b.mul(b.reduceAdd(wide), b.i32(-128));
+              return {b.write(quants, outs[0], {column}),
+                      b.insert(scale, outs[1], {i}),
+                      b.insert(sum, outs[2], {i})};
             });
       });
   return {results[0], results[1], results[2]};

@@ -28,7 +28,7 @@ struct F32Product {
 /// with minima `+ sum[m, b] * (scaleA[m, b] * minimum[n, b, ni])`.
 struct I8Product {
   Value quants, panels;           // [M, K] i8, [N, K/4, 128] i8
-  Value rowScales, sums;          // [M, K/32] f32, [M, blocks] i32
+  Value rowScales, sums;          // [M, blocks] f32, [M, blocks] i32
   Value panelScales, panelMinima; // [N, blocks, 32], or null
 };
 
@@ -181,8 +181,9 @@ Value emitDot(KernelBuilder &b, Value w, Value x, Value acc) {
 Value emitI8(KernelBuilder &b, const I8Product &product, Value init,
              int64_t tileRows) {
   int64_t rows = dimOf(init, 0) == 1 ? 1 : tileRows;
-  int64_t blocks = dimOf(product.panelScales, 1);
+  int64_t blocks = dimOf(product.rowScales, 1);
   int64_t block = dimOf(product.quants, 1) / blocks;
+  int64_t rowBlocks = blocks / dimOf(product.panelScales, 1);
   auto widen = [](KernelBuilder &b, Value v) {
     auto wide = b.f32Vector(kPanel);
     return v.getType() == wide ? v
@@ -213,18 +214,18 @@ Value emitI8(KernelBuilder &b, const I8Product &product, Value init,
                   dots[r] = emitDot(b, w, x, dots[r]);
                 }
               }
-              Value scaleBlock = b.div(blk, kScaleBlock / block);
-              Value scales = widen(b, b.read(product.panelScales,
-                                             {panel, blk, b.index(0)}, kPanel));
+              Value panelBlock = b.div(blk, rowBlocks);
+              Value scales =
+                  widen(b, b.read(product.panelScales,
+                                  {panel, panelBlock, b.index(0)}, kPanel));
               Value minima;
               if (product.panelMinima)
-                minima = b.read(product.panelMinima, {panel, blk, b.index(0)},
-                                kPanel);
+                minima = b.read(product.panelMinima,
+                                {panel, panelBlock, b.index(0)}, kPanel);
               SmallVector<Value> next;
               for (int64_t r = 0; r != rows; ++r) {
                 Value rowScale = b.splat(
-                    b.extract(product.rowScales, {b.add(row, r), scaleBlock}),
-                    kPanel);
+                    b.extract(product.rowScales, {b.add(row, r), blk}), kPanel);
                 Value sum =
                     b.fma(toFloat(b, dots[r]), b.mul(rowScale, scales), acc[r]);
                 if (minima)

@@ -82,8 +82,8 @@ SmallVector<RankedTensorType> physicalTypes(RankedTensorType type,
   }
   if (auto rows = dyn_cast_or_null<QuantizedRowsAttr>(type.getEncoding()))
     return {RankedTensorType::get(shape, i8),
-            RankedTensorType::get({shape[0], shape[1] / cpu::kScaleBlock}, f32),
-            RankedTensorType::get({shape[0], shape[1] / rows.getSums()}, i32)};
+            RankedTensorType::get({shape[0], shape[1] / rows.getBlock()}, f32),
+            RankedTensorType::get({shape[0], shape[1] / rows.getBlock()}, i32)};
   return {type};
 }
 
@@ -382,7 +382,7 @@ LogicalResult FunctionLowering::lower(GatedMlpOp op) {
   Parts hidden{cpu::buildInterleavedGeglu(b, b.getLoc(), gateUp)};
   if (std::optional<QuantizedRowsAttr> layout = op.getHidden()) {
     cpu::QuantizedRows rows =
-        cpu::buildQuantizeRows(b, b.getLoc(), hidden[0], layout->getSums());
+        cpu::buildQuantizeRows(b, b.getLoc(), hidden[0], layout->getBlock());
     hidden = {rows.quants, rows.scales, rows.sums};
   }
   Value result = product(op, hidden, op.getDown());
@@ -395,7 +395,7 @@ LogicalResult FunctionLowering::lower(GatedMlpOp op) {
 LogicalResult FunctionLowering::lower(QuantizeRowsOp op) {
   auto layout = cast<QuantizedRowsAttr>(op.getType().getEncoding());
   cpu::QuantizedRows rows = cpu::buildQuantizeRows(
-      b, b.getLoc(), single(op.getInput()), layout.getSums());
+      b, b.getLoc(), single(op.getInput()), layout.getBlock());
   parts[op] = {rows.quants, rows.scales, rows.sums};
   return success();
 }

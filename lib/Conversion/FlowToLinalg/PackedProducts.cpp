@@ -108,8 +108,10 @@ Value flow::buildI8Product(OpBuilder &builder, Location loc,
                            const I8Panels &panels) {
   ImplicitLocOpBuilder b(loc, builder);
   int64_t panelCount = typeOf(panels.scales).getDimSize(0);
-  int64_t blocks = typeOf(panels.scales).getDimSize(1);
+  // A block of weights is one block of the rows, or two.
+  int64_t blocks = typeOf(rows.scales).getDimSize(1);
   int64_t block = typeOf(rows.quants).getDimSize(1) / blocks;
+  int64_t rowBlocks = blocks / typeOf(panels.scales).getDimSize(1);
   AffineExpr m, n, blk, ni, quad, kk;
   bindDims(b.getContext(), m, n, blk, ni, quad, kk);
   auto map = [&](unsigned dims, ArrayRef<AffineExpr> results) {
@@ -139,13 +141,12 @@ Value flow::buildI8Product(OpBuilder &builder, Location loc,
       });
 
   SmallVector<Value> inputs{dots, rows.scales, panels.scales};
-  SmallVector<AffineMap> maps{
-      map(4, {m, n, blk, ni}),
-      map(4, {m, blk.floorDiv(cpu::kScaleBlock / block)}),
-      map(4, {n, blk, ni})};
+  AffineExpr panelBlock = blk.floorDiv(rowBlocks);
+  SmallVector<AffineMap> maps{map(4, {m, n, blk, ni}), map(4, {m, blk}),
+                              map(4, {n, panelBlock, ni})};
   if (panels.minima) {
     inputs.append({rows.sums, panels.minima});
-    maps.append({map(4, {m, blk}), map(4, {n, blk, ni})});
+    maps.append({map(4, {m, blk}), map(4, {n, panelBlock, ni})});
   }
   maps.push_back(map(4, {m, n, ni}));
   Value product = generic(

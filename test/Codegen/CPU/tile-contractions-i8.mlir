@@ -10,7 +10,7 @@
 // CHECK-NOT: vector.fma
 // CHECK: tensor.parallel_insert_slice
 func.func @rows(%x: tensor<?x64xf32>, %w: tensor<128x64xf32, #flow.panels<i8, block = 32>>) -> tensor<?x128xf32> {
-  %q = flow.quantize_rows %x : tensor<?x64xf32> -> tensor<?x64xf32, #flow.quantized_rows<sums = 32>>
-  %y = flow.linear %q, %w : tensor<?x64xf32, #flow.quantized_rows<sums = 32>>, tensor<128x64xf32, #flow.panels<i8, block = 32>> -> tensor<?x128xf32>
+  %q = flow.quantize_rows %x : tensor<?x64xf32> -> tensor<?x64xf32, #flow.quantized_rows<block = 32>>
+  %y = flow.linear %q, %w : tensor<?x64xf32, #flow.quantized_rows<block = 32>>, tensor<128x64xf32, #flow.panels<i8, block = 32>> -> tensor<?x128xf32>
   return %y : tensor<?x128xf32>
 }

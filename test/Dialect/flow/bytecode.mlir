@@ -9,10 +9,10 @@ flow.model @m <hidden = 64, vocab = 512, positions = 256> {
   flow.rope_table @local theta 1.0e+04 head_dim 32
 }
 // CHECK-LABEL: @f
-func.func @f(%q: tensor<?x64xf32, #flow.quantized_rows<sums = 32>>) {
+func.func @f(%q: tensor<?x64xf32, #flow.quantized_rows<block = 32>>) {
   // CHECK: flow.weight_ref @m::@q : tensor<64x64xf32, #flow.panels<i8, block = 32>>
   %w = flow.weight_ref @m::@q : tensor<64x64xf32, #flow.panels<i8, block = 32>>
   // CHECK: flow.linear
-  %y = flow.linear %q, %w : tensor<?x64xf32, #flow.quantized_rows<sums = 32>>, tensor<64x64xf32, #flow.panels<i8, block = 32>> -> tensor<?x64xf32>
+  %y = flow.linear %q, %w : tensor<?x64xf32, #flow.quantized_rows<block = 32>>, tensor<64x64xf32, #flow.panels<i8, block = 32>> -> tensor<?x64xf32>
   return
 }

@@ -10,9 +10,9 @@ func.func @f(%x: tensor<?x64xf32>, %t: tensor<512x32xf32>) {
 // -----
 
 // lm_head (C2)
-func.func @f(%x: tensor<?x64xf32, #flow.quantized_rows<sums = 32>>, %t: tensor<512x64xf32>) {
-  // expected-error @+1 {{(C2): quantised rows and i8 panels of the same block must meet}}
-  %l = flow.lm_head %x, %t : tensor<?x64xf32, #flow.quantized_rows<sums = 32>>, tensor<512x64xf32> -> tensor<?x512xf32>
+func.func @f(%x: tensor<?x64xf32, #flow.quantized_rows<block = 32>>, %t: tensor<512x64xf32>) {
+  // expected-error @+1 {{(C2): quantised rows and i8 panels of the same block or twice it must meet}}
+  %l = flow.lm_head %x, %t : tensor<?x64xf32, #flow.quantized_rows<block = 32>>, tensor<512x64xf32> -> tensor<?x512xf32>
   return
 }
 

@@ -47,7 +47,7 @@ func.func @f(%x: tensor<?x64xf32>, %w: tensor<128x64xf32>, %qn: tensor<32xf32>, 
 
 // qkv_rope_append (C5)
 func.func @f(%x: tensor<?x64xf32>, %w: tensor<128x64xf32, #flow.panels<i8, block = 32>>, %qn: tensor<32xf32>, %kn: tensor<32xf32>, %angles: tensor<?x16x2xf32>, %kc: tensor<?x1x32xf32>, %vc: tensor<?x1x32xf32>, %start: index, %count: index) {
-  // expected-error @+1 {{(C5): quantised rows and i8 panels of the same block must meet}}
+  // expected-error @+1 {{(C5): quantised rows and i8 panels of the same block or twice it must meet}}
   %q, %k1, %v1 = flow.qkv_rope_append %x, %w norms %qn, %kn rope %angles into %kc, %vc at %start count %count : tensor<?x64xf32>, tensor<128x64xf32, #flow.panels<i8, block = 32>>, tensor<32xf32>, tensor<?x16x2xf32>, tensor<?x1x32xf32> -> tensor<?x2x32xf32>
   return
 }

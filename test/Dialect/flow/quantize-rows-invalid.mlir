@@ -12,6 +12,6 @@ func.func @f(%x: tensor<?x64xf32>) {
 // quantize_rows (C1)
 func.func @f(%x: tensor<?x64xf32>) {
   // expected-error @+1 {{(C1): the result must be the input's shape}}
-  %q = flow.quantize_rows %x : tensor<?x64xf32> -> tensor<?x32xf32, #flow.quantized_rows<sums = 32>>
+  %q = flow.quantize_rows %x : tensor<?x64xf32> -> tensor<?x32xf32, #flow.quantized_rows<block = 32>>
   return
 }

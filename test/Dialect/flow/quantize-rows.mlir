@@ -2,7 +2,7 @@
 
 // CHECK-LABEL: @quantize_rows
 func.func @quantize_rows(%x: tensor<?x64xf32>) {
-  // CHECK: flow.quantize_rows %{{.*}} : tensor<?x64xf32> -> tensor<?x64xf32, #flow.quantized_rows<sums = 32>>
-  %q = flow.quantize_rows %x : tensor<?x64xf32> -> tensor<?x64xf32, #flow.quantized_rows<sums = 32>>
+  // CHECK: flow.quantize_rows %{{.*}} : tensor<?x64xf32> -> tensor<?x64xf32, #flow.quantized_rows<block = 32>>
+  %q = flow.quantize_rows %x : tensor<?x64xf32> -> tensor<?x64xf32, #flow.quantized_rows<block = 32>>
   return
 }

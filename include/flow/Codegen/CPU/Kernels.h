@@ -19,12 +19,9 @@ namespace flow::cpu {
 /// Columns of a packed panel, and keys of a panel of the key cache.
 constexpr int64_t kPanel = 32;
 
-/// Values that share one activation scale.
-constexpr int64_t kScaleBlock = 32;
-
-/// Rows quantised to 8 bits: quants `[T, K] i8`, scales `[T, K/32] f32`, and
-/// `-128 * sum of quants` for each block of `K / (second dimension)` values,
-/// `[T, K/sums] i32`.
+/// Rows quantised to 8 bits in blocks of 16 or 32 values: quants `[T, K] i8`,
+/// and for each block its scale `[T, K/block] f32` and `-128 * sum of quants`
+/// `[T, K/block] i32`.
 struct QuantizedRows {
   mlir::Value quants, scales, sums;
 };
@@ -40,9 +37,9 @@ buildAddRmsNorm(mlir::OpBuilder &builder, mlir::Location loc,
                 mlir::Value stream, mlir::Value branch,
                 mlir::Value branchWeight, mlir::Value weight, double eps);
 
-/// Quantises `x [T, K] f32`; `sums` is 16 or 32.
+/// Quantises `x [T, K] f32` in blocks of 16 or 32.
 QuantizedRows buildQuantizeRows(mlir::OpBuilder &builder, mlir::Location loc,
-                                mlir::Value x, int64_t sums);
+                                mlir::Value x, int64_t block);
 
 /// `gelu(gate) * up` of equal tensors `[T, F] f32`.
 mlir::Value buildGeglu(mlir::OpBuilder &builder, mlir::Location loc,

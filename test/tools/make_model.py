@@ -1,0 +1,195 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Makes a small Gemma 3 with random weights: a GGUF file.
+
+The same options and seed make the same bytes. Weights have the magnitudes of
+a trained model: each stage keeps the scale of its input, and logits are of the
+order of 1 to 10.
+"""
+
+import argparse
+import os
+import sys
+
+import gguf
+import numpy as np
+
+import random_blocks
+from tiny_vocabulary import Vocabulary
+
+# Types that gguf's own quantisers write, and plain ones.
+QUANTISED = ["bf16", "q8_0", "q4_0", "q4_1", "q5_0", "q5_1"]
+TYPES = ["f32", "f16"] + QUANTISED + list(random_blocks.MAKERS) + ["mixed"]
+# Types whose rows are multiples of 256.
+WIDE = [name for name, (elements, _) in random_blocks.MAKERS.items()
+        if elements == 256]
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("output", metavar="OUT.gguf")
+    parser.add_argument("--family", choices=["gemma3"], default="gemma3")
+    parser.add_argument("--layers", type=int, default=7)
+    parser.add_argument("--hidden", type=int)
+    parser.add_argument("--heads", type=int, default=4)
+    parser.add_argument("--kv-heads", type=int, default=2)
+    parser.add_argument("--head-dim", type=int)
+    parser.add_argument("--ffn", type=int)
+    parser.add_argument("--vocab", type=int, default=512)
+    parser.add_argument("--window", type=int, default=16)
+    parser.add_argument("--context", type=int, default=256)
+    parser.add_argument("--rope-factor", type=float, default=1.0)
+    parser.add_argument("--separate-head", action="store_true",
+                        help="a head that is not the embedding")
+    parser.add_argument("--type", choices=TYPES, default="q8_0",
+                        help="of every matrix; mixed: of several types, as "
+                        "quantisers mix them")
+    parser.add_argument("--seed", type=int, default=1)
+    args = parser.parse_args()
+    wide = args.type in WIDE
+    args.hidden = args.hidden or (256 if wide else 64)
+    args.head_dim = args.head_dim or (64 if wide else 32)
+    args.ffn = args.ffn or (512 if wide else 128)
+    step = 256 if wide else 32
+    for name in ("hidden", "ffn"):
+        if getattr(args, name) % step:
+            parser.error("--%s must be a multiple of %d for %s, found %d" %
+                         (name, step, args.type, getattr(args, name)))
+    if args.heads * args.head_dim % step:
+        parser.error("heads * head-dim must be a multiple of %d for %s" %
+                     (step, args.type))
+    if args.heads % args.kv_heads:
+        parser.error("--heads must be a multiple of --kv-heads")
+    return args
+
+
+def mixed_type(role, layer, cols):
+    """As K-quant mixes go: more bits for values, and for some layers' last
+    matrices; other types where rows do not divide by 256."""
+    more = role in ("attn_v", "token_embd", "output") or (
+        role == "ffn_down" and layer % 2 == 0)
+    if cols % 256 == 0:
+        return "q6_k" if more else "q4_k"
+    if role == "attn_output":
+        return "q5_1"
+    return "q8_0" if more else "q5_0"
+
+
+class ModelWriter:
+
+    def __init__(self, args, path):
+        self.args = args
+        self.rng = np.random.default_rng(args.seed)
+        self.out = gguf.GGUFWriter(path, args.family)
+
+    def matrix(self, name, rows, cols, sigma, layer=0):
+        kind = self.args.type
+        if kind == "mixed":
+            kind = mixed_type(name.split(".")[-1], layer, cols)
+        name += ".weight"
+        if kind in random_blocks.MAKERS:
+            data = random_blocks.random_matrix(self.rng, kind, rows, cols,
+                                               sigma)
+            raw = gguf.GGMLQuantizationType[kind.upper()]
+            self.out.add_tensor(name, data, raw_dtype=raw)
+            return
+        values = self.rng.normal(0, sigma, (rows, cols)).astype(np.float32)
+        if kind in QUANTISED:
+            raw = gguf.GGMLQuantizationType[kind.upper()]
+            self.out.add_tensor(name, gguf.quants.quantize(values, raw),
+                                raw_dtype=raw)
+        else:
+            self.out.add_tensor(
+                name, values.astype(np.float16 if kind == "f16" else np.float32))
+
+    def norm(self, name, size, mean=1.0):
+        # GGUF holds 1 + w.
+        values = mean * (1 + self.rng.normal(0, 0.1, size))
+        self.out.add_tensor(name + ".weight", values.astype(np.float32))
+
+    def write_keys(self):
+        a, out = self.args, self.out
+        out.add_name("tiny %s, seed %d" % (a.family, a.seed))
+        out.add_context_length(a.context)
+        out.add_embedding_length(a.hidden)
+        out.add_block_count(a.layers)
+        out.add_feed_forward_length(a.ffn)
+        out.add_head_count(a.heads)
+        out.add_head_count_kv(a.kv_heads)
+        out.add_key_length(a.head_dim)
+        out.add_value_length(a.head_dim)
+        out.add_layer_norm_rms_eps(1e-6)
+        out.add_rope_freq_base(1e6)
+        out.add_sliding_window(a.window)
+        if a.rope_factor != 1:
+            out.add_rope_scaling_type(gguf.RopeScalingType.LINEAR)
+            out.add_rope_scaling_factor(a.rope_factor)
+
+    def write_tokenizer(self):
+        out, vocabulary = self.out, Vocabulary(self.args.vocab)
+        out.add_tokenizer_model("llama")
+        out.add_tokenizer_pre("default")
+        out.add_token_list(vocabulary.pieces)
+        out.add_token_scores(vocabulary.scores)
+        out.add_token_types(vocabulary.types)
+        out.add_bos_token_id(vocabulary.id("<bos>"))
+        out.add_eos_token_id(vocabulary.id("<eos>"))
+        out.add_unk_token_id(vocabulary.id("<unk>"))
+        out.add_pad_token_id(vocabulary.id("<pad>"))
+        out.add_add_bos_token(True)
+        out.add_add_eos_token(False)
+        out.add_add_space_prefix(False)
+
+    def write_tensors(self):
+        a = self.args
+        d, q, kv = a.hidden, a.heads * a.head_dim, a.kv_heads * a.head_dim
+        # The head is the same matrix as the embedding, so that a token's own
+        # logit grows with the share of its embedding in the stream, to which
+        # every branch adds elements of 1. Embeddings of length 2 keep it from
+        # being chosen again and again; the last norm brings logits to 3.
+        self.matrix("token_embd", a.vocab, d, 2 / d)
+        if a.separate_head:
+            self.matrix("output", a.vocab, d, 2 / d)
+        self.norm("output_norm", d, mean=1.5 * np.sqrt(d))
+        for i in range(a.layers):
+            layer = "blk.%d." % i
+            self.norm(layer + "attn_norm", d)
+            self.matrix(layer + "attn_q", q, d, 1 / np.sqrt(d), i)
+            self.matrix(layer + "attn_k", kv, d, 1 / np.sqrt(d), i)
+            self.matrix(layer + "attn_v", kv, d, 1 / np.sqrt(d), i)
+            self.norm(layer + "attn_q_norm", a.head_dim)
+            self.norm(layer + "attn_k_norm", a.head_dim)
+            self.matrix(layer + "attn_output", d, q, 1 / np.sqrt(q), i)
+            self.norm(layer + "post_attention_norm", d)
+            self.norm(layer + "ffn_norm", d)
+            self.matrix(layer + "ffn_gate", a.ffn, d, 1 / np.sqrt(d), i)
+            self.matrix(layer + "ffn_up", a.ffn, d, 1 / np.sqrt(d), i)
+            self.matrix(layer + "ffn_down", d, a.ffn, 1 / np.sqrt(a.ffn), i)
+            self.norm(layer + "post_ffw_norm", d)
+
+    def write(self):
+        self.write_keys()
+        self.write_tokenizer()
+        self.write_tensors()
+        self.out.write_header_to_file()
+        self.out.write_kv_data_to_file()
+        self.out.write_tensors_to_file()
+        self.out.close()
+
+
+def main():
+    args = parse_arguments()
+    # Written beside and renamed, so that no half file bears the name.
+    partial = "%s.%d.partial" % (args.output, os.getpid())
+    try:
+        ModelWriter(args, partial).write()
+        os.replace(partial, args.output)
+    except (OSError, ValueError) as problem:
+        sys.exit("error: %s" % problem)
+    finally:
+        if os.path.exists(partial):
+            os.remove(partial)
+
+
+if __name__ == "__main__":
+    main()
