@@ -1,3 +1,6 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+# How lit finds and runs the tests of this tree.
+
 import os
 import shutil
 
@@ -19,6 +22,7 @@ llvm_config.add_tool_substitutions(
 # Models are made by scripts that need numpy and gguf.
 if os.path.exists(config.flow_python):
     config.available_features.add("models")
+    config.substitutions.append(("%test_python", config.flow_python))
     config.substitutions.append(("%make_model", "%s %s" % (
         config.flow_python,
         os.path.join(config.test_source_root, "tools", "make_model.py"))))

@@ -27,11 +27,10 @@ BlockCounts flow::countBlocks(MaskAttr mask, int64_t query, int64_t total,
   int64_t low = mask.getWindow() == 0
                     ? 0
                     : std::max<int64_t>(0, query - mask.getWindow() + 1);
-  int64_t high = mask.getPattern() == MaskPattern::Causal
-                     ? std::min(query + 1, total)
-                     : total;
+  bool seesAll = mask.getPattern() == MaskPattern::Full || query >= total;
+  int64_t high = seesAll ? total : query + 1;
   low = std::min(low, high);
-  int64_t blocks = (total + size - 1) / size;
+  int64_t blocks = total / size + (total % size != 0);
   BlockCounts counts;
   if (low == high) {
     counts.skipped = blocks;
@@ -41,7 +40,7 @@ BlockCounts flow::countBlocks(MaskAttr mask, int64_t query, int64_t total,
   counts.skipped = blocks - (last - first + 1);
   // Only the two ends of the interval can cut a block.
   bool cutsFirst = low % size != 0;
-  bool cutsLast = high != std::min((last + 1) * size, total);
+  bool cutsLast = high % size != 0 && high != total;
   counts.partial = first == last ? (cutsFirst || cutsLast)
                                  : int64_t(cutsFirst) + int64_t(cutsLast);
   counts.full = last - first + 1 - counts.partial;

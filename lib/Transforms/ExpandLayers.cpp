@@ -20,6 +20,12 @@ namespace {
 
 enum class Logits { Last, All, None };
 
+/// The weight @symbol of a model or layer, or null.
+WeightOp lookupWeight(Operation *parent, StringRef symbol) {
+  return dyn_cast_or_null<WeightOp>(mlir::SymbolTable::lookupSymbolIn(
+      parent, StringAttr::get(parent->getContext(), symbol)));
+}
+
 /// Builds the function of one step.
 class StepBuilder {
 public:
@@ -64,15 +70,14 @@ private:
   int64_t hidden;
   llvm::APFloat eps;
 
-  Value start, count, rows, total;
+  Value zero, start, count, rows, total;
   llvm::StringMap<Value> angles;
   /// Prefix of the names of the layer at hand.
   std::string prefix;
 };
 
 Value StepBuilder::weight(Operation *parent, StringRef symbol) {
-  auto op = cast<WeightOp>(
-      mlir::SymbolTable::lookupSymbolIn(parent, b.getStringAttr(symbol)));
+  WeightOp op = lookupWeight(parent, symbol);
   SmallVector<FlatSymbolRefAttr> path;
   if (auto layer = dyn_cast<LayerOp>(parent))
     path.push_back(FlatSymbolRefAttr::get(layer.getSymNameAttr()));
@@ -120,7 +125,9 @@ Value StepBuilder::attention(LayerOp layer, Value normed) {
     name(prefix + "v_norm");
     v = norm(v, Value());
   }
-  if (std::optional<StringRef> cache = layer.getCache()) {
+  // Without a cache the keys are the step's own rows, counted from its first.
+  Value position = zero, keys = count;
+  if (layer.getCache()) {
     name(prefix + "append");
     auto type = RankedTensorType::get(
         {ShapedType::kDynamic, spec.getKvHeads(), headDim}, b.getF32Type());
@@ -131,13 +138,15 @@ Value StepBuilder::attention(LayerOp layer, Value normed) {
                                      ref.getValue(), start, count);
     k = append.getNewKeyCache();
     v = append.getNewValueCache();
+    position = start;
+    keys = total;
   }
   name(prefix + "attend");
   FloatAttr cap = spec.getSoftcap().isZero()
                       ? FloatAttr()
                       : b.getF64FloatAttr(spec.getSoftcap().convertToDouble());
   Value o = AttentionOp::create(
-      b, q.getType(), q, start, k, v, total, layer.getMask(),
+      b, q.getType(), q, position, k, v, keys, layer.getMask(),
       /*blocks=*/KeyBlocksAttr(), b.getF64FloatAttr(spec.getEffectiveScale()),
       cap);
   name(prefix + "o");
@@ -196,8 +205,8 @@ Value StepBuilder::head(Value x) {
   if (logits == Logits::None)
     return x;
   name("head/logits");
-  bool own = mlir::SymbolTable::lookupSymbolIn(model, "head");
-  Value table = weight(model, own ? "head" : "embedding");
+  Value table =
+      weight(model, lookupWeight(model, "head") ? "head" : "embedding");
   const llvm::APFloat cap = model.getHyper().getFinalSoftcap();
   auto type = cast<RankedTensorType>(x.getType())
                   .clone({cast<RankedTensorType>(x.getType()).getDimSize(0),
@@ -222,7 +231,7 @@ void StepBuilder::build() {
   Value tokens = entry->getArgument(0);
   start = entry->getArgument(1);
   count = entry->getArgument(2);
-  Value zero = arith::ConstantIndexOp::create(b, 0);
+  zero = arith::ConstantIndexOp::create(b, 0);
   rows = tensor::DimOp::create(b, tokens, zero);
   total = arith::AddIOp::create(b, start, count);
 
@@ -284,7 +293,7 @@ struct ExpandLayers : flow::impl::ExpandLayersBase<ExpandLayers> {
     if (layers.empty())
       return model.emitOpError("has no layers to expand");
     for (StringRef needed : {"embedding", "final_norm"})
-      if (!mlir::SymbolTable::lookupSymbolIn(model, needed))
+      if (!lookupWeight(model, needed))
         return model.emitOpError("has no weight @") << needed;
     for (LayerOp layer : layers)
       if (layer.getFeedForward().getExperts() != 0)

@@ -16,6 +16,9 @@ namespace flow {
 
 using namespace flow;
 
+/// The runtime rounds capacities up to blocks of this many rows.
+static constexpr uint64_t kBlock = 32;
+
 static constexpr llvm::StringLiteral kCategory = "flow-plan-cache";
 
 static remark::RemarkOpts named(StringRef name) {
@@ -24,20 +27,40 @@ static remark::RemarkOpts named(StringRef name) {
 
 namespace {
 
-/// The attentions that read what `cache` became.
-void collectReaders(Value cache, SmallVectorImpl<AttentionOp> &readers) {
-  for (OpOperand &use : cache.getUses()) {
-    Operation *user = use.getOwner();
-    if (auto attention = dyn_cast<AttentionOp>(user))
-      readers.push_back(attention);
-    else if (auto append = dyn_cast<KvAppendOp>(user))
-      collectReaders(cache == append.getKeyCache() ? append.getNewKeyCache()
-                                                   : append.getNewValueCache(),
-                     readers);
-    else if (auto append = dyn_cast<QkvRopeAppendOp>(user))
-      collectReaders(cache == append.getKeyCache() ? append.getNewKeyCache()
-                                                   : append.getNewValueCache(),
-                     readers);
+/// Who reads a cache: attentions, or something whose reach is unknown.
+struct Readers {
+  SmallVector<AttentionOp> attentions;
+  Operation *other = nullptr;
+};
+
+/// What becomes of `use`, a value of a cache, if its user appends to it.
+template <typename Append> Value getAppended(Append append, OpOperand &use) {
+  if (&use == &append.getKeyCacheMutable())
+    return append.getNewKeyCache();
+  if (&use == &append.getValueCacheMutable())
+    return append.getNewValueCache();
+  return {};
+}
+
+/// Adds to `readers` who reads `cache` or what appending made of it.
+void collectReaders(Value cache, Readers &readers) {
+  SmallVector<Value> pending{cache};
+  while (!pending.empty()) {
+    for (OpOperand &use : pending.pop_back_val().getUses()) {
+      Operation *user = use.getOwner();
+      Value appended;
+      if (auto append = dyn_cast<KvAppendOp>(user))
+        appended = getAppended(append, use);
+      else if (auto append = dyn_cast<QkvRopeAppendOp>(user))
+        appended = getAppended(append, use);
+      auto attention = dyn_cast<AttentionOp>(user);
+      if (appended)
+        pending.push_back(appended);
+      else if (attention && &use != &attention.getQueryMutable())
+        readers.attentions.push_back(attention);
+      else
+        readers.other = user;
+    }
   }
 }
 
@@ -50,36 +73,35 @@ struct PlanCache : flow::impl::PlanCacheBase<PlanCache> {
           << int64_t(chunk);
       return signalPassFailure();
     }
-    llvm::MapVector<KvCacheOp, SmallVector<AttentionOp>> readers;
+    if (context < 0) {
+      getOperation().emitError("context must not be negative, got ")
+          << int64_t(context);
+      return signalPassFailure();
+    }
+    llvm::MapVector<Operation *, Readers> readers;
     getOperation().walk([&](KvCacheOp cache) { readers[cache]; });
     getOperation().walk([&](CacheRefOp ref) {
-      auto cache = cast<KvCacheOp>(
-          mlir::SymbolTable::lookupSymbolIn(getOperation(), ref.getCache()));
+      Operation *cache =
+          mlir::SymbolTable::lookupNearestSymbolFrom(ref, ref.getCacheAttr());
       for (Value value : ref.getResults())
         collectReaders(value, readers[cache]);
     });
-    for (auto &[cache, attentions] : readers)
-      plan(cache, attentions);
+    for (auto &[cache, who] : readers)
+      plan(cast<KvCacheOp>(cache), who);
   }
 
-  void plan(KvCacheOp cache, ArrayRef<AttentionOp> attentions) {
+  void plan(KvCacheOp cache, const Readers &readers) {
     StringRef name = cache.getSymName();
-    if (attentions.empty()) {
-      remark::missed(cache.getLoc(), named("unused-cache"))
-          << remark::reason("no attention reads @{0}", name);
-      return;
-    }
+    if (readers.other)
+      return keepFull(cache,
+                      readers.other->getName().getStringRef() + " reads it");
+    if (readers.attentions.empty())
+      return drop(cache);
     int64_t window = 0;
-    for (AttentionOp attention : attentions) {
+    for (AttentionOp attention : readers.attentions) {
       int64_t own = attention.getMask().getWindow();
-      if (own == 0) {
-        remark::missed(cache.getLoc(), named("full-cache"))
-            << remark::reason("@{0} keeps every position: an attention without "
-                              "a window reads it",
-                              name);
-        report(cache, 0);
-        return;
-      }
+      if (own == 0)
+        return keepFull(cache, "an attention without a window reads it");
       window = std::max(window, own);
     }
     cache.setRing(window);
@@ -89,17 +111,42 @@ struct PlanCache : flow::impl::PlanCacheBase<PlanCache> {
     report(cache, window);
   }
 
+  void keepFull(KvCacheOp cache, const Twine &reason) {
+    cache.removeRingAttr();
+    remark::missed(cache.getLoc(), named("full-cache")) << remark::reason(
+        "@{0} keeps every position: {1}", cache.getSymName(), reason.str());
+    report(cache, 0);
+  }
+
+  /// A cache that no attention reads goes, unless something names it.
+  void drop(KvCacheOp cache) {
+    if (!mlir::SymbolTable::symbolKnownUseEmpty(cache, getOperation())) {
+      remark::missed(cache.getLoc(), named("unused-cache")) << remark::reason(
+          "no attention reads @{0}, but it is named", cache.getSymName());
+      return;
+    }
+    remark::passed(cache.getLoc(), named("cache-erased"))
+        << remark::add("nothing uses @{0}", cache.getSymName());
+    cache.erase();
+  }
+
   /// The size of the cache, as the runtime will choose it.
-  void report(KvCacheOp cache, int64_t window) {
-    int64_t positions = context;
+  void report(KvCacheOp cache, uint64_t window) {
+    uint64_t positions = int64_t(context);
+    auto model = dyn_cast<ModelOp>(cache->getParentOp());
+    if (positions == 0 && model)
+      positions = model.getHyper().getPositions();
     if (positions == 0)
-      positions = cast<ModelOp>(cache->getParentOp()).getHyper().getPositions();
-    int64_t capacity = llvm::alignTo(positions, 32);
+      return; // nothing bounds the sequence
+    // Both are below 2^63, so sums of two fit.
+    uint64_t capacity = llvm::alignTo(positions, kBlock);
     if (window != 0)
-      capacity = std::min<int64_t>(
-          capacity, llvm::alignTo(window - 1 + int64_t(chunk), 32));
-    int64_t bytes = 2 * capacity * cache.getKvHeads() * cache.getHeadDim() *
-                    static_cast<int64_t>(sizeof(float));
+      capacity = std::min(
+          capacity,
+          llvm::alignTo(window - 1 + uint64_t(int64_t(chunk)), kBlock));
+    uint64_t bytes = 2 * sizeof(float);
+    for (uint64_t factor : {capacity, cache.getKvHeads(), cache.getHeadDim()})
+      bytes = llvm::SaturatingMultiply(bytes, factor);
     remark::analysis(cache.getLoc(), named("cache-size"))
         << remark::metric("capacity", capacity)
         << remark::metric("bytes", bytes);

@@ -32,10 +32,16 @@ struct SelectMasks : flow::impl::SelectMasksBase<SelectMasks> {
           << int64_t(block);
       return signalPassFailure();
     }
+    if (context < 0) {
+      getOperation()->emitError("context must not be negative, got ")
+          << int64_t(context);
+      return signalPassFailure();
+    }
     int64_t positions = context;
     if (positions == 0)
-      getOperation()->walk(
-          [&](ModelOp model) { positions = model.getHyper().getPositions(); });
+      getOperation()->walk([&](ModelOp model) {
+        positions = std::max(positions, model.getHyper().getPositions());
+      });
     getOperation()->walk(
         [&](AttentionOp attention) { select(attention, positions); });
   }

@@ -6,7 +6,7 @@
 #include "flow/Transforms/Passes.h"
 #include "mlir/IR/IRMapping.h"
 #include "mlir/IR/Remarks.h"
-#include "llvm/ADT/MapVector.h"
+#include "mlir/Transforms/RegionUtils.h"
 #include "llvm/ADT/SetVector.h"
 
 using namespace mlir;
@@ -26,17 +26,26 @@ static remark::RemarkOpts named(StringRef name) {
 
 namespace {
 
-/// Ops that stay in the schedule: what the runtime does itself.
-bool isScheduleOp(Operation *op) {
-  return isa<WeightRefOp, CacheRefOp, EmbedOp, RopeAnglesOp, func::ReturnOp,
-             func::CallOp>(op);
+/// References and inputs, which the runtime makes itself.
+bool isScheduleInput(Operation *op) {
+  return isa<WeightRefOp, CacheRefOp, EmbedOp, RopeAnglesOp>(op);
 }
 
-/// Scalar arithmetic and constants, which each function makes for itself.
-bool isScalarOp(Operation *op) {
-  return op->getNumRegions() == 0 && isMemoryEffectFree(op) &&
-         llvm::all_of(op->getResultTypes(),
+bool areScalars(TypeRange types) {
+  return llvm::all_of(types,
                       [](Type type) { return type.isIntOrIndexOrFloat(); });
+}
+
+/// Ops that make scalars of anything, without effects. They stay in the
+/// schedule.
+bool isScalarOp(Operation *op) {
+  return op->getNumResults() != 0 && op->getNumRegions() == 0 &&
+         isMemoryEffectFree(op) && areScalars(op->getResultTypes());
+}
+
+/// Scalars of scalars: each function makes them for itself.
+bool isScalarArithmetic(Operation *op) {
+  return isScalarOp(op) && areScalars(op->getOperandTypes());
 }
 
 /// Neighbouring stages of one layer.
@@ -45,96 +54,147 @@ struct Group {
   SmallVector<Operation *> ops;
 };
 
-/// What outlining made: the function, and the values to call it with.
+/// What outlining made: the function, not yet in the module, and the values to
+/// call it with and to replace.
 struct Outlined {
   func::FuncOp function;
   SmallVector<Value> arguments, results;
 };
 
+/// A function and the layers that it serves.
+struct LayerClass {
+  func::FuncOp function;
+  SmallVector<StringRef> members;
+};
+
 class StepOutliner {
 public:
-  StepOutliner(ModuleOp module, func::FuncOp step)
-      : module(module), step(step) {}
+  StepOutliner(mlir::SymbolTable &symbols, func::FuncOp step)
+      : symbols(symbols), step(step), lastFunction(step) {}
 
   void run();
 
 private:
   SmallVector<Group> collectGroups();
   Outlined outline(const Group &group);
-  void cloneScalar(OpBuilder &b, Value value, IRMapping &mapping,
-                   llvm::SetVector<Value> &arguments, Block *entry);
+  func::FuncOp addToClass(func::FuncOp function, StringRef group);
 
-  ModuleOp module;
+  mlir::SymbolTable &symbols;
   func::FuncOp step;
+  /// Functions follow the step in the order of their layers.
+  Operation *lastFunction;
+  SmallVector<LayerClass> classes;
 };
+
+/// True if `op` or an op inside it reads a result of `group`.
+bool readsFrom(Operation *op, const Group &group) {
+  return llvm::any_of(group.ops, [&](Operation *member) {
+    return llvm::any_of(member->getUsers(),
+                        [&](Operation *user) { return op->isAncestor(user); });
+  });
+}
 
 SmallVector<Group> StepOutliner::collectGroups() {
   SmallVector<Group> groups;
-  for (Operation &op : step.front()) {
-    if (isScheduleOp(&op) || isScalarOp(&op))
+  // A call stands where the last stage of its group stood. An op between that
+  // reads an earlier stage, or has effects, would come too early: it ends the
+  // group.
+  bool open = false;
+  for (Operation &op : step.front().without_terminator()) {
+    bool stays = isScheduleInput(&op) || isScalarOp(&op);
+    StringRef name = stays || isa<func::CallOp>(op)
+                         ? StringRef()
+                         : getStageGroup(op.getLoc());
+    if (name.empty()) {
+      bool effects = !stays && !isMemoryEffectFree(&op);
+      open = open && !effects && !readsFrom(&op, groups.back());
       continue;
-    StringRef name = getStageGroup(op.getLoc());
-    if (name.empty())
-      continue;
-    if (groups.empty() || groups.back().name != name)
+    }
+    if (!open || groups.back().name != name)
       groups.push_back({name, {}});
+    open = true;
     groups.back().ops.push_back(&op);
   }
   return groups;
 }
 
-/// Makes `value`, a scalar, inside the function: by cloning what computes it,
-/// down to values that the schedule hands over.
-void StepOutliner::cloneScalar(OpBuilder &b, Value value, IRMapping &mapping,
-                               llvm::SetVector<Value> &arguments,
-                               Block *entry) {
-  if (mapping.contains(value))
-    return;
-  Operation *op = value.getDefiningOp();
-  if (!op || isa<tensor::DimOp>(op)) {
-    arguments.insert(value);
-    mapping.map(value, entry->addArgument(value.getType(), value.getLoc()));
-    return;
+/// Fills the function of a group: stages, and what they need from outside.
+class FunctionFiller {
+public:
+  explicit FunctionFiller(Block *entry)
+      : entry(entry), b(OpBuilder::atBlockBegin(entry)) {}
+
+  void add(Operation *stage) {
+    llvm::SetVector<Value> inputs(stage->operand_begin(), stage->operand_end());
+    getUsedValuesDefinedAbove(stage->getRegions(), inputs);
+    for (Value input : inputs)
+      import(input);
+    b.clone(*stage, mapping);
   }
-  for (Value operand : op->getOperands())
-    cloneScalar(b, operand, mapping, arguments, entry);
-  b.clone(*op, mapping);
+  Value lookup(Value value) const { return mapping.lookup(value); }
+
+  /// The values to call with, in the order of the arguments.
+  SmallVector<Value> arguments;
+
+private:
+  void addArgument(Value value) {
+    arguments.push_back(value);
+    mapping.map(value, entry->addArgument(value.getType(), value.getLoc()));
+  }
+  void import(Value value);
+
+  Block *entry;
+  OpBuilder b;
+  IRMapping mapping;
+};
+
+/// Makes `value` known inside: scalar arithmetic by cloning it, down to values
+/// that the schedule hands over.
+void FunctionFiller::import(Value value) {
+  SmallVector<Value> pending{value};
+  while (!pending.empty()) {
+    Value next = pending.back();
+    Operation *op = next.getDefiningOp();
+    if (mapping.contains(next)) {
+      pending.pop_back();
+      continue;
+    }
+    if (!op || !isScalarArithmetic(op)) {
+      addArgument(next);
+      pending.pop_back();
+      continue;
+    }
+    size_t known = pending.size();
+    for (Value operand : llvm::reverse(op->getOperands()))
+      if (!mapping.contains(operand))
+        pending.push_back(operand);
+    if (pending.size() == known)
+      b.clone(*op, mapping);
+  }
 }
 
 Outlined StepOutliner::outline(const Group &group) {
-  llvm::SmallPtrSet<Operation *, 32> inside(group.ops.begin(), group.ops.end());
+  Location loc = group.ops.front()->getLoc();
   OpBuilder b(step->getContext());
-  b.setInsertionPointAfter(step);
-  auto function = func::FuncOp::create(
-      b, group.ops.front()->getLoc(), (step.getName() + "_" + group.name).str(),
-      b.getFunctionType({}, {}));
+  auto function =
+      func::FuncOp::create(loc, (step.getName() + "_" + group.name).str(),
+                           b.getFunctionType({}, {}));
   function.setPrivate();
   function->setAttr("flow.class", b.getStringAttr(group.name));
   Block *entry = b.createBlock(&function.getBody());
-  b.setInsertionPointToStart(entry);
+  FunctionFiller filler(entry);
 
   Outlined outlined{function, {}, {}};
-  IRMapping mapping;
-  llvm::SetVector<Value> arguments;
-  for (Operation *op : group.ops) {
-    for (Value operand : op->getOperands()) {
-      if (mapping.contains(operand) ||
-          (operand.getDefiningOp() && inside.count(operand.getDefiningOp())))
-        continue;
-      if (operand.getType().isIntOrIndexOrFloat()) {
-        cloneScalar(b, operand, mapping, arguments, entry);
-        continue;
-      }
-      arguments.insert(operand);
-      mapping.map(operand,
-                  entry->addArgument(operand.getType(), operand.getLoc()));
-    }
-    b.clone(*op, mapping);
+  for (Operation *op : group.ops)
+    filler.add(op);
+  llvm::SmallPtrSet<Operation *, 32> inside(group.ops.begin(), group.ops.end());
+  auto isOutside = [&](Operation *user) {
+    return !inside.count(step.front().findAncestorOpInBlock(*user));
+  };
+  for (Operation *op : group.ops)
     for (Value result : op->getResults())
-      if (llvm::any_of(result.getUsers(),
-                       [&](Operation *user) { return !inside.count(user); }))
+      if (llvm::any_of(result.getUsers(), isOutside))
         outlined.results.push_back(result);
-  }
   // A cache is written in place: it leaves the function even if no later stage
   // of the step reads it.
   for (Operation *op : group.ops)
@@ -145,12 +205,31 @@ Outlined StepOutliner::outline(const Group &group) {
 
   SmallVector<Value> returned;
   for (Value result : outlined.results)
-    returned.push_back(mapping.lookup(result));
-  func::ReturnOp::create(b, function.getLoc(), returned);
+    returned.push_back(filler.lookup(result));
+  b.setInsertionPointToEnd(entry);
+  func::ReturnOp::create(b, loc, returned);
   function.setFunctionType(b.getFunctionType(entry->getArgumentTypes(),
                                              ValueRange(returned).getTypes()));
-  outlined.arguments = arguments.takeVector();
+  outlined.arguments = std::move(filler.arguments);
   return outlined;
+}
+
+/// The function that serves `group`: an equal one that is there already, or
+/// `function`, which is then in the module.
+func::FuncOp StepOutliner::addToClass(func::FuncOp function, StringRef group) {
+  for (LayerClass &known : classes)
+    if (known.function.getFunctionType() == function.getFunctionType() &&
+        OperationEquivalence::isRegionEquivalentTo(
+            &known.function.getBody(), &function.getBody(),
+            OperationEquivalence::IgnoreLocations)) {
+      known.members.push_back(group);
+      function.erase();
+      return known.function;
+    }
+  symbols.insert(function, ++Block::iterator(lastFunction));
+  lastFunction = function;
+  classes.push_back({function, {group}});
+  return function;
 }
 
 void StepOutliner::run() {
@@ -160,48 +239,31 @@ void StepOutliner::run() {
         "@{0} has no stages with the name of a layer", step.getName());
     return;
   }
-  // By the text of the function without its name and class.
-  llvm::MapVector<StringRef, std::pair<func::FuncOp, SmallVector<StringRef>>>
-      classes;
-  llvm::StringMap<char> texts;
   for (const Group &group : groups) {
     Outlined outlined = outline(group);
-    func::FuncOp function = outlined.function;
-    std::string name = function.getName().str(), text;
-    Attribute className = function->removeAttr("flow.class");
-    function.setName("class");
-    llvm::raw_string_ostream stream(text);
-    function->print(stream, OpPrintingFlags().useLocalScope());
-    StringRef key = texts.try_emplace(text, 0).first->getKey();
-    auto &[shared, members] = classes[key];
-    members.push_back(group.name);
-    if (shared) {
-      function.erase();
-    } else {
-      function.setName(name);
-      function->setAttr("flow.class", className);
-      shared = function;
-    }
-    OpBuilder b(group.ops.back());
+    func::FuncOp function = addToClass(outlined.function, group.name);
+    OpBuilder b(step->getContext());
     b.setInsertionPointAfter(group.ops.back());
     auto call =
         func::CallOp::create(b, NameLoc::get(b.getStringAttr(group.name)),
-                             shared, outlined.arguments);
+                             function, outlined.arguments);
     for (auto [old, fresh] :
          llvm::zip_equal(outlined.results, call.getResults()))
       old.replaceAllUsesWith(fresh);
     for (Operation *op : llvm::reverse(group.ops))
       op->erase();
   }
-  int64_t layers = 0;
-  for (auto &[text, entry] : classes) {
-    auto &[function, members] = entry;
-    layers += members.size();
-    remark::passed(function.getLoc(), named("layers-shared")) << remark::add(
-        "@{0} serves {1}", function.getName(), llvm::join(members, ", "));
-  }
+  for (LayerClass &known : classes)
+    remark::passed(known.function.getLoc(), named("layers-shared"))
+        << remark::add("@{0} serves {1}", known.function.getName(),
+                       llvm::join(known.members, ", "));
+  for (Operation &op : step.front())
+    if (isa_and_nonnull<FlowDialect>(op.getDialect()) && !isScheduleInput(&op))
+      remark::missed(op.getLoc(), named("stage-not-shared"))
+          << remark::reason("{0} has no layer's name: it stays in @{1}",
+                            op.getName().getStringRef(), step.getName());
   remark::analysis(step.getLoc(), named("layer-classes"))
-      << remark::metric("layers", layers)
+      << remark::metric("layers", static_cast<int64_t>(groups.size()))
       << remark::metric("classes", static_cast<int64_t>(classes.size()));
 }
 
@@ -209,18 +271,22 @@ struct ShareLayers : flow::impl::ShareLayersBase<ShareLayers> {
   void runOnOperation() override {
     SmallVector<func::FuncOp> steps;
     for (auto function : getOperation().getOps<func::FuncOp>())
-      if (!function.isExternal() &&
-          llvm::hasSingleElement(function.getBody()) &&
-          !function->hasAttr("flow.class"))
+      if (!function.isExternal() && !function->hasAttr("flow.class"))
         steps.push_back(function);
+    mlir::SymbolTable symbols(getOperation());
     for (func::FuncOp step : steps) {
-      StepOutliner(getOperation(), step).run();
-      eraseDeadScalars(step);
+      if (!llvm::hasSingleElement(step.getBody())) {
+        remark::missed(step.getLoc(), named("layers-not-shared"))
+            << remark::reason("@{0} has branches", step.getName());
+        continue;
+      }
+      StepOutliner(symbols, step).run();
+      eraseDeadOps(step);
     }
   }
 
-  /// Scalars that only the outlined stages needed.
-  static void eraseDeadScalars(func::FuncOp step) {
+  /// References and scalars that only the outlined stages needed.
+  static void eraseDeadOps(func::FuncOp step) {
     for (Operation &op :
          llvm::make_early_inc_range(llvm::reverse(step.front())))
       if (isOpTriviallyDead(&op))

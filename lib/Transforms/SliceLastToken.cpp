@@ -24,12 +24,17 @@ static remark::RemarkOpts named(StringRef name) {
 
 namespace {
 
-/// True if `slice` takes whole rows, one of them, of a tensor whose number of
-/// rows is open.
+/// True if every row of `type` has the same length, known here.
+bool hasStaticRows(RankedTensorType type) {
+  return type.getRank() >= 2 &&
+         !ShapedType::isDynamicShape(type.getShape().drop_front());
+}
+
+/// True if `slice` takes one of several rows, and the whole of it.
 bool takesOneRow(tensor::ExtractSliceOp slice) {
   RankedTensorType source = slice.getSourceType(), result = slice.getType();
-  if (source.getRank() < 2 || result.getRank() != source.getRank() ||
-      !source.isDynamicDim(0) || result.getDimSize(0) != 1)
+  if (!hasStaticRows(source) || result.getRank() != source.getRank() ||
+      source.getDimSize(0) == 1 || result.getDimSize(0) != 1)
     return false;
   return source.getShape().drop_front() == result.getShape().drop_front() &&
          llvm::all_of(slice.getMixedStrides(), isOneInteger);
@@ -66,12 +71,11 @@ SmallVector<OpOperand *> rowOperands(Operation *op) {
   if (auto rowwise = dyn_cast<RowwiseOpInterface>(op))
     return rowwise.getRowOperands();
   SmallVector<OpOperand *> operands;
+  // The condition of a select may be one scalar for all elements.
   if (OpTrait::hasElementwiseMappableTraits(op))
-    for (OpOperand &operand : op->getOpOperands()) {
-      if (!isa<RankedTensorType>(operand.get().getType()))
-        return {};
-      operands.push_back(&operand);
-    }
+    for (OpOperand &operand : op->getOpOperands())
+      if (isa<RankedTensorType>(operand.get().getType()))
+        operands.push_back(&operand);
   return operands;
 }
 
@@ -141,6 +145,10 @@ Operation *Slicer::cloneForRow(Operation *producer, OpFoldResult row) {
 std::string Slicer::obstacle(Operation *producer) {
   if (!keepsRows(producer) && rowOperands(producer).empty())
     return "its rows depend on each other";
+  for (OpOperand *operand : rowOperands(producer))
+    if (auto type = dyn_cast<RankedTensorType>(operand->get().getType());
+        !type || !hasStaticRows(type))
+      return "the length of its rows is open";
   std::optional<OpFoldResult> row;
   for (Operation *user : producer->getUsers()) {
     auto slice = dyn_cast<tensor::ExtractSliceOp>(user);

@@ -3,6 +3,7 @@
 
 #include "flow/IR/FlowOps.h"
 #include "flow/Transforms/Passes.h"
+#include "mlir/Interfaces/FunctionInterfaces.h"
 
 using namespace mlir;
 
@@ -15,9 +16,14 @@ using namespace flow;
 
 namespace {
 
-bool hasLayout(Type type) {
+/// The encoding of `type`, if it is a tensor that has one.
+Attribute getEncoding(Type type) {
   auto tensor = dyn_cast<RankedTensorType>(type);
-  return tensor && isa_and_nonnull<PanelsAttr>(tensor.getEncoding());
+  return tensor ? tensor.getEncoding() : Attribute();
+}
+
+bool hasLayout(Type type) {
+  return isa_and_nonnull<PanelsAttr, QuantizedRowsAttr>(getEncoding(type));
 }
 
 /// The weights that `op` multiplies with.
@@ -33,19 +39,34 @@ SmallVector<Value> productWeights(Operation *op) {
   return {};
 }
 
-LogicalResult verifyRecipe(ModuleOp module) {
+LogicalResult verifyModels(ModuleOp module) {
   int64_t models = llvm::range_size(module.getOps<ModelOp>());
   if (models != 1)
     return module.emitError("a recipe holds one flow.model, found ") << models;
   return success();
 }
 
+LogicalResult verifyRecipe(Operation *op) {
+  // What computes has operands or results; structure has neither.
+  bool computes = isa_and_nonnull<FlowDialect>(op->getDialect()) &&
+                  op->getNumOperands() + op->getNumResults() != 0;
+  if (computes && !op->getParentOfType<FunctionOpInterface>())
+    return op->emitOpError("stands outside functions in a recipe");
+  return success();
+}
+
 LogicalResult verifyStages(Operation *op) {
-  for (Type type : op->getResultTypes())
-    if (auto tensor = dyn_cast<RankedTensorType>(type);
-        tensor && tensor.getEncoding())
+  if (op->hasAttr("flow.class"))
+    return op->emitOpError("serves a class of layers before layers are "
+                           "shared: ")
+           << op->getAttr("flow.class");
+  SmallVector<Value> values(op->getResults());
+  for (Region &region : op->getRegions())
+    llvm::append_range(values, region.getArguments());
+  for (Value value : values)
+    if (hasLayout(value.getType()))
       return op->emitOpError("has a layout before layouts are chosen: ")
-             << type;
+             << value.getType();
   return success();
 }
 
@@ -54,7 +75,7 @@ LogicalResult verifyFused(Operation *op) {
       attention && !attention.getBlocks())
     return op->emitOpError("has no key blocks: flow-select-masks must run");
   for (Value weight : productWeights(op))
-    if (!hasLayout(weight.getType()))
+    if (!isa_and_nonnull<PanelsAttr>(getEncoding(weight.getType())))
       return op->emitOpError("reads a weight without layout: "
                              "flow-choose-layouts must run, got ")
              << weight.getType();
@@ -62,14 +83,17 @@ LogicalResult verifyFused(Operation *op) {
 }
 
 LogicalResult verifyShared(func::FuncOp function) {
-  Operation *reference = nullptr, *stage = nullptr;
+  Operation *input = nullptr, *stage = nullptr;
   function.walk([&](Operation *op) {
-    if (isa<WeightRefOp, CacheRefOp, EmbedOp, RopeAnglesOp>(op))
-      reference = op;
-    else if (isa_and_nonnull<FlowDialect>(op->getDialect()))
-      stage = op;
+    Operation *&first =
+        isa<WeightRefOp, CacheRefOp, EmbedOp, RopeAnglesOp>(op) ? input : stage;
+    if (!first && isa_and_nonnull<FlowDialect>(op->getDialect()))
+      first = op;
   });
-  if (reference && stage)
+  if (input && function->hasAttr("flow.class"))
+    return input->emitOpError("is left in the function of a class: its "
+                              "schedule must hand the value over");
+  if (input && stage)
     return stage->emitOpError("is left in a schedule: flow-share-layers must "
                               "move it into a function");
   return success();
@@ -86,7 +110,8 @@ struct VerifyPhase : flow::impl::VerifyPhaseBase<VerifyPhase> {
 
   LogicalResult check() {
     if (phase == "recipe")
-      return verifyRecipe(getOperation());
+      return success(succeeded(verifyModels(getOperation())) &&
+                     succeeded(each(verifyRecipe)));
     if (phase == "stages")
       return each(verifyStages);
     if (phase == "fused")

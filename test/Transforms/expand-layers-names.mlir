@@ -2,12 +2,29 @@
 
 // Names say where a stage comes from; they travel to symbols and profiles.
 
+// CHECK: flow.embed {{.*}} loc("embed")
+// CHECK: flow.rope_angles {{.*}} loc("rope/local")
+// CHECK: flow.rms_norm {{.*}} loc("layer0/attention_norm")
 // CHECK: flow.linear {{.*}} loc("layer0/attention/q")
+// CHECK: flow.linear {{.*}} loc("layer0/attention/k")
+// CHECK: flow.linear {{.*}} loc("layer0/attention/v")
+// CHECK: flow.rms_norm {{.*}} loc("layer0/attention/q_norm")
+// CHECK: flow.rope {{.*}} loc("layer0/attention/q_rope")
+// CHECK: flow.rms_norm {{.*}} loc("layer0/attention/k_norm")
 // CHECK: flow.rope {{.*}} loc("layer0/attention/k_rope")
+// CHECK: flow.kv_append {{.*}} loc("layer0/attention/append")
 // CHECK: flow.attention {{.*}} loc("layer0/attention/attend")
+// CHECK: flow.linear {{.*}} loc("layer0/attention/o")
+// CHECK: flow.rms_norm {{.*}} loc("layer0/post_attention_norm")
 // CHECK: arith.addf {{.*}} loc("layer0/attention_add")
+// CHECK: flow.rms_norm {{.*}} loc("layer0/ffn_norm")
+// CHECK: flow.linear {{.*}} loc("layer0/ffn/gate")
+// CHECK: flow.linear {{.*}} loc("layer0/ffn/up")
 // CHECK: flow.geglu {{.*}} loc("layer0/ffn/geglu")
+// CHECK: flow.linear {{.*}} loc("layer0/ffn/down")
+// CHECK: flow.rms_norm {{.*}} loc("layer0/post_ffn_norm")
 // CHECK: arith.addf {{.*}} loc("layer0/ffn_add")
+// CHECK: flow.rms_norm {{.*}} loc("head/norm")
 // CHECK: flow.lm_head {{.*}} loc("head/logits")
 flow.model @m <hidden = 64, vocab = 512, positions = 256> {
   flow.weight @embedding : tensor<512x64xf32> storage q8_0

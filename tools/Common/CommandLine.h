@@ -48,10 +48,13 @@ inline bool parseCommandLine(int argc, char **argv,
   llvm::raw_string_ostream out(problem);
   if (llvm::cl::ParseCommandLineOptions(argc, argv, overview, &out))
     return true;
-  // LLVM prefixes its messages with the name of the program.
+  // LLVM prefixes its messages with the name of the program. What is wrong
+  // with the value of an option it has printed itself, in a line of its own.
   llvm::StringRef line = llvm::StringRef(problem).split('\n').first;
   line.consume_front(argv[0]);
   line.consume_front(": ");
+  if (line.empty())
+    line = "the command line is wrong";
   reportUsage(line);
   return false;
 }

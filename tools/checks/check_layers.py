@@ -38,7 +38,7 @@ MAY_USE = {
     "IR": {"Support"},
     "Interfaces": {"IR", "Support"},
     "Import": {"IR", "Support", "Ggml"},
-    "Reference": {"IR", "Support", "Ggml"},
+    "Reference": {"IR", "Support", "Ggml", "Import"},
     "Analysis": {"IR", "Support"},
     "Transforms": {"IR", "Interfaces", "Support", "Analysis"},
     "Codegen": {"Support"},

@@ -4,6 +4,7 @@
 #include "Common/CommandLine.h"
 #include "flow/Compiler/CodeCache.h"
 #include "flow/Compiler/LoadedModel.h"
+#include "flow/Compiler/ReferenceRun.h"
 #include "flow/Text/Chat.h"
 #include "flow/Text/Sampler.h"
 #include "flow/Text/StreamingDecoder.h"
@@ -142,7 +143,7 @@ encodePrompt(const text::Vocabulary &vocabulary, llvm::StringRef architecture) {
     return input.takeError();
   text::SpmTokenizer tokenizer(vocabulary);
   if (!chat) {
-    flow::Result<std::vector<int32_t>> ids = tokenizer.encode(*input);
+    Result<std::vector<int32_t>> ids = tokenizer.encode(*input);
     if (!ids)
       return toError(ids.error());
     return std::move(*ids);
@@ -151,7 +152,7 @@ encodePrompt(const text::Vocabulary &vocabulary, llvm::StringRef architecture) {
       std::string_view(architecture.data(), architecture.size()));
   if (!style)
     return toError("there is no chat form for " + architecture.str());
-  flow::Result<std::vector<int32_t>> ids =
+  Result<std::vector<int32_t>> ids =
       text::encodeChat(tokenizer, *style, {{"user", *input}});
   if (!ids)
     return toError(ids.error());
@@ -184,13 +185,67 @@ private:
   bool first = true;
 };
 
+/// A sequence of tokens, however it is computed.
+class Steps {
+public:
+  virtual ~Steps() = default;
+  /// Appends a prompt; the sink, if not empty, gets the logits of every row.
+  using Sink = std::function<void(const float *rows, int64_t count)>;
+  virtual llvm::Error prefill(const std::vector<int32_t> &tokens,
+                              const Sink &sink) = 0;
+  virtual llvm::Error decode(int32_t token) = 0;
+  virtual const float *logits() const = 0;
+};
+
+class CompiledSteps : public Steps {
+public:
+  explicit CompiledSteps(runtime::Sequence &sequence) : sequence(sequence) {}
+
+  llvm::Error prefill(const std::vector<int32_t> &tokens,
+                      const Sink &sink) override {
+    runtime::Sequence::LogitsSink rows;
+    if (sink)
+      rows = [&](const float *data, int64_t count) {
+        sink(data, count);
+        return Status();
+      };
+    Status status = sequence.prefill(tokens, rows);
+    return status ? llvm::Error::success() : toError(status.error());
+  }
+  llvm::Error decode(int32_t token) override {
+    Status status = sequence.decode(token);
+    return status ? llvm::Error::success() : toError(status.error());
+  }
+  const float *logits() const override { return sequence.logits(); }
+
+private:
+  runtime::Sequence &sequence;
+};
+
+class ReferenceSteps : public Steps {
+public:
+  explicit ReferenceSteps(ReferenceRun &run) : run(run) {}
+
+  llvm::Error prefill(const std::vector<int32_t> &tokens,
+                      const Sink &sink) override {
+    return run.prefill(tokens, [&](llvm::ArrayRef<float> row) {
+      if (sink)
+        sink(row.data(), 1);
+    });
+  }
+  llvm::Error decode(int32_t token) override { return run.decode(token); }
+  const float *logits() const override { return run.logits().data(); }
+
+private:
+  ReferenceRun &run;
+};
+
 /// Prefills `tokens` and generates from there. `logits`, if given, gets those
 /// of every position.
-llvm::Error generate(runtime::Sequence &sequence,
-                     const std::vector<int32_t> &tokens,
+llvm::Error generate(Steps &steps, const std::vector<int32_t> &tokens,
                      const text::Vocabulary &vocabulary, int64_t vocabSize,
                      llvm::raw_ostream *logits, RunStatistics &statistics) {
-  flow::Result<text::Sampler> sampler =
+  Result<text::Sampler> sampler =
       text::Sampler::create({temperature, topK, topP, seed});
   if (!sampler)
     return toError(sampler.error());
@@ -198,15 +253,10 @@ llvm::Error generate(runtime::Sequence &sequence,
     logits->write(reinterpret_cast<const char *>(rows),
                   count * vocabSize * sizeof(float));
   };
-  runtime::Sequence::LogitsSink sink;
-  if (logits)
-    sink = [&](const float *rows, int64_t count) {
-      write(rows, count);
-      return flow::Status();
-    };
   Stopwatch prefilling;
-  if (flow::Status status = sequence.prefill(tokens, sink); !status)
-    return toError(status.error());
+  if (llvm::Error error =
+          steps.prefill(tokens, logits ? Steps::Sink(write) : Steps::Sink()))
+    return error;
   statistics.prefillSeconds = prefilling.seconds();
   statistics.prefillTokens = tokens.size();
 
@@ -216,7 +266,7 @@ llvm::Error generate(runtime::Sequence &sequence,
   TokenPrinter printer(vocabulary);
   Stopwatch decoding;
   for (int64_t i = 0; i < maxTokens; ++i) {
-    flow::Result<int32_t> token = sampler->sample(sequence.logits(), choices);
+    Result<int32_t> token = sampler->sample(steps.logits(), choices);
     if (!token)
       return toError(token.error());
     // Raw ids go on to the length that was asked for.
@@ -227,14 +277,25 @@ llvm::Error generate(runtime::Sequence &sequence,
     // The last token's own logits are of use to nobody but a file.
     if (i + 1 == maxTokens && !logits)
       break;
-    if (flow::Status status = sequence.decode(*token); !status)
-      return toError(status.error());
+    if (llvm::Error error = steps.decode(*token))
+      return error;
     if (logits)
-      write(sequence.logits(), 1);
+      write(steps.logits(), 1);
   }
   statistics.decodeSeconds = decoding.seconds();
   printer.finish();
   return llvm::Error::success();
+}
+
+/// Generates, writing logits to --logits-out if that was asked for.
+llvm::Error generateTo(Steps &steps, const std::vector<int32_t> &tokens,
+                       const text::Vocabulary &vocabulary, int64_t vocabSize,
+                       RunStatistics &statistics) {
+  if (logitsOut.empty())
+    return generate(steps, tokens, vocabulary, vocabSize, nullptr, statistics);
+  return llvm::writeToOutput(logitsOut, [&](llvm::raw_ostream &out) {
+    return generate(steps, tokens, vocabulary, vocabSize, &out, statistics);
+  });
 }
 
 void printStatistics(const LoadedModel &loaded, runtime::Model &model,
@@ -295,26 +356,44 @@ llvm::Error run() {
   if (!tokens)
     return tokens.takeError();
   runtime::Model &model = (*loaded)->model();
-  flow::Result<std::unique_ptr<runtime::Sequence>> sequence =
+  Result<std::unique_ptr<runtime::Sequence>> sequence =
       runtime::Sequence::create(model);
   if (!sequence)
     return toError(sequence.error());
 
   RunStatistics statistics;
-  auto body = [&](llvm::raw_ostream *logits) {
-    return generate(**sequence, *tokens, *vocabulary, model.plan().vocab,
-                    logits, statistics);
-  };
+  CompiledSteps steps(**sequence);
   llvm::Error error =
-      logitsOut.empty()
-          ? body(nullptr)
-          : llvm::writeToOutput(
-                logitsOut, [&](llvm::raw_ostream &out) { return body(&out); });
+      generateTo(steps, *tokens, *vocabulary, model.plan().vocab, statistics);
   if (error)
     return error;
   if (stats)
     printStatistics(**loaded, model, **sequence, statistics, options.threads);
   return llvm::Error::success();
+}
+
+llvm::Error runReference() {
+  llvm::Expected<ImportedModel> model = importModel(modelPath);
+  if (!model)
+    return model.takeError();
+  llvm::Expected<text::Vocabulary> vocabulary = loadVocabulary(*model);
+  if (!vocabulary)
+    return vocabulary.takeError();
+  llvm::Expected<std::vector<int32_t>> tokens =
+      encodePrompt(*vocabulary, model->config.architecture);
+  if (!tokens)
+    return tokens.takeError();
+  int64_t capacity = contextSize != 0
+                         ? contextSize.getValue()
+                         : std::min<int64_t>(model->config.context, 8192);
+  llvm::Expected<std::unique_ptr<ReferenceRun>> reference =
+      ReferenceRun::create(*model, capacity);
+  if (!reference)
+    return reference.takeError();
+  RunStatistics statistics;
+  ReferenceSteps steps(**reference);
+  return generateTo(steps, *tokens, *vocabulary, model->config.vocab,
+                    statistics);
 }
 
 /// What is wrong with the options, if anything.
@@ -333,7 +412,9 @@ std::string checkUsage() {
     return "--numerics must be auto, f32, bf16 or int8, got '" + numerics + "'";
   if (target == "nvvm" || target == "nvvm-emulated")
     return "--target " + target + " is not available yet";
-  if (target != "cpu")
+  if (target == "reference" && stats)
+    return "--stats are those of compiled code: --target reference has none";
+  if (target != "cpu" && target != "reference")
     return "--target must be cpu, reference, nvvm or nvvm-emulated, got '" +
            target + "'";
   return {};
@@ -351,7 +432,7 @@ int main(int argc, char **argv) {
     return kExitUsage;
   if (std::string problem = checkUsage(); !problem.empty())
     return reportUsage(problem);
-  if (llvm::Error error = run())
+  if (llvm::Error error = target == "reference" ? runReference() : run())
     return reportFailure(std::move(error));
   return 0;
 }

@@ -15,7 +15,7 @@ struct BlockCounts {
 };
 
 /// True if the window of `mask` can hide a key in a sequence of at most
-/// `context` positions: the furthest key is `context - 1` back.
+/// `context >= 1` positions: the furthest key is `context - 1` back.
 bool canWindowBind(MaskAttr mask, int64_t context);
 
 /// `mask` without a window that cannot bind.
@@ -24,9 +24,9 @@ MaskAttr dropIdleWindow(MaskAttr mask, int64_t context);
 /// Where the loop over key blocks of `mask` may begin.
 BlockStart getBlockStart(MaskAttr mask);
 
-/// The blocks of `size` positions of a sequence of `total` positions, as the
-/// query at position `query` sees them. The last block may be short; it is full
-/// if its positions below `total` are all visible.
+/// The blocks of `size >= 1` positions of a sequence of `total >= 0` positions,
+/// as the query at position `query >= 0` sees them. The last block may be
+/// short; it is full if its positions below `total` are all visible.
 BlockCounts countBlocks(MaskAttr mask, int64_t query, int64_t total,
                         int64_t size);
 

@@ -1,7 +1,7 @@
-/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
-/* What generated code and the runtime know of each other.
- *
- * An entry function is `void flow_entry_f(void **args)`. args[0] is the runtime
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// What generated code and the runtime know of each other.
+
+/* An entry function is `void flow_entry_f(void **args)`. args[0] is the runtime
  * context; each further argument is a pointer to a memref descriptor
  * { void *allocated; void *aligned; int64_t offset; int64_t sizes[rank];
  *   int64_t strides[rank]; } or to an int64_t scalar. Generated code calls

@@ -198,8 +198,8 @@ def ChooseLayouts : Pass<"flow-choose-layouts", "::mlir::ModuleOp"> {
     marked it (f32 without a mark). The layout of 8-bit panels is the narrowest
     that holds every source: blocks of 16 if one is q6_k, f32 scales if one is
     a K-quant, minima if one has them. Rows are quantised once for all products
-    that read them, in blocks of `rows-block`: 16 halve the error of 32, for a
-    fifth of the speed of a prefill.
+    that read them, in blocks of `rows-block`: 16 halve the divergence from
+    f32 logits of 32, for some 7 % of a decode step.
 
     Example:
 
@@ -222,7 +222,8 @@ def ChooseLayouts : Pass<"flow-choose-layouts", "::mlir::ModuleOp"> {
     - a weight whose number of rows is no multiple of 32;
     - a product whose weight is no `flow.weight_ref`;
     - a product marked i8 of which a source is not stored in integer blocks, or
-      marked as something else than i8 and f32.
+      marked as something else than i8 and f32;
+    - at the module: a `rows-block` that is neither 16 nor 32.
   }];
   let options = [
     Option<"rowsBlock", "rows-block", "int64_t", "16",

@@ -17,7 +17,9 @@ def ExpandLayers : Pass<"flow-expand-layers", "::mlir::ModuleOp"> {
     recipes stay in the model.
 
     `logits` says what comes out: the logits of the `last` row, of `all` rows,
-    or with `none` the normed rows themselves.
+    or with `none` the normed rows themselves. A layer without a cache attends
+    within the step, whose rows are then positions 0, 1, … to its mask; the
+    rotation knows their absolute positions all the same.
 
     Example:
 
@@ -34,9 +36,13 @@ def ExpandLayers : Pass<"flow-expand-layers", "::mlir::ModuleOp"> {
     }
     ```
 
-    Refuses with an error: a module without exactly one model, a model without
-    layers, embedding or final norm, a layer with experts, an unknown phase or
-    kind of logits.
+    Refuses with an error at the op, leaving the module as it was:
+
+    - a module without exactly one model;
+    - a model without layers, embedding or final norm;
+    - a model whose function for this phase is there already;
+    - a layer with experts: it would be dense, silently;
+    - an unknown phase or kind of logits.
   }];
   let options = [
     Option<"phase", "phase", "std::string", "\"prefill\"",
@@ -53,7 +59,8 @@ def SelectMasks : Pass<"flow-select-masks"> {
   let description = [{
     A window that is no shorter than the longest context cannot hide a key, and
     is dropped. What is left decides where the loop over key blocks begins: at
-    the window's first block or at position 0.
+    the window's first block or at position 0. Where nothing bounds the
+    context, no window is dropped.
 
     Example:
 
@@ -64,16 +71,18 @@ def SelectMasks : Pass<"flow-select-masks"> {
     %o = flow.attention %q at %start, %k, %v total %total mask <causal, window = 16> blocks <first = window, size = 32> scale 1.25e-01 : …
     ```
 
-    A windowed attention is a passed remark `windowed` that names the window
-    and why; a dropped window is a passed remark `window-dropped`; an attention
-    without a window is a missed remark `not-windowed`. An analysis remark
-    `key-blocks` counts, for the last row of the longest context, the blocks
-    skipped, full and partial.
+    A windowed attention is a passed remark `windowed` that names the layer,
+    the window and why; a dropped window is a passed remark `window-dropped`;
+    an attention without a window is a missed remark `not-windowed`. An
+    analysis remark `key-blocks` counts, for the last row of the longest
+    context, the blocks skipped, full and partial.
+
+    Refuses with an error a block that is not positive and a negative context.
   }];
   let options = [
     Option<"block", "block", "int64_t", "32", "keys of a block">,
     Option<"context", "context", "int64_t", "0",
-           "largest number of positions; 0 = that of the module's model">
+           "largest number of positions; 0 = that of the models below">
   ];
   let dependentDialects = ["::flow::FlowDialect"];
 }
@@ -95,9 +104,19 @@ def PlanCache : Pass<"flow-plan-cache", "::mlir::ModuleOp"> {
     flow.kv_cache @kv0 kv_heads 1 head_dim 32 ring 16
     ```
 
-    A ring is a passed remark `ring-cache`. A cache that an attention without a
-    window reads is a missed remark `full-cache`; one that no attention reads
-    is left, with a missed remark `unused-cache`.
+    A ring is a passed remark `ring-cache`; the longest window of the readers
+    counts. An analysis remark `cache-size` gives the rows (`capacity`) and
+    `bytes`, for steps of at most `chunk` rows. A cache that nothing names is
+    erased, with a passed remark `cache-erased`.
+
+    Refuses, saying why in a missed remark:
+
+    - `full-cache`: an attention without a window, or anything that is no
+      attention, reads the cache. It keeps every position, and loses a ring
+      that it had;
+    - `unused-cache`: no attention reads it, but a layer or reference names it.
+
+    A `chunk` that is not positive and a negative `context` are errors.
   }];
   let options = [
     Option<"chunk", "chunk", "int64_t", "512", "rows of a step at most">,
@@ -127,9 +146,18 @@ def SliceLastToken : Pass<"flow-slice-last-token"> {
     %l = flow.linear %s, %w : tensor<1x64xf32>, tensor<64x64xf32> -> tensor<1x64xf32>
     ```
 
-    Each step is a passed remark `row-sliced`. The slice stops, with a missed
-    remark `row-not-sliced`, at a value that others read too and at an op whose
-    rows depend on each other.
+    Any row will do, a fixed one or one that is computed. Each step is a passed
+    remark `row-sliced`.
+
+    Refuses, saying why in a missed remark `row-not-sliced` at the op where the
+    slice stops:
+
+    - an op whose rows depend on each other (a cache write, an unknown op);
+    - a result that others read whole, or of which another row is read too;
+    - a slice in another block, which may run often or never;
+    - rows whose length is not known.
+
+    A slice of several rows, or of a part of a row, is not looked at.
   }];
   let dependentDialects = ["::flow::FlowDialect", "::mlir::arith::ArithDialect",
     "::mlir::tensor::TensorDialect"];
@@ -140,9 +168,15 @@ def ShareLayers : Pass<"flow-share-layers", "::mlir::ModuleOp"> {
   let description = [{
     The stages of each layer (ops whose location is named `layer<i>/…`), and
     those of the head, move into a private function that gets weights, caches
-    and rows as arguments. Layers whose functions are equal share one, so
-    compile time does not grow with depth. What is left of the step is its
-    schedule: references, the embedding, the angles, and calls.
+    and rows as arguments, in the order of their first use. Layers whose
+    functions are equal but for names and locations share one, so compile time
+    does not grow with depth. What is left of the step is its schedule:
+    references, the embedding, the angles, and calls. Scalar arithmetic is
+    repeated in each function that needs it. Caches leave the function that
+    writes them as results.
+
+    Calls, and ops without a layer's name, stay in the schedule. One that reads
+    a stage, or has effects, divides the layer around it in two functions.
 
     Example:
 
@@ -156,8 +190,12 @@ def ShareLayers : Pass<"flow-share-layers", "::mlir::ModuleOp"> {
     ```
 
     Each class is a passed remark `layers-shared` that lists its layers; the
-    counts are an analysis remark `layer-classes`. A function without named
-    stages is left, with a missed remark `layers-not-shared`.
+    counts are an analysis remark `layer-classes`.
+
+    Refuses, saying why in a missed remark:
+
+    - `layers-not-shared`: a function without named stages, or with branches;
+    - `stage-not-shared`: a stage without a layer's name, which stays.
   }];
   let dependentDialects = ["::flow::FlowDialect",
     "::mlir::func::FuncDialect"];
@@ -169,11 +207,14 @@ def VerifyPhase : Pass<"flow-verify-phase", "::mlir::ModuleOp"> {
     Read-only. By `phase`:
 
     - `recipe`: exactly one `flow.model`, and no stage outside functions;
-    - `stages`: the step functions hold no layouts yet;
-    - `fused`: every attention has its blocks, every product reads a weight
-      with a layout;
+    - `stages`: no value has a layout (packed weights, quantised rows) and no
+      function serves a class of layers;
+    - `fused`: every attention has its blocks, and every product (`linear`,
+      `lm_head`, `qkv_rope_append`, `gated_mlp`) reads packed weights. Stages
+      that no fusion took are legal;
     - `shared`: functions hold either a schedule (references, embedding,
-      angles, calls, scalars) or stages, not both.
+      angles, calls, scalars) or stages, not both, and the function of a class
+      holds stages.
 
     Example:
 

@@ -1,0 +1,350 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// The ops of the dialect: what verifiers cannot see is checked here, and fused
+// stages are put together from their parts.
+
+#include "Evaluator.h"
+
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace flow;
+using namespace flow::reference;
+
+using Result = llvm::Expected<EvaluatedValues>;
+
+static std::optional<double> toDouble(const std::optional<APFloat> &value) {
+  return value ? std::optional(value->convertToDouble()) : std::nullopt;
+}
+
+static EvaluatedValue wrap(Tensor tensor) {
+  return {std::make_shared<const Tensor>(std::move(tensor))};
+}
+
+/// An error unless two operands, named `a` and `b`, have the same shape.
+static llvm::Error requireSameShape(Operation *op, StringRef a,
+                                    const Tensor &first, StringRef b,
+                                    const Tensor &second) {
+  if (first.shape == second.shape)
+    return llvm::Error::success();
+  return failedAt(op, "expects " + a + " and " + b + " of one shape, got " +
+                          formatShape(first.shape) + " and " +
+                          formatShape(second.shape));
+}
+
+/// An error unless `angles` has as many rows as `rows`.
+static llvm::Error requireAngles(Operation *op, const Tensor &rows,
+                                 const Tensor &angles) {
+  if (rows.shape[0] == angles.shape[0])
+    return llvm::Error::success();
+  return failedAt(op, "expects angles for " + llvm::Twine(rows.shape[0]) +
+                          " rows, got " + llvm::Twine(angles.shape[0]));
+}
+
+/// An error unless `value` is from 0 to `limit`.
+static llvm::Error requireRange(Operation *op, StringRef name, int64_t value,
+                                int64_t limit) {
+  if (value >= 0 && value <= limit)
+    return llvm::Error::success();
+  return failedAt(op, "expects " + name + " from 0 to " + llvm::Twine(limit) +
+                          ", got " + llvm::Twine(value));
+}
+
+//===----------------------------------------------------------------------===//
+// Inputs and caches
+//===----------------------------------------------------------------------===//
+
+Result Evaluator::evaluateCacheRef(CacheRefOp op) {
+  CacheState::Rows rows = caches.lookup(op.getCache());
+  if (!rows.key) {
+    auto cache = dyn_cast_or_null<KvCacheOp>(
+        SymbolTable::lookupSymbolIn(module, op.getCache()));
+    int64_t capacity = caches.getCapacity();
+    if (!cache || capacity < 1 || capacity > kMaxPositions)
+      return failedAt(op, "expects a flow.kv_cache and a capacity from 1 to " +
+                              llvm::Twine(kMaxPositions) + ", got " +
+                              llvm::Twine(capacity));
+    rows.key = rows.value = std::make_shared<const Tensor>(ArrayRef<int64_t>(
+        {capacity, int64_t(cache.getKvHeads()), int64_t(cache.getHeadDim())}));
+  }
+  return EvaluatedValues{{rows.key, op.getCache()},
+                         {rows.value, op.getCache()}};
+}
+
+Result Evaluator::evaluateEmbed(EmbedOp op, const Frame &frame) {
+  const TokenTensor &tokens = frame.tokens(op.getTokens());
+  const EvaluatedValue &table = frame.get(op.getTable());
+  const auto *symbol = std::get_if<SymbolRefAttr>(&table.data);
+  auto tableType = cast<RankedTensorType>(op.getTable().getType());
+  int64_t vocabulary = symbol ? tableType.getDimSize(0)
+                              : std::get<TensorRef>(table.data)->shape[0];
+  int64_t width = symbol ? tableType.getDimSize(1)
+                         : std::get<TensorRef>(table.data)->shape[1];
+  float scale = op.getScale().convertToDouble();
+  Element element = elementOf(op.getType());
+
+  Tensor result({tokens.shape[0], width});
+  for (auto [t, token] : llvm::enumerate(tokens.values)) {
+    if (token < 0 || token >= vocabulary)
+      return failedAt(op, "expects tokens from 0 to " +
+                              llvm::Twine(vocabulary - 1) + ", got " +
+                              llvm::Twine(token) + " in row " + llvm::Twine(t));
+    std::vector<float> loaded;
+    const float *row = nullptr;
+    if (symbol) {
+      llvm::Expected<std::vector<float>> read = weights.loadRow(*symbol, token);
+      if (!read)
+        return failedAt(op, "cannot read its table: " +
+                                llvm::toString(read.takeError()));
+      loaded = std::move(*read);
+      row = loaded.data();
+    } else {
+      row = std::get<TensorRef>(table.data)->values.data() + token * width;
+    }
+    for (int64_t i = 0; i < width; ++i)
+      result.values[t * width + i] = roundTo(element, double(row[i]) * scale);
+  }
+  return single(std::move(result));
+}
+
+static Result evaluateRopeAngles(RopeAnglesOp op, ModuleOp module,
+                                 const Frame &frame) {
+  int64_t start = frame.index(op.getStart()), rows = frame.index(op.getRows());
+  if (llvm::Error error = requireRange(op, "start", start, kMaxPositions))
+    return std::move(error);
+  if (llvm::Error error = requireRange(op, "rows", rows, kMaxPositions))
+    return std::move(error);
+  auto table = dyn_cast_or_null<RopeTableOp>(
+      SymbolTable::lookupSymbolIn(module, op.getTable()));
+  if (!table)
+    return failedAt(op, "names no flow.rope_table");
+  RopeParameters parameters{
+      table.getTheta().convertToDouble(), table.getFactor().convertToDouble(),
+      int64_t(table.getHeadDim()), table.getEffectivePairs()};
+  return single(ropeAngles(parameters, start, rows));
+}
+
+Result Evaluator::appendToCache(Operation *op, const Tensor &key,
+                                const Tensor &value,
+                                const EvaluatedValue &keyCache,
+                                const EvaluatedValue &valueCache, int64_t start,
+                                int64_t count) {
+  const Tensor &keys = *std::get<TensorRef>(keyCache.data);
+  const Tensor &values = *std::get<TensorRef>(valueCache.data);
+  if (llvm::Error error = requireSameShape(op, "key", key, "value", value))
+    return std::move(error);
+  if (llvm::Error error =
+          requireSameShape(op, "key cache", keys, "value cache", values))
+    return std::move(error);
+  if (llvm::Error error = requireRange(op, "start", start, kMaxPositions))
+    return std::move(error);
+  if (llvm::Error error = requireRange(op, "count", count, key.shape[0]))
+    return std::move(error);
+  if (keys.shape[0] == 0)
+    return failedAt(op, "expects caches with at least one row");
+  if (keyCache.cache != valueCache.cache)
+    return failedAt(op, "expects keys and values of one cache");
+
+  auto newKeys =
+      std::make_shared<const Tensor>(append(key, keys, start, count));
+  auto newValues =
+      std::make_shared<const Tensor>(append(value, values, start, count));
+  if (keyCache.cache)
+    appended[keyCache.cache] = {newKeys, newValues};
+  return EvaluatedValues{{newKeys, keyCache.cache},
+                         {newValues, keyCache.cache}};
+}
+
+//===----------------------------------------------------------------------===//
+// Stages
+//===----------------------------------------------------------------------===//
+
+static Result evaluateRope(RopeOp op, const Frame &frame) {
+  const Tensor &input = frame.tensor(op.getInput());
+  const Tensor &angles = frame.tensor(op.getAngles());
+  if (llvm::Error error = requireAngles(op, input, angles))
+    return std::move(error);
+  return single(rope(input, angles, elementOf(op.getType())));
+}
+
+static Result evaluateGeglu(GegluOp op, const Frame &frame) {
+  const Tensor &gate = frame.tensor(op.getGate());
+  const Tensor &up = frame.tensor(op.getUp());
+  if (llvm::Error error = requireSameShape(op, "gate", gate, "up", up))
+    return std::move(error);
+  return single(geglu(gate, up, elementOf(op.getType())));
+}
+
+static Result evaluateAttention(AttentionOp op, const Frame &frame) {
+  const Tensor &key = frame.tensor(op.getKey());
+  const Tensor &value = frame.tensor(op.getValue());
+  AttentionParameters parameters{frame.index(op.getStart()),
+                                 frame.index(op.getTotal()),
+                                 op.getMask().getPattern() ==
+                                     MaskPattern::Causal,
+                                 op.getMask().getWindow(),
+                                 op.getScale().convertToDouble(),
+                                 toDouble(op.getSoftcap())};
+  if (llvm::Error error = requireSameShape(op, "key", key, "value", value))
+    return std::move(error);
+  if (llvm::Error error =
+          requireRange(op, "start", parameters.start, kMaxPositions))
+    return std::move(error);
+  // The rows of a step end at most here.
+  if (llvm::Error error =
+          requireRange(op, "total", parameters.total, 2 * kMaxPositions))
+    return std::move(error);
+  return single(attention(*op.getContext(), frame.tensor(op.getQuery()), key,
+                          value, parameters, elementOf(op.getType())));
+}
+
+//===----------------------------------------------------------------------===//
+// Fused stages: between their parts, results are rounded as if unfused
+//===----------------------------------------------------------------------===//
+
+static Result evaluateAddRmsNorm(AddRmsNormOp op, const Frame &frame) {
+  const Tensor &stream = frame.tensor(op.getStream());
+  const Tensor &branch = frame.tensor(op.getBranch());
+  if (llvm::Error error =
+          requireSameShape(op, "stream", stream, "branch", branch))
+    return std::move(error);
+  Element element = elementOf(op.getSum().getType());
+  double eps = op.getEps().convertToDouble();
+  const Tensor *branchWeight = frame.optionalTensor(op.getBranchWeight());
+  Tensor sum =
+      branchWeight
+          ? add(stream, rmsNorm(branch, branchWeight, eps, element), element)
+          : add(stream, branch, element);
+  Tensor normed = rmsNorm(sum, &frame.tensor(op.getWeight()), eps, element);
+  return EvaluatedValues{wrap(std::move(sum)), wrap(std::move(normed))};
+}
+
+/// `count` columns of `rows` from `first` on, as heads `[T, count / dim, dim]`.
+static Tensor takeHeads(const Tensor &rows, int64_t first, int64_t count,
+                        int64_t dim) {
+  Tensor heads({rows.shape[0], count / dim, dim});
+  for (int64_t t = 0; t < rows.shape[0]; ++t)
+    std::copy_n(rows.values.begin() + t * rows.shape[1] + first, count,
+                heads.values.begin() + t * count);
+  return heads;
+}
+
+Result Evaluator::evaluateQkv(QkvRopeAppendOp op, const Frame &frame) {
+  const Tensor &input = frame.tensor(op.getInput());
+  const Tensor &weight = frame.tensor(op.getWeight());
+  const Tensor &angles = frame.tensor(op.getAngles());
+  if (llvm::Error error = requireAngles(op, input, angles))
+    return std::move(error);
+  // Unlike those of other products, these types may leave both lengths open.
+  if (input.shape[1] != weight.shape[1])
+    return failedAt(op, "expects rows of " + llvm::Twine(weight.shape[1]) +
+                            " elements, got " + formatShape(input.shape));
+
+  auto queryType = cast<RankedTensorType>(op.getQuery().getType());
+  auto cacheType = cast<RankedTensorType>(op.getKeyCache().getType());
+  Element element = elementOf(queryType);
+  int64_t dim = queryType.getDimSize(2);
+  int64_t queries = queryType.getDimSize(1) * dim;
+  int64_t keys = cacheType.getDimSize(1) * dim;
+  Tensor product =
+      linear(*op.getContext(), input, weight, std::nullopt, element);
+  Tensor query = takeHeads(product, 0, queries, dim);
+  Tensor key = takeHeads(product, queries, keys, dim);
+  Tensor value = takeHeads(product, queries + keys, keys, dim);
+
+  double eps = op.getEps().convertToDouble();
+  if (op.getQNorm()) {
+    query = rmsNorm(query, &frame.tensor(op.getQNorm()), eps, element);
+    key = rmsNorm(key, &frame.tensor(op.getKNorm()), eps, element);
+  }
+  if (op.getVNorm())
+    value = rmsNorm(value, nullptr, eps, element);
+
+  Result written =
+      appendToCache(op, rope(key, angles, element), value,
+                    frame.get(op.getKeyCache()), frame.get(op.getValueCache()),
+                    frame.index(op.getStart()), frame.index(op.getCount()));
+  if (!written)
+    return written;
+  written->insert(written->begin(), wrap(rope(query, angles, element)));
+  return written;
+}
+
+/// Undoes the interleaving of gate and up, 16 columns each in turn.
+static std::pair<Tensor, Tensor> deinterleave(const Tensor &rows) {
+  constexpr int64_t kGroup = 16;
+  int64_t width = rows.shape[1] / 2;
+  Tensor gate({rows.shape[0], width}), up({rows.shape[0], width});
+  for (int64_t t = 0; t < rows.shape[0]; ++t)
+    for (int64_t i = 0; i < width; ++i) {
+      int64_t at = t * 2 * width + i / kGroup * 2 * kGroup + i % kGroup;
+      gate.values[t * width + i] = rows.values[at];
+      up.values[t * width + i] = rows.values[at + kGroup];
+    }
+  return {std::move(gate), std::move(up)};
+}
+
+static Result evaluateGatedMlp(GatedMlpOp op, const Frame &frame) {
+  Element element = elementOf(op.getType());
+  MLIRContext &context = *op.getContext();
+  auto [gate, up] =
+      deinterleave(linear(context, frame.tensor(op.getInput()),
+                          frame.tensor(op.getGateUp()), std::nullopt, element));
+  Tensor hidden = geglu(gate, up, element);
+  if (QuantizedRowsAttr encoding = op.getHiddenAttr())
+    hidden = quantizeRows(hidden, encoding.getBlock());
+  return single(linear(context, hidden, frame.tensor(op.getDown()),
+                       std::nullopt, element));
+}
+
+static Result evaluateQuantizeRows(QuantizeRowsOp op, const Frame &frame) {
+  auto encoding = dyn_cast_or_null<QuantizedRowsAttr>(
+      cast<RankedTensorType>(op.getType()).getEncoding());
+  if (!encoding)
+    return failedAt(op, "expects a result with #flow.quantized_rows");
+  return single(quantizeRows(frame.tensor(op.getInput()), encoding.getBlock()));
+}
+
+//===----------------------------------------------------------------------===//
+// Dispatch
+//===----------------------------------------------------------------------===//
+
+Result Evaluator::evaluateFlow(Operation *op, const Frame &frame) {
+  return llvm::TypeSwitch<Operation *, Result>(op)
+      .Case([](WeightRefOp op) -> Result {
+        return EvaluatedValues{{op.getWeight()}};
+      })
+      .Case([&](CacheRefOp op) { return evaluateCacheRef(op); })
+      .Case([&](RopeAnglesOp op) {
+        return evaluateRopeAngles(op, module, frame);
+      })
+      .Case([&](RmsNormOp op) -> Result {
+        return single(rmsNorm(
+            frame.tensor(op.getInput()), frame.optionalTensor(op.getWeight()),
+            op.getEps().convertToDouble(), elementOf(op.getType())));
+      })
+      .Case([&](LinearOp op) -> Result {
+        return single(linear(*op.getContext(), frame.tensor(op.getInput()),
+                             frame.tensor(op.getWeight()), std::nullopt,
+                             elementOf(op.getType())));
+      })
+      .Case([&](LmHeadOp op) -> Result {
+        return single(linear(*op.getContext(), frame.tensor(op.getInput()),
+                             frame.tensor(op.getTable()),
+                             toDouble(op.getSoftcap()),
+                             elementOf(op.getType())));
+      })
+      .Case([&](GegluOp op) { return evaluateGeglu(op, frame); })
+      .Case([&](RopeOp op) { return evaluateRope(op, frame); })
+      .Case([&](KvAppendOp op) {
+        return appendToCache(
+            op, frame.tensor(op.getKey()), frame.tensor(op.getValue()),
+            frame.get(op.getKeyCache()), frame.get(op.getValueCache()),
+            frame.index(op.getStart()), frame.index(op.getCount()));
+      })
+      .Case([&](AttentionOp op) { return evaluateAttention(op, frame); })
+      .Case([&](AddRmsNormOp op) { return evaluateAddRmsNorm(op, frame); })
+      .Case([&](QkvRopeAppendOp op) { return evaluateQkv(op, frame); })
+      .Case([&](GatedMlpOp op) { return evaluateGatedMlp(op, frame); })
+      .Case([&](QuantizeRowsOp op) { return evaluateQuantizeRows(op, frame); })
+      .Default([](Operation *op) -> Result { return unknownOp(op); });
+}

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Finds weights among the tensors of a GGUF file.
+
+#include "flow/Reference/GgufWeights.h"
+
+#include "Evaluator.h"
+
+using namespace flow;
+
+GgufWeights::GgufWeights(const GgufReader &file)
+    : EncodedWeights(
+          [&file](llvm::StringRef name) -> std::optional<EncodedTensor> {
+            const GgufTensor *tensor = file.findTensor(name);
+            if (!tensor)
+              return std::nullopt;
+            return EncodedTensor{tensor->type, tensor->data, tensor->bytes};
+          }),
+      file(file) {}
+
+llvm::Error GgufWeights::loadRows(WeightOp weight, int64_t first, int64_t rows,
+                                  llvm::MutableArrayRef<float> out) {
+  std::string name = tensorName(weight);
+  const GgufTensor *tensor = file.findTensor(name);
+  llvm::ArrayRef<int64_t> shape = weight.getTensorType().getShape();
+  if (tensor && llvm::ArrayRef<int64_t>(tensor->dims) != shape)
+    return llvm::createStringError(
+        "weight '" + name + "' (@" + weight.getSymName() + ") is " +
+        reference::formatShape(tensor->dims) + " in " + file.path() +
+        ", expected " + reference::formatShape(shape));
+  return EncodedWeights::loadRows(weight, first, rows, out);
+}

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// The stages that look at one row or one element at a time.
+
+#include "Stages.h"
+
+#include "flow/Ggml/Types.h"
+
+#include <algorithm>
+#include <cmath>
+
+using namespace flow;
+using namespace flow::reference;
+
+float reference::roundTo(Element element, double value) {
+  float rounded = static_cast<float>(value);
+  switch (element) {
+  case Element::F32:
+    return rounded;
+  case Element::BF16:
+    return ggml::bf16ToF32(ggml::f32ToBf16(rounded));
+  case Element::F16:
+    return ggml::f16ToF32(ggml::f32ToF16(rounded));
+  }
+  return rounded;
+}
+
+double reference::capped(double z, std::optional<double> softcap) {
+  return softcap ? *softcap * std::tanh(z / *softcap) : z;
+}
+
+Tensor reference::add(const Tensor &a, const Tensor &b, Element element) {
+  Tensor result(a.shape);
+  for (size_t i = 0; i < a.values.size(); ++i)
+    result.values[i] = roundTo(element, double(a.values[i]) + b.values[i]);
+  return result;
+}
+
+Tensor reference::multiply(const Tensor &a, const Tensor &b, Element element) {
+  Tensor result(a.shape);
+  for (size_t i = 0; i < a.values.size(); ++i)
+    result.values[i] = roundTo(element, double(a.values[i]) * b.values[i]);
+  return result;
+}
+
+Tensor reference::rmsNorm(const Tensor &input, const Tensor *weight, double eps,
+                          Element element) {
+  Tensor result(input.shape);
+  size_t length = input.rowLength();
+  for (size_t row = 0; row < input.values.size(); row += length) {
+    double squares = 0;
+    for (size_t i = 0; i < length; ++i)
+      squares += double(input.values[row + i]) * input.values[row + i];
+    double r = 1 / std::sqrt(squares / length + eps);
+    for (size_t i = 0; i < length; ++i) {
+      double y = input.values[row + i] * r;
+      if (weight)
+        y *= weight->values[i];
+      result.values[row + i] = roundTo(element, y);
+    }
+  }
+  return result;
+}
+
+/// The tanh form of GELU. `(1 + tanh a) / 2 = 1 / (1 + e^(-2a))`, which does
+/// not cancel where `tanh a` is near -1.
+static double gelu(double t) {
+  double a = std::sqrt(2 / M_PI) * (t + 0.044715 * t * t * t);
+  return t / (1 + std::exp(-2 * a));
+}
+
+Tensor reference::geglu(const Tensor &gate, const Tensor &up, Element element) {
+  Tensor result(gate.shape);
+  for (size_t i = 0; i < gate.values.size(); ++i)
+    result.values[i] = roundTo(element, gelu(gate.values[i]) * up.values[i]);
+  return result;
+}
+
+Tensor reference::quantizeRows(const Tensor &input, int64_t block) {
+  // In f32, unlike the other stages: a quant is a decision, and all who make it
+  // must make the same one.
+  Tensor result(input.shape);
+  for (size_t first = 0; first < input.values.size(); first += block) {
+    float largest = 0;
+    for (int64_t i = 0; i < block; ++i)
+      largest = std::max(largest, std::fabs(input.values[first + i]));
+    if (largest == 0)
+      continue;
+    float scale = largest / 127.0f, inverse = 127.0f / largest;
+    for (int64_t i = 0; i < block; ++i)
+      result.values[first + i] =
+          scale * std::nearbyint(input.values[first + i] * inverse);
+  }
+  return result;
+}
+
+Tensor reference::ropeAngles(const RopeParameters &table, int64_t start,
+                             int64_t rows) {
+  int64_t half = table.headDim / 2;
+  Tensor result({rows, half, 2});
+  for (int64_t t = 0; t < rows; ++t)
+    for (int64_t i = 0; i < half; ++i) {
+      double angle = 0;
+      if (i < table.pairs)
+        angle = (start + t) * std::pow(table.theta, -2.0 * i / table.headDim) /
+                table.factor;
+      float *pair = &result.values[(t * half + i) * 2];
+      pair[0] = static_cast<float>(std::cos(angle));
+      pair[1] = static_cast<float>(std::sin(angle));
+    }
+  return result;
+}
+
+Tensor reference::rope(const Tensor &input, const Tensor &angles,
+                       Element element) {
+  Tensor result(input.shape);
+  int64_t rows = input.shape[0], heads = input.shape[1], dim = input.shape[2];
+  int64_t half = dim / 2;
+  for (int64_t t = 0; t < rows; ++t)
+    for (int64_t h = 0; h < heads; ++h)
+      for (int64_t i = 0; i < half; ++i) {
+        int64_t at = (t * heads + h) * dim + i;
+        double cos = angles.values[(t * half + i) * 2];
+        double sin = angles.values[(t * half + i) * 2 + 1];
+        double low = input.values[at], high = input.values[at + half];
+        result.values[at] = roundTo(element, low * cos - high * sin);
+        result.values[at + half] = roundTo(element, high * cos + low * sin);
+      }
+  return result;
+}
+
+Tensor reference::append(const Tensor &rows, const Tensor &cache, int64_t start,
+                         int64_t count) {
+  Tensor result = cache;
+  int64_t capacity = cache.shape[0];
+  int64_t length = cache.shape[1] * cache.shape[2];
+  for (int64_t t = 0; t < count; ++t)
+    std::copy_n(rows.values.begin() + t * length, length,
+                result.values.begin() + (start + t) % capacity * length);
+  return result;
+}

@@ -1,0 +1,43 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Compares logits of one prompt over threads and prefill chunks, bit for bit.
+
+  same_logits.py FLOW_RUN MODEL FOLDER
+
+Exit: 0 if all are equal for each numerics, 1 otherwise.
+"""
+
+import hashlib
+import pathlib
+import subprocess
+import sys
+
+TOKENS = ",".join(str(2 + 37 * i % 500) for i in range(90))
+
+
+def main(flow_run, model, folder):
+    status = 0
+    for numerics in ("f32", "auto"):
+        digests = {}
+        for threads in (1, 2, 3):
+            for chunk in (1, 7, 12, 15, 16, 17, 64, 512):
+                out = pathlib.Path(folder) / "logits.bin"
+                subprocess.run(
+                    [flow_run, model, "--tokens", TOKENS, "--max-tokens", "3",
+                     "--numerics", numerics, "--threads", str(threads),
+                     "--prefill-chunk", str(chunk), "--logits-out", out],
+                    check=True, stdout=subprocess.DEVNULL)
+                data = out.read_bytes()
+                if len(data) != 93 * 512 * 4:
+                    print(f"{len(data)} bytes of logits, expected 93 rows")
+                    status = 1
+                digest = hashlib.sha256(data).hexdigest()
+                digests.setdefault(digest, []).append((threads, chunk))
+        if len(digests) != 1:
+            print(f"{numerics}: logits differ: {list(digests.values())}")
+            status = 1
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

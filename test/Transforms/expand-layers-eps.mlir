@@ -1,0 +1,28 @@
+// RUN: flow-opt %s --flow-expand-layers | FileCheck %s
+
+// Every norm has the epsilon of the model: those of rows, heads and the last.
+
+// CHECK-LABEL: func.func @prefill
+// CHECK-COUNT-7: flow.rms_norm {{.*}} eps 1.250000e-01
+// CHECK-NOT: flow.rms_norm
+flow.model @m <hidden = 64, vocab = 512, positions = 256, eps = 0.125> {
+  flow.weight @embedding : tensor<512x64xf32>
+  flow.weight @final_norm : tensor<64xf32>
+  flow.rope_table @local theta 1.0e+04 head_dim 32
+  flow.kv_cache @kv0 kv_heads 1 head_dim 32
+  flow.layer @layer0 norms sandwich attention <heads = 2, kv_heads = 1, head_dim = 32, qk_norm = true> mask <causal, window = 16> rope @local cache @kv0 feed_forward <width = 128> {
+    flow.weight @attention_norm : tensor<64xf32>
+    flow.weight @q : tensor<64x64xf32>
+    flow.weight @k : tensor<32x64xf32>
+    flow.weight @v : tensor<32x64xf32>
+    flow.weight @q_norm : tensor<32xf32>
+    flow.weight @k_norm : tensor<32xf32>
+    flow.weight @o : tensor<64x64xf32>
+    flow.weight @post_attention_norm : tensor<64xf32>
+    flow.weight @ffn_norm : tensor<64xf32>
+    flow.weight @gate : tensor<128x64xf32>
+    flow.weight @up : tensor<128x64xf32>
+    flow.weight @down : tensor<64x128xf32>
+    flow.weight @post_ffn_norm : tensor<64xf32>
+  }
+}

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Plans come back from their JSON text as they were.
+
+#include "TestPlans.h"
+
+#include <gtest/gtest.h>
+
+using namespace flow;
+using namespace flow::runtime;
+
+namespace {
+
+/// `plan` written and read again.
+Plan again(const Plan &plan) {
+  Result<Plan> read = planFromJson(toJson(plan));
+  if (!read) {
+    ADD_FAILURE() << read.error();
+    return {};
+  }
+  return *read;
+}
+
+} // namespace
+
+TEST(Plan, KeepsItsSizes) {
+  Plan plan = again(fullPlan());
+  EXPECT_EQ(plan.hidden, 64);
+  EXPECT_EQ(plan.vocab, 96);
+  EXPECT_EQ(plan.context, 256);
+  EXPECT_EQ(plan.rowTile, 12);
+}
+
+TEST(Plan, KeepsItsWeights) {
+  Plan expected = fullPlan(), plan = again(expected);
+  ASSERT_EQ(plan.weights.size(), expected.weights.size());
+  for (size_t i = 0; i != plan.weights.size(); ++i) {
+    const PackedWeight &found = plan.weights[i], &wanted = expected.weights[i];
+    SCOPED_TRACE(wanted.name);
+    EXPECT_EQ(found.name, wanted.name);
+    EXPECT_EQ(found.sources, wanted.sources);
+    EXPECT_EQ(found.combine, wanted.combine);
+    EXPECT_EQ(found.group, wanted.group);
+    EXPECT_EQ(found.add, wanted.add);
+    EXPECT_EQ(found.packing, wanted.packing);
+    EXPECT_EQ(found.rows, wanted.rows);
+    EXPECT_EQ(found.cols, wanted.cols);
+    EXPECT_EQ(found.block, wanted.block);
+    EXPECT_EQ(found.scale, wanted.scale);
+    EXPECT_EQ(found.hasMin, wanted.hasMin);
+  }
+}
+
+TEST(Plan, CountsThePartsOfAWeight) {
+  PackedWeight weight;
+  for (Packing packing : {Packing::Raw, Packing::Dense, Packing::PanelsF32}) {
+    weight.packing = packing;
+    EXPECT_EQ(weight.parts(), 1);
+  }
+  weight.packing = Packing::PanelsI8;
+  EXPECT_EQ(weight.parts(), 2);
+  weight.hasMin = true;
+  EXPECT_EQ(weight.parts(), 3);
+}
+
+TEST(Plan, KeepsItsCachesAndBuffers) {
+  Plan expected = fullPlan(), plan = again(expected);
+  ASSERT_EQ(plan.caches.size(), expected.caches.size());
+  for (size_t i = 0; i != plan.caches.size(); ++i) {
+    EXPECT_EQ(plan.caches[i].name, expected.caches[i].name);
+    EXPECT_EQ(plan.caches[i].kvHeads, expected.caches[i].kvHeads);
+    EXPECT_EQ(plan.caches[i].headDim, expected.caches[i].headDim);
+    EXPECT_EQ(plan.caches[i].window, expected.caches[i].window);
+  }
+  ASSERT_EQ(plan.buffers.size(), expected.buffers.size());
+  for (size_t i = 0; i != plan.buffers.size(); ++i) {
+    EXPECT_EQ(plan.buffers[i].name, expected.buffers[i].name);
+    EXPECT_EQ(plan.buffers[i].dims, expected.buffers[i].dims);
+  }
+}
+
+TEST(Plan, KeepsItsSchedules) {
+  Plan expected = fullPlan();
+  expected.schedules[0].logitsAll = true;
+  expected.buffers[2].dims = {-1, 96};
+  Plan plan = again(expected);
+  ASSERT_EQ(plan.schedules.size(), 2u);
+  for (size_t i = 0; i != 2; ++i) {
+    const Schedule &found = plan.schedules[i], &wanted = expected.schedules[i];
+    EXPECT_EQ(found.name, wanted.name);
+    EXPECT_EQ(found.rows, wanted.rows);
+    EXPECT_EQ(found.headBegin, wanted.headBegin);
+    EXPECT_EQ(found.logits, wanted.logits);
+    EXPECT_EQ(found.logitsAll, wanted.logitsAll);
+    EXPECT_EQ(found.steps.size(), wanted.steps.size());
+  }
+}
+
+TEST(Plan, KeepsTheStepsOfTheRuntime) {
+  Plan plan = again(fullPlan());
+  ASSERT_FALSE(plan.schedules.empty());
+  const Step &embed = plan.schedules[0].steps[0];
+  EXPECT_EQ(embed.kind, StepKind::Embed);
+  EXPECT_EQ(embed.weight, 0);
+  EXPECT_EQ(embed.scale, 8);
+  EXPECT_EQ(embed.buffer, 0);
+  const Step &angles = plan.schedules[0].steps[1];
+  EXPECT_EQ(angles.kind, StepKind::RopeAngles);
+  EXPECT_EQ(angles.theta, 10000);
+  EXPECT_EQ(angles.factor, 8);
+  EXPECT_EQ(angles.headDim, 32);
+  EXPECT_EQ(angles.pairs, 12);
+  EXPECT_EQ(angles.buffer, 1);
+}
+
+TEST(Plan, KeepsTheArgumentsOfCalls) {
+  Plan expected = fullPlan(), plan = again(expected);
+  ASSERT_FALSE(plan.schedules.empty());
+  const Step &found = plan.schedules[1].steps[2];
+  const Step &wanted = expected.schedules[1].steps[2];
+  EXPECT_EQ(found.kind, StepKind::Call);
+  EXPECT_EQ(found.function, "layer");
+  ASSERT_EQ(found.args.size(), wanted.args.size());
+  for (size_t i = 0; i != found.args.size(); ++i) {
+    SCOPED_TRACE(i);
+    EXPECT_EQ(found.args[i].kind, wanted.args[i].kind);
+    EXPECT_EQ(found.args[i].index, wanted.args[i].index);
+    EXPECT_EQ(found.args[i].part, wanted.args[i].part);
+    EXPECT_EQ(found.args[i].scalar, wanted.args[i].scalar);
+  }
+}
+
+TEST(Plan, KeepsEveryBitOfItsNumbers) {
+  Plan plan = fullPlan();
+  // sqrt(640) rounded to f64, and the largest step below 1e6.
+  plan.schedules[0].steps[0].scale = 0x1.94c583ada5b53p+4;
+  plan.schedules[0].steps[1].theta = 0x1.e847fffffffffp+19;
+  Plan read = again(plan);
+  ASSERT_FALSE(read.schedules.empty());
+  EXPECT_EQ(read.schedules[0].steps[0].scale, 0x1.94c583ada5b53p+4);
+  EXPECT_EQ(read.schedules[0].steps[1].theta, 0x1.e847fffffffffp+19);
+}
+
+TEST(Plan, WritesTheSameTextAgain) {
+  std::string text = toJson(fullPlan());
+  EXPECT_EQ(toJson(again(fullPlan())), text);
+}
+
+TEST(Plan, FindsSchedulesByName) {
+  Plan plan = fullPlan();
+  EXPECT_EQ(plan.findSchedule("prefill"), &plan.schedules[0]);
+  EXPECT_EQ(plan.findSchedule("decode"), &plan.schedules[1]);
+  EXPECT_EQ(plan.findSchedule("deco"), nullptr);
+}
