@@ -1,16 +1,17 @@
 // RUN: flow-opt %s --flow-plan-cache --split-input-file | FileCheck %s
 
-// Two attentions read one cache; the longer window counts.
+// Three attentions read one cache; the longest window counts.
 // CHECK: flow.kv_cache @kv0 kv_heads 1 head_dim 32 ring 20
 flow.model @longest <hidden = 64, vocab = 512, positions = 256> {
   flow.kv_cache @kv0 kv_heads 1 head_dim 32
 }
-func.func @longest_window(%q: tensor<?x2x32xf32>, %r: tensor<?x1x32xf32>, %i: index) -> (tensor<?x2x32xf32>, tensor<?x2x32xf32>) {
+func.func @longest_window(%q: tensor<?x2x32xf32>, %r: tensor<?x1x32xf32>, %i: index) -> (tensor<?x2x32xf32>, tensor<?x2x32xf32>, tensor<?x2x32xf32>) {
   %k, %v = flow.cache_ref @longest::@kv0 : tensor<?x1x32xf32>
   %k1, %v1 = flow.kv_append %r, %r into %k, %v at %i count %i : tensor<?x1x32xf32>, tensor<?x1x32xf32>
-  %o = flow.attention %q at %i, %k1, %v1 total %i mask <causal, window = 20> scale 1.0 : tensor<?x2x32xf32>, tensor<?x1x32xf32>
-  %p = flow.attention %q at %i, %k1, %v1 total %i mask <causal, window = 16> scale 1.0 : tensor<?x2x32xf32>, tensor<?x1x32xf32>
-  return %o, %p : tensor<?x2x32xf32>, tensor<?x2x32xf32>
+  %o = flow.attention %q at %i, %k1, %v1 total %i mask <causal, window = 16> scale 1.0 : tensor<?x2x32xf32>, tensor<?x1x32xf32>
+  %p = flow.attention %q at %i, %k1, %v1 total %i mask <causal, window = 20> scale 1.0 : tensor<?x2x32xf32>, tensor<?x1x32xf32>
+  %s = flow.attention %q at %i, %k1, %v1 total %i mask <causal, window = 18> scale 1.0 : tensor<?x2x32xf32>, tensor<?x1x32xf32>
+  return %o, %p, %s : tensor<?x2x32xf32>, tensor<?x2x32xf32>, tensor<?x2x32xf32>
 }
 
 // -----

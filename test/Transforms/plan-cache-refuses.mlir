@@ -24,9 +24,9 @@ flow.model @copied <hidden = 64, vocab = 512, positions = 256> {
   // expected-remark @+1 {{[Analysis] cache-size}}
   flow.kv_cache @kv0 kv_heads 1 head_dim 32
 }
-func.func @copy(%q: tensor<?x2x32xf32>, %c: tensor<?x1x32xf32>, %i: index) -> tensor<?x2x32xf32> {
+func.func @copy(%q: tensor<?x2x32xf32>, %r: tensor<?x1x32xf32>, %c: tensor<?x1x32xf32>, %i: index) -> tensor<?x2x32xf32> {
   %k, %v = flow.cache_ref @copied::@kv0 : tensor<?x1x32xf32>
-  %a, %b = flow.kv_append %k, %v into %c, %c at %i count %i : tensor<?x1x32xf32>, tensor<?x1x32xf32>
+  %a, %b = flow.kv_append %k, %r into %c, %c at %i count %i : tensor<?x1x32xf32>, tensor<?x1x32xf32>
   %o = flow.attention %q at %i, %k, %v total %i mask <causal, window = 16> scale 1.0 : tensor<?x2x32xf32>, tensor<?x1x32xf32>
   return %o : tensor<?x2x32xf32>
 }

@@ -28,6 +28,17 @@ func.func @part_of_an_open_row(%x: tensor<?x?xf32>, %last: index, %n: index) -> 
 
 // -----
 
+// CHECK-LABEL: @open_operand
+// CHECK: math.fpowi %{{.*}} : tensor<?x64xf32>, tensor<?x?xi32>
+func.func @open_operand(%x: tensor<?x64xf32>, %e: tensor<?x?xi32>, %last: index) -> tensor<1x64xf32> {
+  // expected-remark @+1 {{the length of its rows is open}}
+  %y = math.fpowi %x, %e : tensor<?x64xf32>, tensor<?x?xi32>
+  %l = tensor.extract_slice %y[%last, 0] [1, 64] [1, 1] : tensor<?x64xf32> to tensor<1x64xf32>
+  return %l : tensor<1x64xf32>
+}
+
+// -----
+
 // CHECK-LABEL: @two_rows
 // CHECK: flow.rms_norm %{{.*}} : tensor<?x64xf32>
 func.func @two_rows(%x: tensor<?x64xf32>, %last: index) -> tensor<2x64xf32> {

@@ -37,6 +37,15 @@ func.func @f(%x: tensor<1x1xf32>, %w: tensor<1x1xf32>) -> tensor<1x1xf32> {
       .values[0];
 }
 
+std::string embedding(const std::string &scale) {
+  return R"(
+func.func @f(%t: tensor<?xi32>, %w: tensor<3x2xf32>) -> tensor<?x2xf32> {
+  %x = flow.embed %t, %w scale )" +
+         scale + R"( : tensor<?xi32>, tensor<3x2xf32> -> tensor<?x2xf32>
+  return %x : tensor<?x2xf32>
+})";
+}
+
 /// Angles of `rows` positions from `start` on, for the table that is written.
 Tensor anglesOf(const std::string &table, int64_t headDim, int64_t start,
                 int64_t rows) {
@@ -130,18 +139,23 @@ func.func @f(%q: tensor<1x1x2xf32>, %k: tensor<2x1x2xf32>, %v: tensor<2x1x2xf32>
   }
 }
 
-TEST(Golden, EmbeddingScaleIsRoundedFirst) {
-  TestModule module(R"(
-func.func @f(%t: tensor<?xi32>, %w: tensor<3x2xf32>) -> tensor<?x2xf32> {
-  %x = flow.embed %t, %w scale 25.298221281347036 : tensor<?xi32>, tensor<3x2xf32> -> tensor<?x2xf32>
-  return %x : tensor<?x2xf32>
-})");
+TEST(Golden, EmbeddingScale) {
+  TestModule module(embedding("25.298221281347036"));
   Tensor table({3, 2}, {1, 2, 1.25f, 0.1f, -1, 3});
   Tensor result = module.run({tokens({1, 0, 1}), share(table)});
-  float scale = 25.298221281347036;
+  float scale = 25.298221281347036; // sqrt(640)
   EXPECT_EQ(result.values,
             (std::vector<float>{1.25f * scale, 0.1f * scale, scale, 2 * scale,
                                 1.25f * scale, 0.1f * scale}));
+}
+
+TEST(Golden, EmbeddingScaleIsRoundedFirst) {
+  // The f32 of this scale is 1. Unrounded it would make 1.75 larger by 0.73 of
+  // its last place.
+  TestModule module(embedding("1.00000005"));
+  Tensor result =
+      module.run({tokens({0}), share(Tensor({3, 2}, {1.75f, 1, 0, 0, 0, 0}))});
+  EXPECT_EQ(result.values, (std::vector<float>{1.75f, 1}));
 }
 
 TEST(Golden, RopeFrequencies) {

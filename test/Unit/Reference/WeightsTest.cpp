@@ -110,7 +110,8 @@ TEST(Weights, InterleaveTakesSixteenRowsInTurn) {
 }
 
 TEST(Weights, PanelsChangeNoValue) {
-  TestModule module(returning("a", "tensor<32x32xf32, #flow.panels<i8, block = 32>>"));
+  TestModule module(
+      returning("a", "tensor<32x32xf32, #flow.panels<i8, block = 32>>"));
   module.weights.values["a"] = numbered(32, 0.125f);
   EXPECT_EQ(module.run({}).values, numbered(32, 0.125f));
 }
@@ -127,8 +128,7 @@ func.func @f(%x: tensor<?x32xf32>) -> tensor<?x32xf32> {
   TensorRef x = share(randomTensor({1, 32}, 1));
   Tensor once = module.run({x}), twice = module.run({x});
   EXPECT_EQ(once.values, twice.values);
-  EXPECT_EQ(module.weights.rowsLoaded,
-            (std::map<std::string, int>{{"a", 32}}));
+  EXPECT_EQ(module.weights.rowsLoaded, (std::map<std::string, int>{{"a", 32}}));
 }
 
 TEST(Weights, EmbeddingReadsTheRowsOfItsTokens) {
@@ -206,9 +206,8 @@ TEST(EncodedWeights, DecodesTheRowsOfAFile) {
   EXPECT_EQ(table.values[3 * 32 + 31], -1.5f);
 
   std::vector<float> row(32);
-  auto weight = *(*module.module->getOps<ModelOp>().begin())
-                     .getOps<WeightOp>()
-                     .begin();
+  auto weight =
+      *(*module.module->getOps<ModelOp>().begin()).getOps<WeightOp>().begin();
   llvm::cantFail(weights.loadRows(weight, 2, 1, row));
   EXPECT_EQ(row[0], 1);
   EXPECT_EQ(row[1], -1);
@@ -219,16 +218,15 @@ TEST(EncodedWeights, WhatDoesNotFitIsRefused) {
   EXPECT_THAT(loadError(std::nullopt),
               testing::HasSubstr("weight 'token_embd.weight' (@embedding) is "
                                  "not in the model's file"));
-  EXPECT_THAT(
-      loadError(EncodedTensor{ggml::Type::Q8_0, bytes.data(), 135}),
-      testing::HasSubstr(
-          "has 135 bytes, expected 4 rows of 1 blocks of 34 bytes"));
+  EXPECT_THAT(loadError(EncodedTensor{ggml::Type::Q8_0, bytes.data(), 135}),
+              testing::HasSubstr(
+                  "has 135 bytes, expected 4 rows of 1 blocks of 34 bytes"));
   EXPECT_THAT(loadError(EncodedTensor{ggml::Type::Q4_K, bytes.data(), 144}),
               testing::HasSubstr("rows of 32 elements, expected a multiple of "
                                  "256 for Q4_K"));
   EXPECT_THAT(loadError(EncodedTensor{ggml::Type::I8, bytes.data(), 128}),
               testing::HasSubstr("cannot be decoded: I8"));
-  EXPECT_THAT(loadError(EncodedTensor{static_cast<ggml::Type>(999),
-                                      bytes.data(), 128}),
-              testing::HasSubstr("cannot be decoded: 999"));
+  EXPECT_THAT(
+      loadError(EncodedTensor{static_cast<ggml::Type>(999), bytes.data(), 128}),
+      testing::HasSubstr("cannot be decoded: 999"));
 }

@@ -77,9 +77,11 @@ TEST(ThreadPool, HasTheThreadsAskedForAndAtLeastOne) {
 }
 
 TEST(ThreadPool, CallsNothingForAnEmptyLoop) {
-  ThreadPool pool(3);
-  EXPECT_TRUE(rangesOf(pool, 0).empty());
-  EXPECT_TRUE(rangesOf(pool, -1).empty());
+  for (int threads : {1, 3}) {
+    ThreadPool pool(threads);
+    EXPECT_TRUE(rangesOf(pool, 0).empty());
+    EXPECT_TRUE(rangesOf(pool, -1).empty());
+  }
 }
 
 TEST(ThreadPool, SplitsALoopInContiguousRanges) {

@@ -1,0 +1,333 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Packed weights hold, element by element, what their tensors decode to.
+
+#include "TestTensors.h"
+
+#include <gtest/gtest.h>
+
+using namespace flow;
+using namespace flow::runtime;
+using flow::ggml::Type;
+
+namespace {
+
+/// Loads one weight with `threads` threads.
+Result<LoadedWeight> load(const PackedWeight &weight, TestTensors &tensors,
+                          int threads = 2) {
+  Plan plan;
+  plan.weights = {weight};
+  ThreadPool pool(threads);
+  Result<std::vector<LoadedWeight>> loaded =
+      loadWeights(plan, tensors.source(), pool);
+  if (!loaded)
+    return Error{loaded.error()};
+  return std::move(loaded->front());
+}
+
+PackedWeight weightOf(std::vector<std::string> sources, Packing packing,
+                      int64_t rows, int64_t cols) {
+  PackedWeight weight;
+  weight.name = "w";
+  weight.sources = std::move(sources);
+  weight.packing = packing;
+  weight.rows = rows;
+  weight.cols = cols;
+  return weight;
+}
+
+template <typename T> T at(const PageBlock &block, int64_t index) {
+  T value;
+  std::memcpy(&value, block.data() + index * sizeof(T), sizeof(T));
+  return value;
+}
+
+/// Element (n, k) of float panels.
+float panelElement(const LoadedWeight &loaded, int64_t cols, int64_t n,
+                   int64_t k) {
+  return at<float>(loaded.parts[0], ((n / 32) * cols + k) * 32 + n % 32);
+}
+
+/// What 8-bit panels say of element (n, k).
+struct Element {
+  int quant;
+  float scale, min;
+
+  /// Two rounded operations, as in decoding.
+  float value(bool hasMin) const {
+    volatile float product = scale * static_cast<float>(quant);
+    return hasMin ? product + min : product;
+  }
+};
+
+Element element(const PackedWeight &weight, const LoadedWeight &loaded,
+                int64_t n, int64_t k) {
+  int64_t quads = weight.cols / 4, blocks = weight.cols / weight.block;
+  int64_t byte = (n / 32 * quads + k / 4) * 128 + n % 32 * 4 + k % 4;
+  int64_t group = (n / 32 * blocks + k / weight.block) * 32 + n % 32;
+  Element result;
+  result.quant = at<uint8_t>(loaded.parts[0], byte) - 128;
+  result.scale = weight.scale == ScaleType::F16
+                     ? ggml::f16ToF32(at<uint16_t>(loaded.parts[1], group))
+                     : at<float>(loaded.parts[1], group);
+  // -min/128 is stored; a power of two takes it back exactly.
+  result.min = weight.hasMin ? at<float>(loaded.parts[2], group) * -128 : 0;
+  return result;
+}
+
+/// The narrowest 8-bit panels that hold `type`.
+PackedWeight panelsOf(Type type, int64_t rows, int64_t cols) {
+  PackedWeight weight = weightOf({"t"}, Packing::PanelsI8, rows, cols);
+  ggml::IntegerForm form = *ggml::integerForm(type);
+  weight.block = form.block;
+  weight.hasMin = form.hasMin;
+  weight.scale = form.scaleIsF16 ? ScaleType::F16 : ScaleType::F32;
+  return weight;
+}
+
+void expectSameValues(const PackedWeight &weight, const LoadedWeight &loaded,
+                      const std::vector<float> &expected) {
+  for (int64_t n = 0; n != weight.rows; ++n)
+    for (int64_t k = 0; k != weight.cols; ++k)
+      ASSERT_EQ(element(weight, loaded, n, k).value(weight.hasMin),
+                expected[n * weight.cols + k])
+          << "row " << n << ", column " << k;
+}
+
+std::vector<Type> decodableTypes() {
+  std::vector<Type> types = ggml::quantisedTypes();
+  types.insert(types.end(), {Type::F32, Type::F16, Type::BF16});
+  return types;
+}
+
+std::vector<Type> integerTypes() {
+  std::vector<Type> types;
+  for (Type type : ggml::quantisedTypes())
+    if (ggml::integerForm(type))
+      types.push_back(type);
+  return types;
+}
+
+std::string nameOf(const testing::TestParamInfo<Type> &info) {
+  return std::string(ggml::typeName(info.param));
+}
+
+class PackFloats : public testing::TestWithParam<Type> {};
+class PackIntegers : public testing::TestWithParam<Type> {};
+
+} // namespace
+
+TEST_P(PackFloats, DenseRows) {
+  TestTensors tensors;
+  tensors.addRandom("t", GetParam(), 5, 512, 1);
+  PackedWeight weight = weightOf({"t"}, Packing::Dense, 5, 512);
+  Result<LoadedWeight> loaded = load(weight, tensors);
+  ASSERT_TRUE(loaded) << loaded.error();
+  std::vector<float> expected = tensors.decoded("t");
+  ASSERT_EQ(loaded->parts.size(), 1u);
+  ASSERT_EQ(loaded->parts[0].size(), expected.size() * 4);
+  for (size_t i = 0; i != expected.size(); ++i)
+    ASSERT_EQ(at<float>(loaded->parts[0], i), expected[i]) << i;
+}
+
+TEST_P(PackFloats, Panels) {
+  TestTensors tensors;
+  tensors.addRandom("t", GetParam(), 96, 256, 2);
+  PackedWeight weight = weightOf({"t"}, Packing::PanelsF32, 96, 256);
+  Result<LoadedWeight> loaded = load(weight, tensors);
+  ASSERT_TRUE(loaded) << loaded.error();
+  std::vector<float> expected = tensors.decoded("t");
+  ASSERT_EQ(loaded->parts.size(), 1u);
+  for (int64_t n = 0; n != 96; ++n)
+    for (int64_t k = 0; k != 256; ++k)
+      ASSERT_EQ(panelElement(*loaded, 256, n, k), expected[n * 256 + k])
+          << "row " << n << ", column " << k;
+}
+
+INSTANTIATE_TEST_SUITE_P(Types, PackFloats, testing::ValuesIn(decodableTypes()),
+                         nameOf);
+
+TEST_P(PackIntegers, IntoTheirOwnForm) {
+  TestTensors tensors;
+  tensors.addRandom("t", GetParam(), 96, 512, 3);
+  PackedWeight weight = panelsOf(GetParam(), 96, 512);
+  Result<LoadedWeight> loaded = load(weight, tensors);
+  ASSERT_TRUE(loaded) << loaded.error();
+  int64_t elements = 96 * 512, blocks = elements / weight.block;
+  ASSERT_EQ(loaded->parts.size(), weight.hasMin ? 3u : 2u);
+  EXPECT_EQ(loaded->parts[0].size(), static_cast<size_t>(elements));
+  EXPECT_EQ(
+      loaded->parts[1].size(),
+      static_cast<size_t>(blocks * (weight.scale == ScaleType::F16 ? 2 : 4)));
+  expectSameValues(weight, *loaded, tensors.decoded("t"));
+}
+
+TEST_P(PackIntegers, WithTheQuantsOfTheFile) {
+  TestTensors tensors;
+  tensors.addRandom("t", GetParam(), 32, 256, 4);
+  PackedWeight weight = panelsOf(GetParam(), 32, 256);
+  Result<LoadedWeight> loaded = load(weight, tensors);
+  ASSERT_TRUE(loaded) << loaded.error();
+  std::vector<int8_t> quants(32 * 256);
+  std::vector<float> scales(quants.size() / 16), minima(scales.size());
+  ggml::unpackRow(GetParam(), tensors.view("t").data, quants.data(),
+                  scales.data(), minima.data(), quants.size());
+  for (int64_t n = 0; n != 32; ++n)
+    for (int64_t k = 0; k != 256; ++k) {
+      Element found = element(weight, *loaded, n, k);
+      int64_t group = (n * 256 + k) / weight.block;
+      ASSERT_EQ(found.quant, quants[n * 256 + k]);
+      ASSERT_EQ(found.scale, scales[group]);
+      if (weight.hasMin)
+        ASSERT_EQ(found.min, minima[group]);
+    }
+}
+
+TEST_P(PackIntegers, IntoTheWidestForm) {
+  TestTensors tensors;
+  tensors.addRandom("t", GetParam(), 64, 256, 5);
+  PackedWeight weight = panelsOf(GetParam(), 64, 256);
+  weight.block = 16;
+  weight.scale = ScaleType::F32;
+  weight.hasMin = true;
+  Result<LoadedWeight> loaded = load(weight, tensors);
+  ASSERT_TRUE(loaded) << loaded.error();
+  expectSameValues(weight, *loaded, tensors.decoded("t"));
+}
+
+INSTANTIATE_TEST_SUITE_P(Types, PackIntegers, testing::ValuesIn(integerTypes()),
+                         nameOf);
+
+TEST(WeightPacker, ConcatenatesItsSources) {
+  TestTensors tensors;
+  tensors.addRandom("q", Type::Q8_0, 64, 64, 6);
+  tensors.addRandom("k", Type::Q5_1, 32, 64, 7);
+  tensors.addRandom("v", Type::Q4_0, 32, 64, 8);
+  PackedWeight weight = weightOf({"q", "k", "v"}, Packing::PanelsI8, 128, 64);
+  weight.hasMin = true;
+  Result<LoadedWeight> loaded = load(weight, tensors);
+  ASSERT_TRUE(loaded) << loaded.error();
+  std::vector<float> expected;
+  for (const char *name : {"q", "k", "v"}) {
+    std::vector<float> part = tensors.decoded(name);
+    expected.insert(expected.end(), part.begin(), part.end());
+  }
+  expectSameValues(weight, *loaded, expected);
+}
+
+TEST(WeightPacker, ConcatenatesInsideAPanel) {
+  TestTensors tensors;
+  tensors.addRandom("a", Type::F32, 20, 8, 9);
+  tensors.addRandom("b", Type::F16, 44, 8, 10);
+  PackedWeight weight = weightOf({"a", "b"}, Packing::PanelsF32, 64, 8);
+  Result<LoadedWeight> loaded = load(weight, tensors);
+  ASSERT_TRUE(loaded) << loaded.error();
+  std::vector<float> a = tensors.decoded("a"), b = tensors.decoded("b");
+  for (int64_t n = 0; n != 64; ++n)
+    for (int64_t k = 0; k != 8; ++k)
+      ASSERT_EQ(panelElement(*loaded, 8, n, k),
+                n < 20 ? a[n * 8 + k] : b[(n - 20) * 8 + k])
+          << "row " << n << ", column " << k;
+}
+
+TEST(WeightPacker, InterleavesItsSources) {
+  TestTensors tensors;
+  tensors.addRandom("gate", Type::F32, 64, 8, 11);
+  tensors.addRandom("up", Type::F32, 64, 8, 12);
+  std::vector<float> sources[2] = {tensors.decoded("gate"),
+                                   tensors.decoded("up")};
+  for (int64_t group : {8, 16, 32, 64}) {
+    SCOPED_TRACE(group);
+    PackedWeight weight = weightOf({"gate", "up"}, Packing::PanelsF32, 128, 8);
+    weight.combine = Combine::Interleave;
+    weight.group = group;
+    Result<LoadedWeight> loaded = load(weight, tensors);
+    ASSERT_TRUE(loaded) << loaded.error();
+    // Row by row from the definition: `group` rows of each in turn.
+    int64_t n = 0;
+    for (int64_t first = 0; first != 64; first += group)
+      for (const std::vector<float> &source : sources)
+        for (int64_t row = first; row != first + group; ++row, ++n)
+          for (int64_t k = 0; k != 8; ++k)
+            ASSERT_EQ(panelElement(*loaded, 8, n, k), source[row * 8 + k])
+                << "row " << n << ", column " << k;
+  }
+}
+
+TEST(WeightPacker, AddsAfterDecoding) {
+  TestTensors tensors;
+  tensors.add("t", 1, 4, {0.25f, -1, 0, 3});
+  PackedWeight weight = weightOf({"t"}, Packing::Dense, 1, 4);
+  weight.add = 1;
+  Result<LoadedWeight> loaded = load(weight, tensors);
+  ASSERT_TRUE(loaded) << loaded.error();
+  const float expected[] = {1.25f, 0, 1, 4};
+  for (int i = 0; i != 4; ++i)
+    EXPECT_EQ(at<float>(loaded->parts[0], i), expected[i]);
+}
+
+TEST(WeightPacker, LeavesRawWeightsInTheFile) {
+  TestTensors tensors;
+  tensors.addRandom("t", Type::Q6_K, 7, 256, 13);
+  Result<LoadedWeight> loaded =
+      load(weightOf({"t"}, Packing::Raw, 7, 256), tensors);
+  ASSERT_TRUE(loaded) << loaded.error();
+  EXPECT_TRUE(loaded->parts.empty());
+  EXPECT_EQ(loaded->raw.data, tensors.view("t").data);
+  EXPECT_EQ(loaded->raw.type, Type::Q6_K);
+  EXPECT_TRUE(tensors.released.empty());
+}
+
+TEST(WeightPacker, DoesNotDependOnTheThreads) {
+  TestTensors tensors;
+  tensors.addRandom("t", Type::Q4_K, 160, 256, 14);
+  PackedWeight weight = panelsOf(Type::Q4_K, 160, 256);
+  Result<LoadedWeight> one = load(weight, tensors, 1);
+  Result<LoadedWeight> four = load(weight, tensors, 4);
+  ASSERT_TRUE(one && four);
+  for (size_t part = 0; part != 3; ++part) {
+    ASSERT_EQ(one->parts[part].size(), four->parts[part].size());
+    EXPECT_EQ(std::memcmp(one->parts[part].data(), four->parts[part].data(),
+                          one->parts[part].size()),
+              0);
+  }
+}
+
+TEST(WeightPacker, GivesEveryByteOfASourceBackOnce) {
+  TestTensors tensors;
+  // Some ten megabytes: more than one stretch of packing.
+  tensors.addRandom("t", Type::Q8_0, 9600, 1024, 15);
+  PackedWeight weight = panelsOf(Type::Q8_0, 9600, 1024);
+  ASSERT_TRUE(load(weight, tensors));
+  EXPECT_GT(tensors.released.size(), 1u);
+  const std::byte *next = tensors.view("t").data;
+  for (auto [data, size] : tensors.released) {
+    EXPECT_EQ(data, next);
+    next = data + size;
+  }
+  EXPECT_EQ(next - tensors.view("t").data, 9600 * 1024 / 32 * 34);
+}
+
+TEST(WeightPacker, KeepsTheRestRightAfterAStretch) {
+  TestTensors tensors;
+  tensors.addRandom("t", Type::Q8_0, 9600, 1024, 16);
+  PackedWeight weight = panelsOf(Type::Q8_0, 9600, 1024);
+  Result<LoadedWeight> loaded = load(weight, tensors);
+  ASSERT_TRUE(loaded) << loaded.error();
+  std::vector<float> expected = tensors.decoded("t");
+  for (int64_t n = 0; n < 9600; n += 31)
+    for (int64_t k = 0; k < 1024; k += 7)
+      ASSERT_EQ(element(weight, *loaded, n, k).value(false),
+                expected[n * 1024 + k])
+          << "row " << n << ", column " << k;
+}
+
+TEST(WeightPacker, WorksWithoutARelease) {
+  TestTensors tensors;
+  tensors.addRandom("t", Type::Q8_0, 32, 32, 17);
+  TensorSource source = tensors.source();
+  source.release = nullptr;
+  Plan plan;
+  plan.weights = {panelsOf(Type::Q8_0, 32, 32)};
+  ThreadPool pool(1);
+  EXPECT_TRUE(loadWeights(plan, source, pool));
+}

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Weights whose tensors do not fit the plan are refused by name.
+
+#include "TestTensors.h"
+
+#include <gtest/gtest.h>
+
+using namespace flow;
+using namespace flow::runtime;
+using flow::ggml::Type;
+
+namespace {
+
+/// Why the weight cannot be loaded.
+std::string errorOf(const PackedWeight &weight, TestTensors &tensors) {
+  Plan plan;
+  plan.weights = {weight};
+  ThreadPool pool(1);
+  Result<std::vector<LoadedWeight>> loaded =
+      loadWeights(plan, tensors.source(), pool);
+  return loaded ? "(loaded)" : loaded.error();
+}
+
+/// 8-bit panels of 32 rows of 256 from the tensor `t`: blocks of 32, scales of
+/// 16 bits and no minima.
+PackedWeight narrowPanels() {
+  PackedWeight weight;
+  weight.name = "w";
+  weight.sources = {"t"};
+  weight.packing = Packing::PanelsI8;
+  weight.rows = 32;
+  weight.cols = 256;
+  return weight;
+}
+
+std::string errorOfType(const PackedWeight &weight, Type type) {
+  TestTensors tensors;
+  tensors.addRandom("t", type, 32, 256, 1);
+  return errorOf(weight, tensors);
+}
+
+std::string misfit(const char *type) {
+  return std::string("weight w: tensor 't' stored as ") + type +
+         " does not fit the planned 8-bit layout";
+}
+
+} // namespace
+
+TEST(WeightRefusals, MissingTensor) {
+  TestTensors tensors;
+  tensors.addRandom("t", Type::Q8_0, 32, 256, 1);
+  PackedWeight weight = narrowPanels();
+  weight.sources = {"t", "u"};
+  EXPECT_EQ(errorOf(weight, tensors),
+            "weight w: tensor 'u' is not in the model file");
+}
+
+TEST(WeightRefusals, AnotherWidth) {
+  TestTensors tensors;
+  tensors.addRandom("t", Type::Q8_0, 32, 512, 1);
+  EXPECT_EQ(errorOf(narrowPanels(), tensors),
+            "weight w: tensor 't' has rows of 512, expected 256");
+}
+
+TEST(WeightRefusals, AnotherNumberOfRows) {
+  TestTensors tensors;
+  tensors.addRandom("t", Type::Q8_0, 64, 256, 1);
+  EXPECT_EQ(errorOf(narrowPanels(), tensors),
+            "weight w: its sources have 64 rows, expected 32");
+  PackedWeight raw = narrowPanels();
+  raw.packing = Packing::Raw;
+  EXPECT_EQ(errorOf(raw, tensors),
+            "weight w: its sources have 64 rows, expected 32");
+}
+
+TEST(WeightRefusals, TypesThatCannotBeDecoded) {
+  TestTensors tensors;
+  tensors.put("t", Type::MXFP4, 32, 256,
+              std::vector<std::byte>(32 * 256 / 32 * 17));
+  for (Packing packing :
+       {Packing::Raw, Packing::Dense, Packing::PanelsF32, Packing::PanelsI8}) {
+    PackedWeight weight = narrowPanels();
+    weight.packing = packing;
+    EXPECT_EQ(errorOf(weight, tensors),
+              "weight w: tensor 't' is stored as MXFP4, which cannot be "
+              "computed with");
+  }
+}
+
+TEST(WeightRefusals, FloatsInPanelsOf8Bits) {
+  PackedWeight weight = narrowPanels();
+  weight.scale = ScaleType::F32;
+  weight.hasMin = true;
+  weight.block = 16;
+  EXPECT_EQ(errorOfType(weight, Type::F32), misfit("F32"));
+  EXPECT_EQ(errorOfType(weight, Type::F16), misfit("F16"));
+  EXPECT_EQ(errorOfType(weight, Type::BF16), misfit("BF16"));
+}
+
+TEST(WeightRefusals, TypesWithoutAnIntegerForm) {
+  EXPECT_EQ(errorOfType(narrowPanels(), Type::Q2_K), misfit("Q2_K"));
+  EXPECT_EQ(errorOfType(narrowPanels(), Type::Q3_K), misfit("Q3_K"));
+}
+
+TEST(WeightRefusals, MinimaWithoutAPlaceForThem) {
+  EXPECT_EQ(errorOfType(narrowPanels(), Type::Q4_1), misfit("Q4_1"));
+  EXPECT_EQ(errorOfType(narrowPanels(), Type::Q5_1), misfit("Q5_1"));
+  PackedWeight weight = narrowPanels();
+  weight.scale = ScaleType::F32;
+  EXPECT_EQ(errorOfType(weight, Type::Q4_K), misfit("Q4_K"));
+  EXPECT_EQ(errorOfType(weight, Type::Q5_K), misfit("Q5_K"));
+}
+
+TEST(WeightRefusals, ScalesThatNeed32Bits) {
+  PackedWeight weight = narrowPanels();
+  weight.hasMin = true;
+  weight.block = 16;
+  EXPECT_EQ(errorOfType(weight, Type::Q4_K), misfit("Q4_K"));
+  EXPECT_EQ(errorOfType(weight, Type::Q6_K), misfit("Q6_K"));
+  EXPECT_EQ(errorOfType(weight, Type::IQ4_XS), misfit("IQ4_XS"));
+}
+
+TEST(WeightRefusals, BlocksOf16InBlocksOf32) {
+  PackedWeight weight = narrowPanels();
+  weight.scale = ScaleType::F32;
+  EXPECT_EQ(errorOfType(weight, Type::Q6_K), misfit("Q6_K"));
+}
+
+TEST(WeightRefusals, AdditionsToIntegers) {
+  PackedWeight weight = narrowPanels();
+  weight.add = 1;
+  EXPECT_EQ(errorOfType(weight, Type::Q8_0), misfit("Q8_0"));
+}
+
+TEST(WeightRefusals, OneBadSourceAmongGoodOnes) {
+  TestTensors tensors;
+  tensors.addRandom("t", Type::Q8_0, 32, 256, 1);
+  tensors.addRandom("u", Type::Q5_1, 32, 256, 2);
+  PackedWeight weight = narrowPanels();
+  weight.sources = {"t", "u"};
+  weight.rows = 64;
+  EXPECT_EQ(errorOf(weight, tensors),
+            "weight w: tensor 'u' stored as Q5_1 does not fit the planned "
+            "8-bit layout");
+}
+
+TEST(PageBlock, HoldsZeroedPages) {
+  Result<PageBlock> block = PageBlock::allocate(5000, false);
+  ASSERT_TRUE(block) << block.error();
+  EXPECT_EQ(block->size(), 5000u);
+  EXPECT_EQ(reinterpret_cast<uintptr_t>(block->data()) % 4096, 0u);
+  for (size_t i = 0; i != 5000; ++i)
+    ASSERT_EQ(block->data()[i], std::byte(0));
+}
+
+TEST(PageBlock, MovesItsMemory) {
+  Result<PageBlock> block = PageBlock::allocate(100, false);
+  ASSERT_TRUE(block) << block.error();
+  std::byte *memory = block->data();
+  PageBlock moved = std::move(*block);
+  EXPECT_EQ(moved.data(), memory);
+  EXPECT_EQ(block->data(), nullptr);
+  EXPECT_EQ(block->size(), 0u);
+  PageBlock assigned;
+  assigned = std::move(moved);
+  EXPECT_EQ(assigned.data(), memory);
+  EXPECT_EQ(assigned.size(), 100u);
+}
+
+TEST(PageBlock, SaysHowMuchIsNotToBeHad) {
+  // More than any address space.
+  Result<PageBlock> block = PageBlock::allocate(size_t(1) << 62, false);
+  ASSERT_FALSE(block);
+  EXPECT_EQ(block.error(),
+            "out of memory: 4611686018427387904 bytes are not to be had");
+}
