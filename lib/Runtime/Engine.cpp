@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <optional>
 
 using namespace flow;
 using namespace flow::runtime;
@@ -15,11 +16,20 @@ namespace {
 constexpr int kMaxRank = 4;
 /// Positions of a panel of keys.
 constexpr int64_t kPanel = 32;
-/// Rows whose logits are computed at once when all are wanted.
+/// Rows whose logits are computed at once when all are wanted, about.
 constexpr int64_t kLogitsRows = 48;
 
 int64_t roundUp(int64_t value, int64_t multiple) {
   return (value + multiple - 1) / multiple * multiple;
+}
+
+/// Bytes of `dims` f32 values; nothing if no machine has as many.
+std::optional<size_t> f32Bytes(const std::vector<int64_t> &dims) {
+  int64_t bytes = sizeof(float);
+  for (int64_t dim : dims)
+    if (__builtin_mul_overflow(bytes, dim, &bytes))
+      return std::nullopt;
+  return static_cast<size_t>(bytes);
 }
 
 /// A memref descriptor of any rank up to `kMaxRank`: sizes and strides follow
@@ -66,6 +76,13 @@ Descriptor describe(const PackedWeight &weight, const LoadedWeight &loaded,
   return descriptor;
 }
 
+Result<PageBlock> allocateF32(const std::vector<int64_t> &dims) {
+  std::optional<size_t> bytes = f32Bytes(dims);
+  if (!bytes)
+    return Error{"its size overflows"};
+  return PageBlock::allocate(*bytes, false);
+}
+
 using Entry = void (*)(void **);
 
 } // namespace
@@ -88,6 +105,11 @@ struct Model::State {
   int64_t maxRows() const {
     return roundUp(std::min(options.prefillChunk, options.context),
                    plan.rowTile);
+  }
+
+  /// Rows of a block of logits: a multiple of the row tile.
+  int64_t logitsRows() const {
+    return std::max<int64_t>(1, kLogitsRows / plan.rowTile) * plan.rowTile;
   }
 };
 
@@ -180,7 +202,7 @@ struct Sequence::State {
   void angles(const Step &step);
   void call(const Step &step, Entry entry);
   void run(const Schedule &schedule, int64_t begin, int64_t end);
-  Status check(const std::vector<int32_t> &tokens) const;
+  Status check(const int32_t *tokens, int64_t count) const;
   void beginStep(const int32_t *tokens, int64_t count, int64_t rows);
   Status allLogits(const Schedule &schedule, const LogitsSink &sink);
 };
@@ -194,10 +216,9 @@ Status Sequence::State::allocate() {
         cache.window == 0
             ? all
             : std::min(roundUp(cache.window - 1 + chunk, kPanel), all);
-    size_t bytes =
-        static_cast<size_t>(cache.kvHeads * capacity * cache.headDim) * 4;
+    std::vector<int64_t> dims = {cache.kvHeads, capacity, cache.headDim};
     for (std::vector<PageBlock> *list : {&keys, &values}) {
-      Result<PageBlock> block = PageBlock::allocate(bytes, false);
+      Result<PageBlock> block = allocateF32(dims);
       if (!block)
         return Error{"cache " + cache.name + ": " + block.error()};
       list->push_back(std::move(*block));
@@ -214,11 +235,11 @@ Status Sequence::State::allocate() {
     if (schedule.logitsAll && schedule.rows == 0)
       isLogits[schedule.logits] = true;
   for (size_t i = 0; i != plan.buffers.size(); ++i) {
-    int64_t elements = 1;
-    for (int64_t dim : plan.buffers[i].dims)
-      elements *= dim >= 0 ? dim : isLogits[i] ? kLogitsRows : chunk;
-    Result<PageBlock> block =
-        PageBlock::allocate(static_cast<size_t>(elements) * 4, false);
+    std::vector<int64_t> dims = plan.buffers[i].dims;
+    for (int64_t &dim : dims)
+      if (dim < 0)
+        dim = isLogits[i] ? model.logitsRows() : chunk;
+    Result<PageBlock> block = allocateF32(dims);
     if (!block)
       return Error{"buffer " + plan.buffers[i].name + ": " + block.error()};
     buffers.push_back(std::move(*block));
@@ -313,18 +334,17 @@ void Sequence::State::run(const Schedule &schedule, int64_t begin,
   }
 }
 
-Status Sequence::State::check(const std::vector<int32_t> &tokens) const {
-  if (tokens.empty())
+Status Sequence::State::check(const int32_t *tokens, int64_t count) const {
+  if (count == 0)
     return Error{"a prompt must have at least one token"};
   int64_t room = model.options.context - position;
-  if (static_cast<int64_t>(tokens.size()) > room)
-    return Error{std::to_string(tokens.size()) +
-                 " tokens do not fit: the context of " +
+  if (count > room)
+    return Error{std::to_string(count) + " tokens do not fit: the context of " +
                  std::to_string(model.options.context) + " has room for " +
                  std::to_string(room)};
-  for (int32_t token : tokens)
-    if (token < 0 || token >= model.plan.vocab)
-      return Error{"token " + std::to_string(token) +
+  for (int64_t i = 0; i != count; ++i)
+    if (tokens[i] < 0 || tokens[i] >= model.plan.vocab)
+      return Error{"token " + std::to_string(tokens[i]) +
                    " is outside the vocabulary of " +
                    std::to_string(model.plan.vocab)};
   return {};
@@ -344,8 +364,11 @@ void Sequence::State::beginStep(const int32_t *first, int64_t tokenCount,
 Status Sequence::State::allLogits(const Schedule &schedule,
                                   const LogitsSink &sink) {
   const int64_t vocab = model.plan.vocab, all = rows;
-  for (int64_t first = 0; first < count; first += kLogitsRows) {
-    int64_t block = std::min(kLogitsRows, all - first);
+  const int64_t most = model.logitsRows();
+  // Without a sink nobody reads more than the last row.
+  for (int64_t first = sink ? 0 : (count - 1) / most * most; first < count;
+       first += most) {
+    int64_t block = std::min(most, all - first);
     describeBuffers(block, first);
     // The logits of each block go to the front of their buffer.
     int64_t dims[2] = {block, vocab};
@@ -384,15 +407,15 @@ Result<std::unique_ptr<Sequence>> Sequence::create(Model &model) {
 
 Status Sequence::prefill(const std::vector<int32_t> &tokens,
                          const LogitsSink &sink) {
-  if (Status status = state->check(tokens); !status)
+  int64_t size = static_cast<int64_t>(tokens.size());
+  if (Status status = state->check(tokens.data(), size); !status)
     return status;
   const Schedule *schedule = state->schedule("prefill");
-  if (!schedule)
+  if (!schedule || schedule->rows != 0)
     return Error{"the plan has no schedule for prefill"};
   if (sink && !schedule->logitsAll)
     return Error{"the model was compiled for logits of the last token only"};
   int64_t chunk = state->model.options.prefillChunk;
-  int64_t size = tokens.size();
   for (int64_t first = 0; first < size; first += chunk) {
     int64_t count = std::min(chunk, size - first);
     state->beginStep(tokens.data() + first, count,
@@ -412,10 +435,10 @@ Status Sequence::prefill(const std::vector<int32_t> &tokens,
 }
 
 Status Sequence::decode(int32_t token) {
-  if (Status status = state->check({token}); !status)
+  if (Status status = state->check(&token, 1); !status)
     return status;
   const Schedule *schedule = state->schedule("decode");
-  if (!schedule)
+  if (!schedule || schedule->rows != 1)
     return Error{"the plan has no schedule for decode"};
   state->beginStep(&token, 1, 1);
   state->run(*schedule, 0, schedule->steps.size());

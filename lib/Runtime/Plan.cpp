@@ -27,6 +27,11 @@ constexpr std::array<const char *, 4> kScalars = {"start", "count", "total",
 
 constexpr int64_t kMaxDimension = int64_t(1) << 40;
 
+/// `value` for a message: a list or an object, however large, by its kind.
+std::string shown(const json &value) {
+  return value.is_structured() ? value.type_name() : value.dump();
+}
+
 json write(const Argument &argument) {
   json result{{"kind", kArguments[static_cast<size_t>(argument.kind)]}};
   if (argument.kind == Argument::Kind::Scalar)
@@ -117,7 +122,7 @@ public:
     if (!fits || number < low || number > high) {
       fail(std::string("'") + name + "' must be an integer from " +
            std::to_string(low) + " to " + std::to_string(high) + ", got " +
-           value.dump());
+           shown(value));
       return low;
     }
     return number;
@@ -126,7 +131,7 @@ public:
   double number(const json &object, const char *name) {
     const json &value = member(object, name);
     if (!value.is_number()) {
-      fail(std::string("'") + name + "' must be a number, got " + value.dump());
+      fail(std::string("'") + name + "' must be a number, got " + shown(value));
       return 0;
     }
     return value.get<double>();
@@ -135,7 +140,7 @@ public:
   std::string text(const json &object, const char *name) {
     const json &value = member(object, name);
     if (!value.is_string()) {
-      fail(std::string("'") + name + "' must be a string, got " + value.dump());
+      fail(std::string("'") + name + "' must be a string, got " + shown(value));
       return {};
     }
     return value.get<std::string>();
@@ -145,7 +150,7 @@ public:
     const json &value = member(object, name);
     if (!value.is_boolean())
       fail(std::string("'") + name + "' must be true or false, got " +
-           value.dump());
+           shown(value));
     return value.is_boolean() && value.get<bool>();
   }
 
@@ -154,7 +159,7 @@ public:
     const json &value = member(object, name);
     if (value.is_array())
       return value;
-    fail(std::string("'") + name + "' must be a list, got " + value.dump());
+    fail(std::string("'") + name + "' must be a list, got " + shown(value));
     return none;
   }
 
@@ -199,8 +204,10 @@ PackedWeight readWeight(Reader &r, const json &object) {
            " rows, panels need a multiple of 32");
   if (weight.packing == Packing::Raw && weight.sources.size() != 1)
     r.fail("weight '" + weight.name + "' is raw and has several sources");
+  if (weight.packing == Packing::Raw && weight.add != 0)
+    r.fail("weight '" + weight.name + "' is raw and cannot be added to");
   int64_t turn = weight.group * static_cast<int64_t>(weight.sources.size());
-  if (weight.combine == Combine::Interleave &&
+  if (weight.combine == Combine::Interleave && r.ok() &&
       (weight.group > kMaxDimension / 64 || weight.rows % turn != 0))
     r.fail("weight '" + weight.name + "' cannot interleave its sources evenly");
   if (weight.packing == Packing::PanelsI8) {
@@ -246,20 +253,24 @@ Argument readArgument(Reader &r, const json &object, const Plan &plan) {
   return argument;
 }
 
-/// A buffer of a native step must hold exactly `[rows, dims...]`.
-void checkBuffer(Reader &r, const Plan &plan, int64_t index,
+/// A buffer that the runtime fills or reads must hold `[rows, inner...]`; -1
+/// stands for open rows.
+void checkBuffer(Reader &r, const Plan &plan, int64_t index, int64_t rows,
                  const std::vector<int64_t> &inner) {
   if (!r.ok())
     return;
   const std::vector<int64_t> &dims = plan.buffers[index].dims;
+  // Open rows also serve a step of fixed rows.
   bool ok = dims.size() == inner.size() + 1 &&
+            (dims.front() == rows || (dims.front() == -1 && rows == 1)) &&
             std::equal(inner.begin(), inner.end(), dims.begin() + 1);
   if (!ok)
     r.fail("buffer '" + plan.buffers[index].name +
            "' has another shape than the step that fills it");
 }
 
-Step readStep(Reader &r, const json &object, const Plan &plan) {
+/// `rows` is the number of rows of the schedule, -1 for open ones.
+Step readStep(Reader &r, const json &object, const Plan &plan, int64_t rows) {
   Step step;
   step.kind = static_cast<StepKind>(r.choice(object, "kind", kSteps));
   int64_t lastBuffer = static_cast<int64_t>(plan.buffers.size()) - 1;
@@ -274,15 +285,17 @@ Step readStep(Reader &r, const json &object, const Plan &plan) {
     if (plan.weights[step.weight].packing != Packing::Raw ||
         plan.weights[step.weight].rows < plan.vocab)
       r.fail("an embedding must read a raw weight of the vocabulary's rows");
-    checkBuffer(r, plan, step.buffer, {plan.weights[step.weight].cols});
+    checkBuffer(r, plan, step.buffer, rows, {plan.weights[step.weight].cols});
     break;
   case StepKind::RopeAngles:
     step.theta = r.number(object, "theta");
     step.factor = r.number(object, "factor");
+    if (!(step.theta > 0) || !(step.factor > 0))
+      r.fail("'theta' and 'factor' of rope angles must be positive");
     step.headDim = r.integer(object, "head_dim", 2, 1 << 16);
     step.pairs = r.integer(object, "pairs", 1, step.headDim / 2);
     step.buffer = r.integer(object, "buffer", 0, lastBuffer);
-    checkBuffer(r, plan, step.buffer, {step.headDim / 2, 2});
+    checkBuffer(r, plan, step.buffer, rows, {step.headDim / 2, 2});
     break;
   case StepKind::Call:
     step.function = r.text(object, "function");
@@ -296,15 +309,23 @@ Step readStep(Reader &r, const json &object, const Plan &plan) {
 Schedule readSchedule(Reader &r, const json &object, const Plan &plan) {
   Schedule schedule;
   schedule.name = r.text(object, "name");
+  if (plan.findSchedule(schedule.name))
+    r.fail("there are two schedules '" + schedule.name + "'");
   schedule.rows = r.integer(object, "rows", 0, 1);
+  int64_t rows = schedule.rows == 0 ? -1 : schedule.rows;
   for (const json &step : r.list(object, "steps"))
-    schedule.steps.push_back(readStep(r, step, plan));
+    schedule.steps.push_back(readStep(r, step, plan, rows));
   schedule.headBegin = r.integer(object, "head_begin", 0,
                                  static_cast<int64_t>(schedule.steps.size()));
   schedule.logits = r.integer(object, "logits", 0,
                               static_cast<int64_t>(plan.buffers.size()) - 1);
   schedule.logitsAll = r.flag(object, "logits_all");
-  checkBuffer(r, plan, schedule.logits, {plan.vocab});
+  checkBuffer(r, plan, schedule.logits, schedule.logitsAll ? rows : 1,
+              {plan.vocab});
+  if (r.ok() && rows == -1 && !schedule.logitsAll &&
+      plan.buffers[schedule.logits].dims.front() != 1)
+    r.fail("schedule '" + schedule.name +
+           "' has logits of every row and promises those of the last");
   return schedule;
 }
 
@@ -343,7 +364,9 @@ std::string flow::runtime::toJson(const Plan &plan) {
                                    {"logits", schedule.logits},
                                    {"logits_all", schedule.logitsAll}});
   }
-  return result.dump(1);
+  // Names come from files and may be no UTF-8; such bytes are replaced.
+  return result.dump(1, ' ', /*ensure_ascii=*/false,
+                     json::error_handler_t::replace);
 }
 
 Result<Plan> flow::runtime::planFromJson(std::string_view text) {
@@ -378,11 +401,13 @@ Result<Plan> flow::runtime::planFromJson(std::string_view text) {
       r.fail("buffer '" + buffer.name + "' must have 1 to 4 dimensions");
     for (size_t i = 0; i != dims.size() && i != 4; ++i) {
       // Only the rows may be open.
-      bool ok = dims[i].is_number_integer() && !(i != 0 && dims[i] == -1) &&
-                (dims[i] == -1 || (dims[i] >= 1 && dims[i] <= (1 << 24)));
+      constexpr uint64_t kMax = 1 << 24;
+      bool ok = dims[i].is_number_unsigned()
+                    ? dims[i].get<uint64_t>() - 1 < kMax
+                    : i == 0 && dims[i].is_number_integer() && dims[i] == -1;
       if (!ok)
         r.fail("buffer '" + buffer.name + "' has a bad dimension " +
-               dims[i].dump());
+               shown(dims[i]));
       else
         buffer.dims.push_back(dims[i].get<int64_t>());
     }

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -115,9 +116,15 @@ ThreadPool::ThreadPool(int threads) : state(std::make_unique<State>()) {
       relax();
     pool->running = false;
   };
-  for (int thread = 1; thread < state->threads; ++thread)
-    state->workers.emplace_back(
-        [pool = state.get(), thread] { pool->workerLoop(thread); });
+  // The system may have fewer threads to give, and says so by throwing. Workers
+  // read the number of threads after the first start only.
+  try {
+    for (int thread = 1; thread < state->threads; ++thread)
+      state->workers.emplace_back(
+          [pool = state.get(), thread] { pool->workerLoop(thread); });
+  } catch (const std::system_error &) {
+    state->threads = 1 + static_cast<int>(state->workers.size());
+  }
 }
 
 ThreadPool::~ThreadPool() {

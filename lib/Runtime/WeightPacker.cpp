@@ -156,6 +156,13 @@ Result<std::vector<TensorView>> findSources(const PackedWeight &weight,
         return fail(weight, "tensor '" + name + "' stored as " + type +
                                 " does not fit the planned 8-bit layout");
     }
+    // Turns are taken evenly, so each source has the same share.
+    auto share = weight.rows / static_cast<int64_t>(weight.sources.size());
+    if (weight.combine == Combine::Interleave && tensor->rows != share)
+      return fail(weight, "tensor '" + name + "' has " +
+                              std::to_string(tensor->rows) +
+                              " rows, expected " + std::to_string(share) +
+                              " to interleave");
     rows += tensor->rows;
     tensors.push_back(*tensor);
   }

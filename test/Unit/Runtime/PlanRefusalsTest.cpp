@@ -82,6 +82,8 @@ constexpr Change kChanges[] = {
     {"UnknownScale", "/weights/3/scale", "\"f64\"",
      "'scale' has the unknown value 'f64'"},
     {"MinAsNumber", "/weights/3/min", "1", "'min' must be true or false"},
+    {"NoSourceToInterleave", "/weights/2/sources", "[]",
+     "weight 'gate_up' has no source"},
     // Caches.
     {"NoCacheHeads", "/caches/0/kv_heads", "0", "'kv_heads' must be"},
     {"HugeHeadDim", "/caches/0/head_dim", "65537", "'head_dim' must be"},
@@ -96,6 +98,8 @@ constexpr Change kChanges[] = {
      "buffer 'x' has a bad dimension 0"},
     {"DimensionAsText", "/buffers/0/dims/1", "\"64\"",
      "buffer 'x' has a bad dimension \"64\""},
+    {"EndlessDimension", "/buffers/0/dims/0", "18446744073709551615",
+     "buffer 'x' has a bad dimension"},
     {"HugeDimension", "/buffers/0/dims/1", "16777217", "bad dimension"},
     // Schedules and steps.
     {"ScheduleOfTwoRows", "/schedules/0/rows", "2", "'rows' must be"},

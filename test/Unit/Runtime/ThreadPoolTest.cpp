@@ -8,10 +8,13 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cstdlib>
 #include <mutex>
 #include <set>
 #include <thread>
 #include <vector>
+
+#include <sys/resource.h>
 
 using namespace flow::runtime;
 
@@ -238,4 +241,19 @@ TEST(ThreadPool, EndsWhileItsThreadsSpinOrSleep) {
     if (round % 10 == 0)
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
+}
+
+TEST(ThreadPoolDeathTest, DoesWithTheThreadsThatTheSystemGives) {
+  // In a process of its own, whose memory has room for some fifty stacks.
+  auto run = [] {
+    constexpr rlimit kLimit = {rlim_t(512) << 20, rlim_t(512) << 20};
+    setrlimit(RLIMIT_AS, &kLimit);
+    ThreadPool pool(10000);
+    std::atomic<int64_t> done{0};
+    pool.parallelFor(10000, [&](int64_t begin, int64_t end) {
+      done.fetch_add(end - begin);
+    });
+    std::_Exit(pool.threads() < 10000 && done.load() == 10000 ? 0 : 1);
+  };
+  EXPECT_EXIT(run(), testing::ExitedWithCode(0), "");
 }
