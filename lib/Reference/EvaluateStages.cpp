@@ -207,8 +207,6 @@ static Result evaluateAddRmsNorm(AddRmsNormOp op, const Frame &frame) {
   if (llvm::Error error =
           requireSameShape(op, "stream", stream, "branch", branch))
     return std::move(error);
-  if (stream.shape.empty())
-    return failedAt(op, "expects rows, got a tensor without dimensions");
   Element element = elementOf(op.getSum().getType());
   double eps = op.getEps().convertToDouble();
   const Tensor *branchWeight = frame.optionalTensor(op.getBranchWeight());

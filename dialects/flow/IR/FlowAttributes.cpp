@@ -51,10 +51,10 @@ int64_t flow::getBlockSize(Storage storage) {
 LogicalResult HyperAttr::verify(EmitError emitError, int64_t hidden,
                                 int64_t vocab, int64_t positions,
                                 llvm::APFloat eps, llvm::APFloat softcap) {
-  if (hidden <= 0 || vocab <= 0 || positions <= 0)
+  if (!isExtent(hidden) || !isExtent(vocab) || positions <= 0)
     return emitError()
            << "#flow.hyper (C1): hidden, vocab and positions must be "
-              "positive, got "
+              "positive, the first two below 2^31, got "
            << hidden << ", " << vocab << " and " << positions;
   if (!eps.isFinite() || eps.isZero() || eps.isNegative())
     return emitError()
@@ -72,9 +72,10 @@ LogicalResult AttentionSpecAttr::verify(EmitError emitError, int64_t heads,
                                         llvm::APFloat scale,
                                         llvm::APFloat softcap, bool, bool,
                                         bool) {
-  if (heads <= 0 || kvHeads <= 0 || headDim <= 0 || headDim % 2 != 0)
+  if (!isExtent(heads) || !isExtent(kvHeads) || !isExtent(headDim) ||
+      headDim % 2 != 0)
     return emitError() << "#flow.attention (C1): heads, kv_heads and an even "
-                          "head_dim must be positive, got "
+                          "head_dim must be positive and below 2^31, got "
                        << heads << ", " << kvHeads << " and " << headDim;
   if (heads % kvHeads != 0)
     return emitError() << "#flow.attention (C2): " << heads
@@ -97,13 +98,16 @@ double AttentionSpecAttr::getEffectiveScale() const {
 LogicalResult FeedForwardAttr::verify(EmitError emitError, int64_t width,
                                       int64_t experts, int64_t topK,
                                       int64_t expertWidth) {
-  if (width <= 0)
-    return emitError()
-           << "#flow.feed_forward (C1): width must be positive, got " << width;
+  if (!isExtent(width))
+    return emitError() << "#flow.feed_forward (C1): width must be positive and "
+                          "below 2^31, got "
+                       << width;
   bool none = experts == 0 && topK == 0 && expertWidth == 0;
-  if (!none && (experts <= 0 || topK <= 0 || expertWidth <= 0))
+  if (!none &&
+      (!isExtent(experts) || !isExtent(topK) || !isExtent(expertWidth)))
     return emitError() << "#flow.feed_forward (C2): experts, top_k and "
-                          "expert_width must be all positive or all 0, got "
+                          "expert_width must be all positive and below 2^31, "
+                          "or all 0, got "
                        << experts << ", " << topK << " and " << expertWidth;
   if (topK > experts)
     return emitError() << "#flow.feed_forward (C3): top_k " << topK
@@ -147,26 +151,28 @@ LogicalResult KeyBlocksAttr::verify(EmitError emitError, BlockStart,
 //===----------------------------------------------------------------------===//
 
 LogicalResult PanelsAttr::verify(EmitError emitError, PanelKind kind,
-                                 int64_t block, ScaleKind, bool min) {
+                                 int64_t block, ScaleKind scale, bool min) {
   if (kind == PanelKind::I8 && block != 16 && block != 32)
     return emitError()
            << "#flow.panels (C1): i8 panels need a block of 16 or 32, got "
            << block;
-  if (kind == PanelKind::F32 && (block != 0 || min))
-    return emitError() << "#flow.panels (C1): f32 panels have no block";
+  if (kind == PanelKind::F32 && (block != 0 || scale != ScaleKind::F16 || min))
+    return emitError()
+           << "#flow.panels (C1): f32 panels have neither block, scale nor min";
   return success();
 }
 
 LogicalResult PanelsAttr::verifyEncoding(llvm::ArrayRef<int64_t> shape,
                                          Type elementType,
                                          EmitError emitError) const {
-  bool ok = shape.size() == 2 && !ShapedType::isDynamicShape(shape) &&
+  // A dynamic extent is a negative number.
+  bool ok = shape.size() == 2 && shape[0] > 0 && shape[1] > 0 &&
             elementType.isF32() && shape[0] % kPanelRows == 0 &&
             (getKind() == PanelKind::F32 || shape[1] % 32 == 0);
   if (ok)
     return success();
   return emitError() << "#flow.panels (C2): needs a static [N, K] of f32 with "
-                        "N a multiple of 32"
+                        "N a positive multiple of 32"
                      << (getKind() == PanelKind::I8 ? " and K too" : "")
                      << ", got [" << shape << "] of " << elementType;
 }
@@ -182,10 +188,11 @@ LogicalResult QuantizedRowsAttr::verify(EmitError emitError, int64_t block) {
 LogicalResult QuantizedRowsAttr::verifyEncoding(llvm::ArrayRef<int64_t> shape,
                                                 Type elementType,
                                                 EmitError emitError) const {
-  if (shape.size() == 2 && !ShapedType::isDynamic(shape[1]) &&
-      shape[1] % 32 == 0 && elementType.isF32())
+  // A dynamic extent is a negative number.
+  if (shape.size() == 2 && shape[1] > 0 && shape[1] % 32 == 0 &&
+      elementType.isF32())
     return success();
   return emitError() << "#flow.quantized_rows (C2): needs [T, K] of f32 with K "
-                        "static and a multiple of 32, got ["
+                        "static and a positive multiple of 32, got ["
                      << shape << "] of " << elementType;
 }

@@ -25,6 +25,15 @@ namespace flow {
 /// floating-point storage, 32 or 256 for block-quantised storage.
 int64_t getBlockSize(Storage storage);
 
+/// One more than the largest extent of a tensor that a recipe may state: the
+/// product of two extents fits 64 bits. Positions have no such limit.
+constexpr int64_t kExtentLimit = int64_t(1) << 31;
+
+/// True if `value` is positive and below the limit.
+inline bool isExtent(int64_t value) {
+  return value > 0 && value < kExtentLimit;
+}
+
 /// Rows of a panel: the columns of the product that one register tile holds.
 constexpr int64_t kPanelRows = 32;
 

@@ -131,7 +131,8 @@ def Flow_HyperAttr : Flow_Attr<"Hyper", "hyper"> {
 
     Constraints:
 
-    - (C1) `hidden`, `vocab` and `positions` are positive.
+    - (C1) `hidden`, `vocab` and `positions` are positive, the first two below
+      2^31.
     - (C2) `eps` is finite and positive.
     - (C3) `final_softcap` is finite and not negative.
   }];
@@ -161,7 +162,8 @@ def Flow_AttentionSpecAttr : Flow_Attr<"AttentionSpec", "attention"> {
 
     Constraints:
 
-    - (C1) `heads`, `kv_heads` and `head_dim` are positive, `head_dim` is even.
+    - (C1) `heads`, `kv_heads` and `head_dim` are positive and below 2^31,
+      `head_dim` is even.
     - (C2) `heads mod kv_heads = 0`.
     - (C3) `scale` and `softcap` are finite and not negative.
   }];
@@ -195,8 +197,9 @@ def Flow_FeedForwardAttr : Flow_Attr<"FeedForward", "feed_forward"> {
 
     Constraints:
 
-    - (C1) `width` is positive.
-    - (C2) `experts`, `top_k` and `expert_width` are all positive or all 0.
+    - (C1) `width` is positive and below 2^31.
+    - (C2) `experts`, `top_k` and `expert_width` are all positive and below 2^31,
+      or all 0.
     - (C3) `top_k <= experts`.
   }];
   let parameters = (ins "int64_t":$width,
@@ -242,7 +245,7 @@ def Flow_MaskAttr : Flow_Attr<"Mask", "mask"> {
   let assemblyFormat = "`<` $pattern (`,` `window` `=` $window^)? `>`";
   let genVerifyDecl = 1;
   let extraClassDeclaration = [{
-    /// The predicate above.
+    /// The predicate above, for `query >= 0` and any `key`.
     bool isVisible(int64_t query, int64_t key) const;
   }];
 }
@@ -306,9 +309,10 @@ def Flow_PanelsAttr : Flow_Attr<"Panels", "panels",
 
     Constraints:
 
-    - (C1) `i8` has a `block` of 16 or 32, `f32` has none.
-    - (C2) the tensor is `[N, K]`, static, of f32, `N mod 32 = 0`, and for `i8`
-      `K mod 32 = 0`.
+    - (C1) `i8` has a `block` of 16 or 32, `f32` has neither `block`, `scale` nor
+      `min`.
+    - (C2) the tensor is `[N, K]`, static, not empty, of f32, `N mod 32 = 0`, and
+      for `i8` `K mod 32 = 0`.
   }];
   let parameters = (ins EnumParameter<Flow_PanelKind>:$kind,
     DefaultValuedParameter<"int64_t", "0">:$block,
@@ -336,7 +340,8 @@ def Flow_QuantizedRowsAttr : Flow_Attr<"QuantizedRows", "quantized_rows",
     Constraints:
 
     - (C1) `block` is 16 or 32.
-    - (C2) the tensor is `[T, K]` of f32 with `K` static and `K mod 32 = 0`.
+    - (C2) the tensor is `[T, K]` of f32 with `K` static and positive and
+      `K mod 32 = 0`.
   }];
   let parameters = (ins "int64_t":$block);
   let assemblyFormat = "`<` struct(params) `>`";

@@ -15,12 +15,37 @@ include "mlir/Interfaces/SideEffectInterfaces.td"
 class Flow_Op<string mnemonic, list<Trait> traits = []>
     : Op<Flow_Dialect, mnemonic, traits>;
 
-def Flow_Float : AnyTypeOf<[F32, BF16, F16]>;
-def Flow_Rows : RankedTensorOf<[Flow_Float]>;
-def Flow_Vector : 1DTensorOf<[Flow_Float]>;
-def Flow_Matrix : 2DTensorOf<[Flow_Float]>;
-def Flow_Heads : 3DTensorOf<[Flow_Float]>;
-def Flow_Tokens : 1DTensorOf<[I32]>;
+def Flow_Float : AnyTypeOf<[F32, BF16, F16], "f32, bf16 or f16">;
 
+// An encoding is a layout that only products can read, so every type says
+// which encodings it allows.
+class Flow_EncodingPred<string test>
+    : CPred<test # "(::llvm::cast<::mlir::RankedTensorType>($_self)"
+                   ".getEncoding())">;
+class Flow_EncodedBy<string attribute>
+    : Flow_EncodingPred<"::llvm::isa<::flow::" # attribute # ">">;
+def Flow_HasNoEncoding : Flow_EncodingPred<"!">;
+
+class Flow_Plain<Type type>
+    : ConfinedType<type, [Flow_HasNoEncoding],
+                   type.summary # " without encoding">;
+class Flow_PlainOr<Type type, string attribute, string mnemonic>
+    : ConfinedType<type, [Or<[Flow_HasNoEncoding, Flow_EncodedBy<attribute>]>],
+                   type.summary # " without encoding or in " # mnemonic>;
+
+def Flow_Rows : Flow_Plain<RankedTensorOf<[Flow_Float]>>;
+def Flow_Vector : Flow_Plain<1DTensorOf<[Flow_Float]>>;
+def Flow_Matrix : Flow_Plain<2DTensorOf<[Flow_Float]>>;
+def Flow_F32Matrix : Flow_Plain<2DTensorOf<[F32]>>;
+def Flow_Heads : Flow_Plain<3DTensorOf<[Flow_Float]>>;
+def Flow_Angles : Flow_Plain<3DTensorOf<[F32]>>;
+def Flow_Tokens : Flow_Plain<1DTensorOf<[I32]>>;
+
+// The two sides of a product.
+def Flow_ProductRows
+    : Flow_PlainOr<2DTensorOf<[Flow_Float]>, "QuantizedRowsAttr",
+                   "#flow.quantized_rows">;
+def Flow_ProductWeight
+    : Flow_PlainOr<2DTensorOf<[Flow_Float]>, "PanelsAttr", "#flow.panels">;
 
 #endif // FLOW_IR_FLOWBASE_TD

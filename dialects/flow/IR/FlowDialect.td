@@ -28,7 +28,8 @@ def Flow_Dialect : Dialect {
     Rows are the leading dimension everywhere: row `t` of a step belongs to the
     absolute position `start + t`. Layouts of packed weights and quantised rows
     are encodings of the tensor type (`#flow.panels`, `#flow.quantized_rows`):
-    the shape stays the logical one.
+    the shape stays the logical one. A tensor has an encoding only where its op
+    says so.
   }];
   let useDefaultAttributePrinterParser = 1;
 }

@@ -5,6 +5,7 @@
 
 #include "FlowVerify.h"
 #include "mlir/IR/Builders.h"
+#include "llvm/Support/CheckedArithmetic.h"
 
 using namespace mlir;
 using namespace flow;
@@ -43,23 +44,22 @@ static void printNormWeightTypes(OpAsmPrinter &printer, Operation *, Type,
   printer << weight;
 }
 
-/// Both head norms have one type, written with a comma after it when there
+/// Both head norms have one type, written before that of the angles when there
 /// are norms.
-static ParseResult parseOptionalNormTypes(OpAsmParser &parser, Type &qNorm,
-                                          Type &kNorm,
-                                          const OptionalOperand &operand) {
-  if (!operand)
-    return success();
-  if (parser.parseType(qNorm) || parser.parseComma())
+static ParseResult parseNormAndAngleTypes(OpAsmParser &parser, Type &qNorm,
+                                          Type &kNorm, Type &angles,
+                                          const OptionalOperand &norm) {
+  if (norm && (parser.parseType(qNorm) || parser.parseComma()))
     return failure();
   kNorm = qNorm;
-  return success();
+  return parser.parseType(angles);
 }
 
-static void printOptionalNormTypes(OpAsmPrinter &printer, Operation *,
-                                   Type qNorm, Type, Value operand) {
-  if (operand)
-    printer << qNorm << ",";
+static void printNormAndAngleTypes(OpAsmPrinter &printer, Operation *,
+                                   Type qNorm, Type, Type angles, Value norm) {
+  if (norm)
+    printer << qNorm << ", ";
+  printer << angles;
 }
 
 //===----------------------------------------------------------------------===//
@@ -68,20 +68,25 @@ static void printOptionalNormTypes(OpAsmPrinter &printer, Operation *,
 
 LogicalResult AddRmsNormOp::verify() {
   auto type = cast<RankedTensorType>(getStream().getType());
-  int64_t d = type.getRank() == 0 ? 0 : type.getShape().back();
-  for (Value weight : {Value(getBranchWeight()), Value(getWeight())}) {
-    if (!weight)
-      continue;
-    auto weightType = cast<RankedTensorType>(weight.getType());
-    if (ShapedType::isDynamic(d) || weightType.getShape() != ArrayRef(d))
-      return emitOpError("(C2): weights must have the shape of the last "
-                         "dimension of ")
-             << type << ", got " << weightType;
-  }
+  // A dynamic extent is a negative number.
+  if (type.getRank() == 0 || type.getShape().back() <= 0)
+    return emitOpError("(C1): the last dimension must be static and positive, "
+                       "got ")
+           << type;
+  int64_t d = type.getShape().back();
+  if (getWeight().getType().getShape() != ArrayRef(d))
+    return emitOpError("(C2): weight must have shape [")
+           << d << "], got " << getWeight().getType();
+  if (Value branchWeight = getBranchWeight();
+      branchWeight && branchWeight.getType() != getWeight().getType())
+    return emitOpError("(C2): branch_weight must have the type of weight, ")
+           << getWeight().getType() << ", got " << branchWeight.getType();
   return verifyPositive(*this, "(C3)", "eps", getEps());
 }
 
 SmallVector<OpOperand *> AddRmsNormOp::getRowOperands() {
+  if (cast<RankedTensorType>(getSum().getType()).getRank() < 2)
+    return {};
   return {&getStreamMutable(), &getBranchMutable()};
 }
 
@@ -93,12 +98,17 @@ LogicalResult QkvRopeAppendOp::verify() {
   RankedTensorType input = getInput().getType(), weight = getWeight().getType();
   RankedTensorType query = getQuery().getType(),
                    cache = getKeyCache().getType();
-  int64_t headDim = cache.getDimSize(2), kvHeads = cache.getDimSize(1);
-  bool isStatic = !query.isDynamicDim(1) && !query.isDynamicDim(2) &&
-                  !cache.isDynamicDim(1) && !cache.isDynamicDim(2);
-  if (!isStatic || query.getDimSize(2) != headDim || kvHeads == 0 ||
-      query.getDimSize(1) % kvHeads != 0 ||
-      weight.getDimSize(0) != (query.getDimSize(1) + 2 * kvHeads) * headDim ||
+  int64_t heads = query.getDimSize(1), kvHeads = cache.getDimSize(1);
+  int64_t headDim = cache.getDimSize(2);
+  // A dynamic extent is a negative number.
+  bool arePositive = heads > 0 && kvHeads > 0 && headDim > 0;
+  std::optional<int64_t> allHeads =
+      arePositive ? llvm::checkedMulAdd<int64_t>(2, kvHeads, heads)
+                  : std::nullopt;
+  std::optional<int64_t> columns =
+      allHeads ? llvm::checkedMul(*allHeads, headDim) : std::nullopt;
+  if (!columns || query.getDimSize(2) != headDim || heads % kvHeads != 0 ||
+      !weight.hasStaticShape() || weight.getDimSize(0) != *columns ||
       weight.getDimSize(1) != input.getDimSize(1) ||
       query.getDimSize(0) != input.getDimSize(0))
     return emitOpError("(C1): weight must be [(H + 2 K) * D, d] for query [T, "
@@ -106,11 +116,13 @@ LogicalResult QkvRopeAppendOp::verify() {
            << weight << " for " << query << ", " << cache << " and " << input;
   if (!getQNorm() != !getKNorm())
     return emitOpError("(C3): there must be both head norms or none");
-  for (Value norm : {Value(getQNorm()), Value(getKNorm())})
-    if (norm &&
-        cast<RankedTensorType>(norm.getType()).getShape() != ArrayRef(headDim))
-      return emitOpError("(C3): head norms must have shape [")
-             << headDim << "], got " << norm.getType();
+  if (getQNorm()) {
+    Type qNorm = getQNorm().getType(), kNorm = getKNorm().getType();
+    if (cast<RankedTensorType>(qNorm).getShape() != ArrayRef(headDim) ||
+        kNorm != qNorm)
+      return emitOpError("(C3): head norms must have one type of shape [")
+             << headDim << "], got " << qNorm << " and " << kNorm;
+  }
   RankedTensorType angles = getAngles().getType();
   if (angles.getDimSize(0) != query.getDimSize(0) || headDim % 2 != 0 ||
       angles.getDimSize(1) != headDim / 2 || angles.getDimSize(2) != 2)
@@ -128,15 +140,17 @@ LogicalResult QkvRopeAppendOp::verify() {
 LogicalResult GatedMlpOp::verify() {
   RankedTensorType input = getInput().getType(), up = getGateUp().getType(),
                    down = getDown().getType(), result = getType();
-  if (up.getDimSize(1) != input.getDimSize(1) ||
-      up.getDimSize(0) != 2 * down.getDimSize(1) ||
-      down.getDimSize(1) % kInterleaveRows != 0 ||
+  int64_t width = down.getDimSize(1);
+  // A dynamic extent is a negative number.
+  if (!up.hasStaticShape() || !down.hasStaticShape() || width <= 0 ||
+      width % kInterleaveRows != 0 ||
+      llvm::checkedMul<int64_t>(2, width) != up.getDimSize(0) ||
+      up.getDimSize(1) != input.getDimSize(1) ||
       result.getDimSize(1) != down.getDimSize(0) ||
-      result.getDimSize(0) != input.getDimSize(0) || !up.hasStaticShape() ||
-      !down.hasStaticShape())
+      result.getDimSize(0) != input.getDimSize(0))
     return emitOpError(
                "(C1): [T, d] x [2 F, d], [e, F] must give [T, e] with F "
-               "a multiple of 16, got ")
+               "a positive multiple of 16, got ")
            << input << " x " << up << ", " << down << " -> " << result;
   if (failed(verifyLayouts(*this, "(C2)", input.getEncoding(), up)))
     return failure();
@@ -154,8 +168,7 @@ SmallVector<OpOperand *> GatedMlpOp::getRowOperands() {
 
 LogicalResult QuantizeRowsOp::verify() {
   if (getType().getShape() != getInput().getType().getShape() ||
-      !isa_and_nonnull<QuantizedRowsAttr>(getType().getEncoding()) ||
-      getInput().getType().getEncoding())
+      !isa_and_nonnull<QuantizedRowsAttr>(getType().getEncoding()))
     return emitOpError("(C1): the result must be the input's shape with an "
                        "encoding #flow.quantized_rows, got ")
            << getInput().getType() << " -> " << getType();

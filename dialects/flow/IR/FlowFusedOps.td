@@ -17,7 +17,8 @@ def Flow_AddRmsNormOp : Flow_RowwiseOp<"add_rms_norm",
     normed = rms_norm(sum) * weight
     ```
 
-    Equals `flow.rms_norm`, `arith.addf`, `flow.rms_norm` bit for bit.
+    Equals `flow.rms_norm`, `arith.addf`, `flow.rms_norm` bit for bit. Both norms
+    use `eps`.
 
     Example:
 
@@ -28,8 +29,9 @@ def Flow_AddRmsNormOp : Flow_RowwiseOp<"add_rms_norm",
 
     Constraints:
 
-    - (C1) `stream`, `branch`, `sum` and `normed` have one type `[..., d]`.
-    - (C2) `shape(weight) = shape(branch_weight) = [d]`.
+    - (C1) `stream`, `branch`, `sum` and `normed` have one type `[..., d]`, `d`
+      static and positive.
+    - (C2) `shape(weight) = [d]`, `type(branch_weight) = type(weight)`.
     - (C3) `eps` is finite and positive.
   }];
   let arguments = (ins Flow_Rows:$stream, Flow_Rows:$branch,
@@ -69,18 +71,20 @@ def Flow_QkvRopeAppendOp : Flow_Op<"qkv_rope_append",
 
     Constraints:
 
-    - (C1) `weight` is `[(H + 2 K) * D, d]` for `query` `[T, H, D]`, caches
-      `[C, K, D]` and `input` `[T, d]`.
+    - (C1) `weight` is `[(H + 2 K) * D, d]` and static for `query` `[T, H, D]`,
+      caches `[C, K, D]` and `input` `[T, d]`; `H`, `K`, `D` positive and
+      `H mod K = 0`.
     - (C2) the four cache types are equal.
-    - (C3) both norms or none, each `[D]`.
-    - (C4) `angles` is `[T, D/2, 2]`.
-    - (C5) quantised rows meet `i8` panels of the same block or twice it, and only
+    - (C3) both norms or none, of one type `[D]`.
+    - (C4) `angles` is `[T, D/2, 2]`, `D` even.
+    - (C5) `input` may be `#flow.quantized_rows` and `weight` `#flow.panels`;
+      quantised rows meet `i8` panels of the same block or twice it, and only
       those.
     - (C6) `eps` is finite and positive.
   }];
-  let arguments = (ins Flow_Matrix:$input, Flow_Matrix:$weight,
+  let arguments = (ins Flow_ProductRows:$input, Flow_ProductWeight:$weight,
     Optional<Flow_Vector>:$q_norm, Optional<Flow_Vector>:$k_norm,
-    3DTensorOf<[F32]>:$angles, Flow_Heads:$key_cache, Flow_Heads:$value_cache,
+    Flow_Angles:$angles, Flow_Heads:$key_cache, Flow_Heads:$value_cache,
     Index:$start, Index:$count, UnitAttr:$v_norm,
     DefaultValuedAttr<F64Attr, "1.0e-6">:$eps);
   let results = (outs Flow_Heads:$query, Flow_Heads:$new_key_cache,
@@ -90,8 +94,9 @@ def Flow_QkvRopeAppendOp : Flow_Op<"qkv_rope_append",
     `rope` $angles `into` $key_cache `,` $value_cache `at` $start
     `count` $count (`eps` $eps^)? attr-dict
     `:` type($input) `,` type($weight) `,`
-    custom<OptionalNormTypes>(type($q_norm), type($k_norm), ref($q_norm))
-    type($angles) `,` type($key_cache) `->` type($query)
+    custom<NormAndAngleTypes>(type($q_norm), type($k_norm), type($angles),
+                              ref($q_norm))
+    `,` type($key_cache) `->` type($query)
   }];
   let hasVerifier = 1;
 }
@@ -117,12 +122,13 @@ def Flow_GatedMlpOp : Flow_RowwiseOp<"gated_mlp", [Pure]> {
     Constraints:
 
     - (C1) `input` is `[T, d]`, `gate_up` `[2 F, d]`, `down` `[e, F]`, `result`
-      `[T, e]`; `F mod 16 = 0`.
-    - (C2) quantised rows meet `i8` panels of the same block or twice it, and only
+      `[T, e]`; weights static, `F` positive and `F mod 16 = 0`.
+    - (C2) `input` may be `#flow.quantized_rows`, the weights `#flow.panels`;
+      quantised rows meet `i8` panels of the same block or twice it, and only
       those, for `input` with `gate_up` and for `hidden` with `down`.
   }];
-  let arguments = (ins Flow_Matrix:$input, Flow_Matrix:$gate_up,
-    Flow_Matrix:$down, OptionalAttr<Flow_QuantizedRowsAttr>:$hidden);
+  let arguments = (ins Flow_ProductRows:$input, Flow_ProductWeight:$gate_up,
+    Flow_ProductWeight:$down, OptionalAttr<Flow_QuantizedRowsAttr>:$hidden);
   let results = (outs Flow_Matrix:$result);
   let assemblyFormat = [{
     $input `,` $gate_up `,` $down (`hidden` $hidden^)? attr-dict
@@ -156,7 +162,7 @@ def Flow_QuantizeRowsOp : Flow_RowwiseOp<"quantize_rows", [Pure]> {
     - (C1) `input` is `[T, K]` of f32; `result` has its shape and element type
       and an encoding `#flow.quantized_rows`.
   }];
-  let arguments = (ins 2DTensorOf<[F32]>:$input);
+  let arguments = (ins Flow_F32Matrix:$input);
   let results = (outs 2DTensorOf<[F32]>:$result);
   let assemblyFormat = [{
     $input attr-dict `:` type($input) `->` type($result)

@@ -14,7 +14,10 @@ def Flow_RowwiseOpInterface : OpInterface<"RowwiseOpInterface"> {
     subset of rows is then computing that subset of the row operands.
   }];
   let methods = [
-    InterfaceMethod<"The operands whose leading dimension is the row.",
+    InterfaceMethod<[{
+      The operands whose leading dimension is the row; none when the leading
+      dimension is no row, as in a norm of one vector.
+    }],
       "::llvm::SmallVector<::mlir::OpOperand *>", "getRowOperands">,
     InterfaceMethod<[{
       The operand that holds the absolute position of row 0, or null when rows

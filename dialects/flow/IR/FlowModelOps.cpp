@@ -15,8 +15,12 @@ using namespace flow;
 
 LogicalResult ModelOp::verifyRegions() {
   int64_t hidden = getHyper().getHidden(), vocab = getHyper().getVocab();
-  for (WeightOp weight : getBody().front().getOps<WeightOp>()) {
-    StringRef name = weight.getSymName();
+  for (Operation &op : getBody().front()) {
+    if (!isa<WeightOp, DerivedWeightOp, RopeTableOp, KvCacheOp, LayerOp>(op))
+      return op.emitOpError(
+          "(C2) of flow.model: a model holds weights, tables, caches and "
+          "layers only");
+    StringRef name = cast<SymbolOpInterface>(op).getName();
     SmallVector<int64_t> expected;
     if (name == "embedding" || name == "head")
       expected = {vocab, hidden};
@@ -24,6 +28,10 @@ LogicalResult ModelOp::verifyRegions() {
       expected = {hidden};
     else
       continue;
+    auto weight = dyn_cast<WeightOp>(op);
+    if (!weight)
+      return op.emitOpError("(C1) of flow.model: @")
+             << name << " must be a flow.weight";
     if (weight.getTensorType().getShape() != ArrayRef(expected))
       return weight.emitOpError("(C1) of flow.model: @")
              << name << " must have shape [" << expected << "], got "
@@ -36,18 +44,20 @@ LogicalResult ModelOp::verifyRegions() {
 // WeightOp, DerivedWeightOp
 //===----------------------------------------------------------------------===//
 
-/// True for a static f32 tensor of rank 1 or 2 that has no encoding.
+/// True for a static f32 tensor of rank 1 or 2 that has no encoding, its
+/// extents within the limit.
 static bool isWeightType(Type type) {
   auto tensor = dyn_cast<RankedTensorType>(type);
-  return tensor && tensor.hasStaticShape() && tensor.getElementType().isF32() &&
-         !tensor.getEncoding() && tensor.getRank() >= 1 &&
-         tensor.getRank() <= 2 && tensor.getNumElements() > 0;
+  return tensor && tensor.getElementType().isF32() && !tensor.getEncoding() &&
+         tensor.getRank() >= 1 && tensor.getRank() <= 2 &&
+         llvm::all_of(tensor.getShape(), isExtent);
 }
 
 LogicalResult WeightOp::verify() {
   if (!isWeightType(getType()))
     return emitOpError("(C1): the type must be a static f32 tensor of rank 1 "
-                       "or 2 without encoding, got ")
+                       "or 2 without encoding, its extents positive and below "
+                       "2^31, got ")
            << getType();
   int64_t columns = getTensorType().getShape().back();
   int64_t block = getBlockSize(getStorage());
@@ -106,8 +116,9 @@ LogicalResult RopeTableOp::verify() {
       failed(verifyPositive(*this, "(C1)", "factor", getFactor())))
     return failure();
   int64_t headDim = getHeadDim();
-  if (headDim <= 0 || headDim % 2 != 0)
-    return emitOpError("(C2): head_dim must be positive and even, got ")
+  if (!isExtent(headDim) || headDim % 2 != 0)
+    return emitOpError("(C2): head_dim must be positive, even and below 2^31, "
+                       "got ")
            << headDim;
   int64_t pairs = getEffectivePairs();
   if (pairs <= 0 || pairs > headDim / 2)
@@ -118,8 +129,9 @@ LogicalResult RopeTableOp::verify() {
 
 LogicalResult KvCacheOp::verify() {
   int64_t kvHeads = getKvHeads(), headDim = getHeadDim();
-  if (kvHeads <= 0 || headDim <= 0)
-    return emitOpError("(C1): kv_heads and head_dim must be positive, got ")
+  if (!isExtent(kvHeads) || !isExtent(headDim))
+    return emitOpError("(C1): kv_heads and head_dim must be positive and below "
+                       "2^31, got ")
            << kvHeads << " and " << headDim;
   if (std::optional<uint64_t> ring = getRing();
       ring && static_cast<int64_t>(*ring) <= 0)
@@ -165,14 +177,18 @@ LogicalResult LayerOp::verifyRegions() {
   if (!model)
     return emitOpError("(C1): a layer must stand in a flow.model");
 
+  for (Operation &op : getBody().front())
+    if (!isa<WeightOp, DerivedWeightOp>(op))
+      return op.emitOpError(
+          "(C5) of flow.layer: a layer holds weights and derived weights only");
+
   SmallVector<WeightRole> roles = getWeightRoles(*this);
   for (const WeightRole &role : roles) {
     auto weight = dyn_cast_or_null<WeightOp>(mlir::SymbolTable::lookupSymbolIn(
         getOperation(), StringAttr::get(getContext(), role.name)));
     if (!weight)
       return emitOpError("(C2): weight @") << role.name << " is missing";
-    auto type = dyn_cast<RankedTensorType>(weight.getType());
-    if (!type || type.getShape() != ArrayRef(role.shape))
+    if (weight.getTensorType().getShape() != ArrayRef(role.shape))
       return weight.emitOpError("(C2) of flow.layer: @")
              << role.name << " must have shape [" << role.shape << "], got "
              << weight.getType();
@@ -226,8 +242,8 @@ LogicalResult WeightRefOp::verifySymbolUses(SymbolTableCollection &tables) {
   else
     return emitOpError("(C1): ")
            << getWeightAttr() << " is not a weight of this module";
-  auto expected = dyn_cast<RankedTensorType>(type);
-  if (!expected || getType().getShape() != expected.getShape())
+  // Symbols are verified after the ops that they name.
+  if (getType().getShape() != cast<RankedTensorType>(type).getShape())
     return emitOpError("(C2): ")
            << getWeightAttr() << " is " << type << ", not " << getType();
   return success();
@@ -240,6 +256,9 @@ LogicalResult CacheRefOp::verifySymbolUses(SymbolTableCollection &tables) {
     return emitOpError("(C1): ")
            << getCacheAttr() << " is not a flow.kv_cache of this module";
   RankedTensorType type = getKey().getType();
+  if (getValue().getType() != type)
+    return emitOpError("(C2): keys and values must have one type, got ")
+           << type << " and " << getValue().getType();
   if (!type.isDynamicDim(0) ||
       type.getDimSize(1) != static_cast<int64_t>(cache.getKvHeads()) ||
       type.getDimSize(2) != static_cast<int64_t>(cache.getHeadDim()))

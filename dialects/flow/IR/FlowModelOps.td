@@ -11,9 +11,9 @@ def Flow_ModelOp : Flow_Op<"model",
      NoRegionArguments]> {
   let summary = "A Gemma decoder: hyper-parameters, weights, tables, layers";
   let description = [{
-    The body holds `flow.weight`, `flow.rope_table`, `flow.kv_cache` and
-    `flow.layer` ops; layers run in the order in which they are written. The
-    weights of the model itself have fixed names: `@embedding`
+    The body holds `flow.weight`, `flow.derived_weight`, `flow.rope_table`,
+    `flow.kv_cache` and `flow.layer` ops; layers run in the order in which they
+    are written. The weights of the model itself have fixed names: `@embedding`
     (`[vocab, hidden]`, also the head unless there is a `@head`),
     `@final_norm` (`[hidden]`) and optionally `@head` (`[vocab, hidden]`).
 
@@ -31,8 +31,10 @@ def Flow_ModelOp : Flow_Op<"model",
 
     Constraints:
 
-    - (C1) `@embedding`, `@head` and `@final_norm`, where present, have the
-      shapes above.
+    - (C1) `@embedding`, `@head` and `@final_norm`, where present, are
+      `flow.weight` ops with the shapes above.
+    - (C2) the body holds weights, derived weights, tables, caches and layers
+      only.
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, Flow_HyperAttr:$hyper,
     UnitAttr:$bf16_embedding_scale);
@@ -62,7 +64,8 @@ def Flow_WeightOp : Flow_Op<"weight", [Symbol]> {
 
     Constraints:
 
-    - (C1) the type is a static tensor of rank 1 or 2 of f32 without encoding.
+    - (C1) the type is a static tensor of rank 1 or 2 of f32 without encoding,
+      its extents positive and below 2^31.
     - (C2) in a block-quantised storage the last dimension is a multiple of
       the block.
     - (C3) `unit_offset` is for vectors.
@@ -133,7 +136,7 @@ def Flow_RopeTableOp : Flow_Op<"rope_table", [Symbol]> {
     Constraints:
 
     - (C1) `theta` and `factor` are finite and positive.
-    - (C2) `head_dim` is positive and even.
+    - (C2) `head_dim` is positive, even and below 2^31.
     - (C3) `0 < pairs <= head_dim / 2`.
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, F64Attr:$theta,
@@ -170,7 +173,7 @@ def Flow_KvCacheOp : Flow_Op<"kv_cache", [Symbol]> {
 
     Constraints:
 
-    - (C1) `kv_heads` and `head_dim` are positive.
+    - (C1) `kv_heads` and `head_dim` are positive and below 2^31.
     - (C2) `ring` is positive.
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, I64Attr:$kv_heads,
@@ -246,6 +249,7 @@ def Flow_LayerOp : Flow_Op<"layer",
       `head_dim`.
     - (C4) `cache`, if given, names a `flow.kv_cache` of the model with the
       layer's `kv_heads` and `head_dim`.
+    - (C5) the body holds weights and derived weights only.
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, Flow_NormPlacementAttr:$norms,
     Flow_AttentionSpecAttr:$attention, Flow_MaskAttr:$mask,
@@ -283,9 +287,11 @@ def Flow_WeightRefOp : Flow_Op<"weight_ref",
 
     - (C1) the symbol is a `flow.weight` or `flow.derived_weight`.
     - (C2) the result has the weight's shape and element type.
+    - (C3) the result's encoding, if it has one, is `#flow.panels`.
   }];
   let arguments = (ins SymbolRefAttr:$weight);
-  let results = (outs RankedTensorOf<[F32]>:$result);
+  let results = (outs Flow_PlainOr<RankedTensorOf<[F32]>, "PanelsAttr",
+                                   "#flow.panels"> /*weight_ref (C3)*/:$result);
   let assemblyFormat = "$weight attr-dict `:` type($result)";
 }
 
@@ -306,7 +312,7 @@ def Flow_CacheRefOp : Flow_Op<"cache_ref",
     Constraints:
 
     - (C1) the symbol is a `flow.kv_cache`.
-    - (C2) the type is `[?, kv_heads, head_dim]` of the cache.
+    - (C2) both results have one type, `[?, kv_heads, head_dim]` of the cache.
   }];
   let arguments = (ins SymbolRefAttr:$cache);
   let results = (outs Flow_Heads:$key, Flow_Heads:$value);

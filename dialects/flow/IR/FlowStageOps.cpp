@@ -110,6 +110,8 @@ LogicalResult RmsNormOp::verify() {
 }
 
 SmallVector<OpOperand *> RmsNormOp::getRowOperands() {
+  if (cast<RankedTensorType>(getType()).getRank() < 2)
+    return {};
   return {&getInputMutable()};
 }
 
@@ -153,11 +155,12 @@ SmallVector<OpOperand *> GegluOp::getRowOperands() {
 LogicalResult RopeOp::verify() {
   RankedTensorType input = getInput().getType(), angles = getAngles().getType();
   int64_t headDim = input.getDimSize(2);
-  if (input.isDynamicDim(2) || headDim % 2 != 0 ||
+  // A dynamic extent is a negative number.
+  if (headDim <= 0 || headDim % 2 != 0 ||
       angles.getShape() !=
           ArrayRef<int64_t>{input.getDimSize(0), headDim / 2, 2})
     return emitOpError("(C1): angles must be [T, D/2, 2] of the input's T and "
-                       "D, got ")
+                       "its static, positive and even D, got ")
            << angles << " for " << input;
   return success();
 }
@@ -188,14 +191,16 @@ LogicalResult KvAppendOp::verify() {
 
 LogicalResult AttentionOp::verify() {
   RankedTensorType q = getQuery().getType(), k = getKey().getType();
+  // A dynamic extent is a negative number.
   for (RankedTensorType type : {q, k})
-    if (type.isDynamicDim(1) || type.isDynamicDim(2))
-      return emitOpError("(C1): heads and head dimension must be static, got ")
+    if (type.getDimSize(1) <= 0 || type.getDimSize(2) <= 0)
+      return emitOpError("(C1): heads and head dimension must be static and "
+                         "positive, got ")
              << type;
   if (q.getDimSize(2) != k.getDimSize(2))
     return emitOpError("(C4): head dimensions differ: ")
            << q.getDimSize(2) << " in query, " << k.getDimSize(2) << " in key";
-  if (k.getDimSize(1) == 0 || q.getDimSize(1) % k.getDimSize(1) != 0)
+  if (q.getDimSize(1) % k.getDimSize(1) != 0)
     return emitOpError("(C5): ")
            << q.getDimSize(1) << " query heads cannot share " << k.getDimSize(1)
            << " key heads";

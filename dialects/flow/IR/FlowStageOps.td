@@ -62,7 +62,7 @@ def Flow_RopeAnglesOp : Flow_Op<"rope_angles",
     - (C2) the type is `[T, head_dim/2, 2]` of f32.
   }];
   let arguments = (ins SymbolRefAttr:$table, Index:$start, Index:$rows);
-  let results = (outs Res<3DTensorOf<[F32]>, "[T, head_dim/2, 2]">:$result);
+  let results = (outs Res<Flow_Angles, "[T, head_dim/2, 2]">:$result);
   let assemblyFormat = [{
     $table `at` $start `rows` $rows attr-dict `:` type($result)
   }];
@@ -144,12 +144,14 @@ def Flow_LinearOp : Flow_RowwiseOp<"linear", [Pure]> {
 
     Constraints:
 
-    - (C1) `input` is `[T, K]`, `weight` is `[N, K]`, `result` is `[T, N]`.
-    - (C2) quantised rows meet `i8` panels of the same block or twice it, and only
+    - (C1) `input` is `[T, K]`, `weight` is `[N, K]` and static, `result` is
+      `[T, N]`.
+    - (C2) `input` may be `#flow.quantized_rows` and `weight` `#flow.panels`;
+      quantised rows meet `i8` panels of the same block or twice it, and only
       those.
   }];
-  let arguments = (ins Arg<Flow_Matrix, "[T, K]">:$input,
-    Arg<Flow_Matrix, "[N, K]">:$weight);
+  let arguments = (ins Arg<Flow_ProductRows, "[T, K]">:$input,
+    Arg<Flow_ProductWeight, "[N, K]">:$weight);
   let results = (outs Res<Flow_Matrix, "[T, N]">:$result);
   let assemblyFormat = [{
     $input `,` $weight attr-dict
@@ -176,13 +178,15 @@ def Flow_LmHeadOp : Flow_RowwiseOp<"lm_head", [Pure]> {
 
     Constraints:
 
-    - (C1) `input` is `[T, d]`, `table` is `[V, d]`, `result` is `[T, V]`.
-    - (C2) quantised rows meet `i8` panels of the same block or twice it, and only
+    - (C1) `input` is `[T, d]`, `table` is `[V, d]` and static, `result` is
+      `[T, V]`.
+    - (C2) `input` may be `#flow.quantized_rows` and `table` `#flow.panels`;
+      quantised rows meet `i8` panels of the same block or twice it, and only
       those.
     - (C3) `softcap` is finite and positive.
   }];
-  let arguments = (ins Arg<Flow_Matrix, "[T, d]">:$input,
-    Arg<Flow_Matrix, "[V, d]">:$table, OptionalAttr<F64Attr>:$softcap);
+  let arguments = (ins Arg<Flow_ProductRows, "[T, d]">:$input,
+    Arg<Flow_ProductWeight, "[V, d]">:$table, OptionalAttr<F64Attr>:$softcap);
   let results = (outs Res<Flow_Matrix, "[T, V]">:$result);
   let assemblyFormat = [{
     $input `,` $table (`softcap` $softcap^)? attr-dict
@@ -246,11 +250,12 @@ def Flow_RopeOp : Flow_RowwiseOp<"rope",
 
     Constraints:
 
-    - (C1) `input` is `[T, H, D]`, `angles` is `[T, D/2, 2]`.
+    - (C1) `input` is `[T, H, D]` with `D` static, positive and even, `angles` is
+      `[T, D/2, 2]`.
     - (C2) `type(result) = type(input)`.
   }];
   let arguments = (ins Arg<Flow_Heads, "[T, H, D]">:$input,
-    Arg<3DTensorOf<[F32]>, "[T, D/2, 2]">:$angles);
+    Arg<Flow_Angles, "[T, D/2, 2]">:$angles);
   let results = (outs Flow_Heads:$result);
   let assemblyFormat = [{
     $input `,` $angles attr-dict `:` type($input) `,` type($angles)
@@ -266,7 +271,7 @@ def Flow_KvAppendOp : Flow_Op<"kv_append",
   let description = [{
     `cache[(start + t) mod C] = rows[t]` for `t < count`, for keys and values;
     rows from `count` on are padding and are not written. The other rows of the
-    cache are kept.
+    cache are kept. A value is rounded once, to the element type of the cache.
 
     Example:
 
@@ -276,7 +281,8 @@ def Flow_KvAppendOp : Flow_Op<"kv_append",
 
     Constraints:
 
-    - (C1) rows are `[T, K, D]`, caches `[C, K, D]` with the same `K` and `D`.
+    - (C1) rows are `[T, K, D]`, caches `[C, K, D]` with the same static `K` and
+      `D`.
     - (C2) keys and values have the same type.
     - (C3) the four cache types are equal.
   }];
@@ -330,7 +336,8 @@ def Flow_AttentionOp : Flow_Op<"attention",
 
     Constraints:
 
-    - (C1) `query` is `[T, H, D]`, `key` is `[S, K, D]`; `H`, `K`, `D` static.
+    - (C1) `query` is `[T, H, D]`, `key` is `[S, K, D]`; `H`, `K`, `D` static and
+      positive.
     - (C2) `type(result) = type(query)`.
     - (C3) `type(value) = type(key)`.
     - (C4) `D` is the same in `query` and `key`.

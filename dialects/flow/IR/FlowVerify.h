@@ -15,7 +15,7 @@ mlir::LogicalResult verifyPositive(mlir::Operation *op,
                                    llvm::StringRef name, llvm::APFloat value);
 
 /// Fails unless rows and weight agree in layout: quantised rows with `i8`
-/// panels of the same block, plain rows with anything else.
+/// panels of the same block or twice it, plain rows with anything else.
 mlir::LogicalResult verifyLayouts(mlir::Operation *op,
                                   llvm::StringRef constraint,
                                   mlir::Attribute rows,

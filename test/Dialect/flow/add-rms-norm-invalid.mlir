@@ -1,26 +1,53 @@
 // RUN: flow-opt %s --split-input-file --verify-diagnostics
 
 // add_rms_norm (C1)
-func.func @f(%x: tensor<4x8xf32>, %b: tensor<4x9xf32>, %w: tensor<8xf32>) {
-  // expected-error @+1 {{have same type}}
+func.func @shorter_branch(%x: tensor<4x8xf32>, %b: tensor<4x9xf32>, %w: tensor<8xf32>) {
+  // expected-error @+1 {{all of {stream, branch, sum, normed} have same type}}
   %s, %n = "flow.add_rms_norm"(%x, %b, %w) : (tensor<4x8xf32>, tensor<4x9xf32>, tensor<8xf32>) -> (tensor<4x8xf32>, tensor<4x8xf32>)
   return
 }
 
 // -----
 
+// add_rms_norm (C1)
+func.func @open_width(%x: tensor<4x?xf32>, %w: tensor<?xf32>) {
+  // expected-error @+1 {{(C1): the last dimension must be static and positive, got 'tensor<4x?xf32>'}}
+  %s, %n = flow.add_rms_norm %x, %x scale %w : tensor<4x?xf32>, tensor<?xf32>
+  return
+}
+
+// -----
+
+// add_rms_norm (C1)
+func.func @no_dimension(%x: tensor<f32>, %w: tensor<0xf32>) {
+  // expected-error @+1 {{(C1): the last dimension must be static and positive, got 'tensor<f32>'}}
+  %s, %n = flow.add_rms_norm %x, %x scale %w : tensor<f32>, tensor<0xf32>
+  return
+}
+
+// -----
+
 // add_rms_norm (C2)
-func.func @f(%x: tensor<4x8xf32>, %w: tensor<9xf32>) {
-  // expected-error @+1 {{(C2): weights must have the shape of the last dimension}}
+func.func @long_weight(%x: tensor<4x8xf32>, %w: tensor<9xf32>) {
+  // expected-error @+1 {{(C2): weight must have shape [8], got 'tensor<9xf32>'}}
   %s, %n = flow.add_rms_norm %x, %x scale %w : tensor<4x8xf32>, tensor<9xf32>
   return
 }
 
 // -----
 
+// add_rms_norm (C2)
+func.func @two_weight_types(%x: tensor<4x8xf32>, %b: tensor<8xbf16>, %w: tensor<8xf32>) {
+  // expected-error @+1 {{(C2): branch_weight must have the type of weight, 'tensor<8xf32>', got 'tensor<8xbf16>'}}
+  %s, %n = "flow.add_rms_norm"(%x, %x, %b, %w) : (tensor<4x8xf32>, tensor<4x8xf32>, tensor<8xbf16>, tensor<8xf32>) -> (tensor<4x8xf32>, tensor<4x8xf32>)
+  return
+}
+
+// -----
+
 // add_rms_norm (C3)
-func.func @f(%x: tensor<4x8xf32>, %w: tensor<8xf32>) {
-  // expected-error @+1 {{(C3): eps must be finite and positive}}
+func.func @zero_eps(%x: tensor<4x8xf32>, %w: tensor<8xf32>) {
+  // expected-error @+1 {{(C3): eps must be finite and positive, got 0}}
   %s, %n = flow.add_rms_norm %x, %x scale %w eps 0.0 : tensor<4x8xf32>, tensor<8xf32>
   return
 }

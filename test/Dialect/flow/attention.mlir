@@ -1,10 +1,25 @@
 // RUN: flow-opt %s --verify-roundtrip | FileCheck %s
 
 // CHECK-LABEL: @attention
+// CHECK-SAME: (%[[Q:.*]]: tensor<?x2x32xf32>, %[[K:.*]]: tensor<?x1x32xf32>, %[[V:.*]]: tensor<?x1x32xf32>, %[[START:.*]]: index, %[[TOTAL:.*]]: index)
 func.func @attention(%q: tensor<?x2x32xf32>, %k: tensor<?x1x32xf32>, %v: tensor<?x1x32xf32>, %start: index, %total: index) {
-  // CHECK: flow.attention %{{.*}} at %{{.*}}, %{{.*}}, %{{.*}} total %{{.*}} mask <causal, window = 16> scale 1.250000e-01 : tensor<?x2x32xf32>, tensor<?x1x32xf32>
+  // CHECK: flow.attention %[[Q]] at %[[START]], %[[K]], %[[V]] total %[[TOTAL]] mask <causal, window = 16> scale 1.250000e-01 : tensor<?x2x32xf32>, tensor<?x1x32xf32>
   %o = flow.attention %q at %start, %k, %v total %total mask <causal, window = 16> scale 1.25e-01 : tensor<?x2x32xf32>, tensor<?x1x32xf32>
-  // CHECK: mask <causal> blocks <first = zero, size = 32> scale 1.250000e-01 softcap 5.000000e+01
+  // CHECK: flow.attention %[[Q]] at %[[START]], %[[K]], %[[V]] total %[[TOTAL]] mask <causal> blocks <first = zero, size = 32> scale 1.250000e-01 softcap 5.000000e+01 : tensor<?x2x32xf32>, tensor<?x1x32xf32>
   %c = flow.attention %q at %start, %k, %v total %total mask <causal> blocks <first = zero, size = 32> scale 1.25e-01 softcap 5.0e+01 : tensor<?x2x32xf32>, tensor<?x1x32xf32>
+  return
+}
+
+// CHECK-LABEL: @every_head_its_own_keys
+func.func @every_head_its_own_keys(%q: tensor<1x2x32xf32>, %k: tensor<8x2x32xf32>, %i: index) {
+  // CHECK: mask <full> scale 1.000000e+00 : tensor<1x2x32xf32>, tensor<8x2x32xf32>
+  %o = flow.attention %q at %i, %k, %k total %i mask <full> scale 1.0 : tensor<1x2x32xf32>, tensor<8x2x32xf32>
+  return
+}
+
+// CHECK-LABEL: @blocks_from_the_window
+func.func @blocks_from_the_window(%q: tensor<?x2x32xf32>, %k: tensor<?x1x32xf32>, %i: index) {
+  // CHECK: mask <causal, window = 16> blocks <first = window, size = 32> scale
+  %o = flow.attention %q at %i, %k, %k total %i mask <causal, window = 16> blocks <first = window, size = 32> scale 1.0 : tensor<?x2x32xf32>, tensor<?x1x32xf32>
   return
 }

@@ -2,22 +2,64 @@
 
 // panels (C1)
 // expected-error @+1 {{#flow.panels (C1): i8 panels need a block of 16 or 32, got 8}}
-func.func private @f() attributes {a = #flow.panels<i8, block = 8>}
+func.func private @short_block() attributes {a = #flow.panels<i8, block = 8>}
 
 // -----
 
 // panels (C1)
-// expected-error @+1 {{#flow.panels (C1): f32 panels have no block}}
-func.func private @f() attributes {a = #flow.panels<f32, block = 32>}
+// expected-error @+1 {{#flow.panels (C1): i8 panels need a block of 16 or 32, got 0}}
+func.func private @no_block() attributes {a = #flow.panels<i8>}
+
+// -----
+
+// panels (C1)
+// expected-error @+1 {{#flow.panels (C1): f32 panels have neither block, scale nor min}}
+func.func private @f32_block() attributes {a = #flow.panels<f32, block = 32>}
+
+// -----
+
+// panels (C1)
+// expected-error @+1 {{#flow.panels (C1): f32 panels have neither block, scale nor min}}
+func.func private @f32_scale() attributes {a = #flow.panels<f32, scale = f32>}
+
+// -----
+
+// panels (C1)
+// expected-error @+1 {{#flow.panels (C1): f32 panels have neither block, scale nor min}}
+func.func private @f32_min() attributes {a = #flow.panels<f32, min = true>}
 
 // -----
 
 // panels (C2)
-// expected-error @+1 {{#flow.panels (C2): needs a static [N, K] of f32 with N a multiple of 32}}
-func.func private @f() attributes {a = tensor<33x64xf32, #flow.panels<f32>>}
+// expected-error @+1 {{#flow.panels (C2): needs a static [N, K] of f32 with N a positive multiple of 32, got [33, 64]}}
+func.func private @broken_panel() attributes {a = tensor<33x64xf32, #flow.panels<f32>>}
 
 // -----
 
 // panels (C2)
-// expected-error @+1 {{#flow.panels (C2): needs a static [N, K] of f32 with N a multiple of 32 and K too}}
-func.func private @f() attributes {a = tensor<32x40xf32, #flow.panels<i8, block = 32>>}
+// expected-error @+1 {{#flow.panels (C2): needs a static [N, K] of f32}}
+func.func private @open_rows() attributes {a = tensor<?x64xf32, #flow.panels<f32>>}
+
+// -----
+
+// panels (C2)
+// expected-error @+1 {{#flow.panels (C2): needs a static [N, K] of f32 with N a positive multiple of 32, got [0, 64]}}
+func.func private @empty() attributes {a = tensor<0x64xf32, #flow.panels<f32>>}
+
+// -----
+
+// panels (C2)
+// expected-error @+1 {{#flow.panels (C2): needs a static [N, K] of f32 with N a positive multiple of 32, got [64]}}
+func.func private @vector() attributes {a = tensor<64xf32, #flow.panels<f32>>}
+
+// -----
+
+// panels (C2)
+// expected-error @+1 {{of 'bf16'}}
+func.func private @element_type() attributes {a = tensor<32x64xbf16, #flow.panels<f32>>}
+
+// -----
+
+// panels (C2)
+// expected-error @+1 {{#flow.panels (C2): needs a static [N, K] of f32 with N a positive multiple of 32 and K too, got [32, 40]}}
+func.func private @broken_block() attributes {a = tensor<32x40xf32, #flow.panels<i8, block = 32>>}

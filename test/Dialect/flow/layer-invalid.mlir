@@ -175,3 +175,49 @@ flow.model @tiny <hidden = 64, vocab = 512, positions = 256> {
     flow.weight @down : tensor<64x128xf32>
   }
 }
+
+// -----
+
+// layer (C4)
+flow.model @tiny <hidden = 64, vocab = 512, positions = 256> {
+  flow.rope_table @local theta 1.0e+04 head_dim 32
+  flow.kv_cache @kv0 kv_heads 1 head_dim 64
+  // expected-error @+1 {{(C4): @kv0 holds 1 heads of 64, the layer has 1 of 32}}
+  flow.layer @layer0 norms pre
+      attention <heads = 2, kv_heads = 1, head_dim = 32>
+      mask <causal, window = 16> rope @local cache @kv0
+      feed_forward <width = 128> {
+    flow.weight @attention_norm : tensor<64xf32>
+    flow.weight @q : tensor<64x64xf32>
+    flow.weight @k : tensor<32x64xf32>
+    flow.weight @v : tensor<32x64xf32>
+    flow.weight @o : tensor<64x64xf32>
+    flow.weight @ffn_norm : tensor<64xf32>
+    flow.weight @gate : tensor<128x64xf32>
+    flow.weight @up : tensor<128x64xf32>
+    flow.weight @down : tensor<64x128xf32>
+  }
+}
+
+// -----
+
+// layer (C5)
+flow.model @tiny <hidden = 64, vocab = 512, positions = 256> {
+  flow.rope_table @local theta 1.0e+04 head_dim 32
+  flow.layer @layer0 norms pre
+      attention <heads = 2, kv_heads = 1, head_dim = 32>
+      mask <causal, window = 16> rope @local
+      feed_forward <width = 128> {
+    // expected-error @+1 {{'flow.kv_cache' op (C5) of flow.layer: a layer holds weights and derived weights only}}
+    flow.kv_cache @kv0 kv_heads 1 head_dim 32
+    flow.weight @attention_norm : tensor<64xf32>
+    flow.weight @q : tensor<64x64xf32>
+    flow.weight @k : tensor<32x64xf32>
+    flow.weight @v : tensor<32x64xf32>
+    flow.weight @o : tensor<64x64xf32>
+    flow.weight @ffn_norm : tensor<64xf32>
+    flow.weight @gate : tensor<128x64xf32>
+    flow.weight @up : tensor<128x64xf32>
+    flow.weight @down : tensor<64x128xf32>
+  }
+}

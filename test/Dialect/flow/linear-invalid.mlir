@@ -1,8 +1,8 @@
 // RUN: flow-opt %s --split-input-file --verify-diagnostics
 
 // linear (C1)
-func.func @f(%x: tensor<?x64xf32>, %w: tensor<128x32xf32>) {
-  // expected-error @+1 {{(C1): [T, K] x [N, K] must give [T, N]}}
+func.func @depths(%x: tensor<?x64xf32>, %w: tensor<128x32xf32>) {
+  // expected-error @+1 {{(C1): [T, K] x [N, K] must give [T, N], got 'tensor<?x64xf32>' x 'tensor<128x32xf32>' -> 'tensor<?x128xf32>'}}
   %y = flow.linear %x, %w : tensor<?x64xf32>, tensor<128x32xf32> -> tensor<?x128xf32>
   return
 }
@@ -10,8 +10,8 @@ func.func @f(%x: tensor<?x64xf32>, %w: tensor<128x32xf32>) {
 // -----
 
 // linear (C1)
-func.func @f(%x: tensor<?x64xf32>, %w: tensor<128x64xf32>) {
-  // expected-error @+1 {{(C1): [T, K] x [N, K] must give [T, N]}}
+func.func @columns(%x: tensor<?x64xf32>, %w: tensor<128x64xf32>) {
+  // expected-error @+1 {{(C1): [T, K] x [N, K] must give [T, N], got }}
   %y = flow.linear %x, %w : tensor<?x64xf32>, tensor<128x64xf32> -> tensor<?x64xf32>
   return
 }
@@ -19,16 +19,25 @@ func.func @f(%x: tensor<?x64xf32>, %w: tensor<128x64xf32>) {
 // -----
 
 // linear (C1)
-func.func @f(%x: tensor<4x64xf32>, %w: tensor<128x64xf32>) {
-  // expected-error @+1 {{(C1): [T, K] x [N, K] must give [T, N]}}
+func.func @rows(%x: tensor<4x64xf32>, %w: tensor<128x64xf32>) {
+  // expected-error @+1 {{(C1): [T, K] x [N, K] must give [T, N], got }}
   %y = flow.linear %x, %w : tensor<4x64xf32>, tensor<128x64xf32> -> tensor<5x128xf32>
   return
 }
 
 // -----
 
+// linear (C1)
+func.func @open_weight(%x: tensor<4x?xf32>, %w: tensor<128x?xf32>) {
+  // expected-error @+1 {{(C1): [T, K] x [N, K] must give [T, N], got }}
+  %y = flow.linear %x, %w : tensor<4x?xf32>, tensor<128x?xf32> -> tensor<4x128xf32>
+  return
+}
+
+// -----
+
 // linear (C2)
-func.func @f(%x: tensor<?x64xf32>, %w: tensor<128x64xf32, #flow.panels<i8, block = 32>>) {
+func.func @plain_rows(%x: tensor<?x64xf32>, %w: tensor<128x64xf32, #flow.panels<i8, block = 32>>) {
   // expected-error @+1 {{(C2): quantised rows and i8 panels of the same block or twice it must meet, got rows without encoding}}
   %y = flow.linear %x, %w : tensor<?x64xf32>, tensor<128x64xf32, #flow.panels<i8, block = 32>> -> tensor<?x128xf32>
   return
@@ -37,8 +46,8 @@ func.func @f(%x: tensor<?x64xf32>, %w: tensor<128x64xf32, #flow.panels<i8, block
 // -----
 
 // linear (C2)
-func.func @f(%x: tensor<?x64xf32, #flow.quantized_rows<block = 32>>, %w: tensor<128x64xf32, #flow.panels<i8, block = 16>>) {
-  // expected-error @+1 {{(C2): quantised rows and i8 panels of the same block or twice it must meet}}
+func.func @coarser_rows(%x: tensor<?x64xf32, #flow.quantized_rows<block = 32>>, %w: tensor<128x64xf32, #flow.panels<i8, block = 16>>) {
+  // expected-error @+1 {{(C2): quantised rows and i8 panels of the same block or twice it must meet, got rows #flow.quantized_rows<block = 32>}}
   %y = flow.linear %x, %w : tensor<?x64xf32, #flow.quantized_rows<block = 32>>, tensor<128x64xf32, #flow.panels<i8, block = 16>> -> tensor<?x128xf32>
   return
 }
@@ -46,8 +55,35 @@ func.func @f(%x: tensor<?x64xf32, #flow.quantized_rows<block = 32>>, %w: tensor<
 // -----
 
 // linear (C2)
-func.func @f(%x: tensor<?x64xf32, #flow.quantized_rows<block = 32>>, %w: tensor<128x64xf32, #flow.panels<f32>>) {
-  // expected-error @+1 {{(C2): quantised rows and i8 panels of the same block or twice it must meet}}
+func.func @f32_panels(%x: tensor<?x64xf32, #flow.quantized_rows<block = 32>>, %w: tensor<128x64xf32, #flow.panels<f32>>) {
+  // expected-error @+1 {{(C2): quantised rows and i8 panels of the same block or twice it must meet, got rows #flow.quantized_rows<block = 32>}}
   %y = flow.linear %x, %w : tensor<?x64xf32, #flow.quantized_rows<block = 32>>, tensor<128x64xf32, #flow.panels<f32>> -> tensor<?x128xf32>
+  return
+}
+
+// -----
+
+// linear (C2)
+func.func @plain_weight(%x: tensor<?x64xf32, #flow.quantized_rows<block = 32>>, %w: tensor<128x64xf32>) {
+  // expected-error @+1 {{(C2): quantised rows and i8 panels of the same block or twice it must meet, got rows #flow.quantized_rows<block = 32>}}
+  %y = flow.linear %x, %w : tensor<?x64xf32, #flow.quantized_rows<block = 32>>, tensor<128x64xf32> -> tensor<?x128xf32>
+  return
+}
+
+// -----
+
+// linear (C2)
+func.func @rows_in_panels(%x: tensor<32x64xf32, #flow.panels<f32>>, %w: tensor<128x64xf32>) {
+  // expected-error @+1 {{operand #0 must be 2D tensor of f32, bf16 or f16 values without encoding or in #flow.quantized_rows}}
+  %y = flow.linear %x, %w : tensor<32x64xf32, #flow.panels<f32>>, tensor<128x64xf32> -> tensor<32x128xf32>
+  return
+}
+
+// -----
+
+// linear (C2)
+func.func @weight_in_rows(%x: tensor<?x64xf32>, %w: tensor<128x64xf32, #flow.quantized_rows<block = 32>>) {
+  // expected-error @+1 {{operand #1 must be 2D tensor of f32, bf16 or f16 values without encoding or in #flow.panels}}
+  %y = flow.linear %x, %w : tensor<?x64xf32>, tensor<128x64xf32, #flow.quantized_rows<block = 32>> -> tensor<?x128xf32>
   return
 }

@@ -1,7 +1,7 @@
 // RUN: flow-opt %s --split-input-file --verify-diagnostics
 
 // rms_norm (C1)
-func.func @f(%x: tensor<4x?xf32>) {
+func.func @open_width(%x: tensor<4x?xf32>) {
   // expected-error @+1 {{(C1): the last dimension of input must be static and positive, got 'tensor<4x?xf32>'}}
   %y = flow.rms_norm %x : tensor<4x?xf32>
   return
@@ -10,16 +10,25 @@ func.func @f(%x: tensor<4x?xf32>) {
 // -----
 
 // rms_norm (C1)
-func.func @f(%x: tensor<f32>) {
-  // expected-error @+1 {{(C1): the last dimension of input must be static and positive}}
+func.func @no_dimension(%x: tensor<f32>) {
+  // expected-error @+1 {{(C1): the last dimension of input must be static and positive, got 'tensor<f32>'}}
   %y = flow.rms_norm %x : tensor<f32>
   return
 }
 
 // -----
 
+// rms_norm (C1)
+func.func @no_element(%x: tensor<4x0xf32>) {
+  // expected-error @+1 {{(C1): the last dimension of input must be static and positive, got 'tensor<4x0xf32>'}}
+  %y = flow.rms_norm %x : tensor<4x0xf32>
+  return
+}
+
+// -----
+
 // rms_norm (C2)
-func.func @f(%x: tensor<4x8xf32>) {
+func.func @other_result(%x: tensor<4x8xf32>) {
   // expected-error @+1 {{all of {input, result} have same type}}
   %y = "flow.rms_norm"(%x) : (tensor<4x8xf32>) -> tensor<4x8xbf16>
   return
@@ -28,7 +37,7 @@ func.func @f(%x: tensor<4x8xf32>) {
 // -----
 
 // rms_norm (C3)
-func.func @f(%x: tensor<4x8xf32>, %w: tensor<7xf32>) {
+func.func @short_weight(%x: tensor<4x8xf32>, %w: tensor<7xf32>) {
   // expected-error @+1 {{(C3): weight must have shape [8], got 'tensor<7xf32>'}}
   %y = flow.rms_norm %x scale %w : tensor<4x8xf32>, tensor<7xf32>
   return
@@ -37,8 +46,17 @@ func.func @f(%x: tensor<4x8xf32>, %w: tensor<7xf32>) {
 // -----
 
 // rms_norm (C4)
-func.func @f(%x: tensor<4x8xf32>) {
+func.func @zero_eps(%x: tensor<4x8xf32>) {
   // expected-error @+1 {{(C4): eps must be finite and positive, got 0}}
   %y = flow.rms_norm %x eps 0.0 : tensor<4x8xf32>
+  return
+}
+
+// -----
+
+// rms_norm (C4)
+func.func @negative_eps(%x: tensor<4x8xf32>) {
+  // expected-error @+1 {{(C4): eps must be finite and positive, got -1}}
+  %y = flow.rms_norm %x eps -1.0 : tensor<4x8xf32>
   return
 }

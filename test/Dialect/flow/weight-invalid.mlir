@@ -2,7 +2,7 @@
 
 flow.model @m <hidden = 64, vocab = 512, positions = 256> {
   // weight (C1)
-  // expected-error @+1 {{(C1): the type must be a static f32 tensor of rank 1 or 2 without encoding, got 'tensor<?x64xf32>'}}
+  // expected-error @+1 {{(C1): the type must be a static f32 tensor of rank 1 or 2 without encoding, its extents positive and below 2^31, got 'tensor<?x64xf32>'}}
   flow.weight @w : tensor<?x64xf32>
 }
 
@@ -10,7 +10,7 @@ flow.model @m <hidden = 64, vocab = 512, positions = 256> {
 
 flow.model @m <hidden = 64, vocab = 512, positions = 256> {
   // weight (C1)
-  // expected-error @+1 {{(C1): the type must be a static f32 tensor}}
+  // expected-error @+1 {{(C1): the type must be a static f32 tensor of rank 1 or 2 without encoding, its extents positive and below 2^31, got 'tensor<2x2x64xf32>'}}
   flow.weight @w : tensor<2x2x64xf32>
 }
 
@@ -18,8 +18,48 @@ flow.model @m <hidden = 64, vocab = 512, positions = 256> {
 
 flow.model @m <hidden = 64, vocab = 512, positions = 256> {
   // weight (C1)
-  // expected-error @+1 {{(C1): the type must be a static f32 tensor}}
+  // expected-error @+1 {{(C1): the type must be a static f32 tensor of rank 1 or 2 without encoding, its extents positive and below 2^31, got 'tensor<f32>'}}
+  flow.weight @w : tensor<f32>
+}
+
+// -----
+
+flow.model @m <hidden = 64, vocab = 512, positions = 256> {
+  // weight (C1)
+  // expected-error @+1 {{(C1): the type must be a static f32 tensor of rank 1 or 2 without encoding, its extents positive and below 2^31, got 'tensor<64x64xbf16>'}}
   flow.weight @w : tensor<64x64xbf16>
+}
+
+// -----
+
+flow.model @m <hidden = 64, vocab = 512, positions = 256> {
+  // weight (C1)
+  // expected-error @+1 {{(C1): the type must be a static f32 tensor of rank 1 or 2 without encoding, its extents positive and below 2^31, got 'tensor<0x64xf32>'}}
+  flow.weight @w : tensor<0x64xf32>
+}
+
+// -----
+
+flow.model @m <hidden = 64, vocab = 512, positions = 256> {
+  // weight (C1)
+  // expected-error @+1 {{(C1): the type must be a static f32 tensor of rank 1 or 2 without encoding, its extents positive and below 2^31, got 'tensor<2147483648x64xf32>'}}
+  flow.weight @w : tensor<2147483648x64xf32>
+}
+
+// -----
+
+flow.model @m <hidden = 64, vocab = 512, positions = 256> {
+  // weight (C1)
+  // expected-error @+1 {{(C1): the type must be a static f32 tensor of rank 1 or 2 without encoding, its extents positive and below 2^31, got 'tensor<64x64xf32, #flow.panels<f32>>'}}
+  flow.weight @w : tensor<64x64xf32, #flow.panels<f32>>
+}
+
+// -----
+
+flow.model @m <hidden = 64, vocab = 512, positions = 256> {
+  // weight (C1)
+  // expected-error @+1 {{(C1): the type must be a static f32 tensor of rank 1 or 2 without encoding, its extents positive and below 2^31, got 'memref<64xf32>'}}
+  flow.weight @w : memref<64xf32>
 }
 
 // -----
@@ -28,6 +68,14 @@ flow.model @m <hidden = 64, vocab = 512, positions = 256> {
   // weight (C2)
   // expected-error @+1 {{(C2): the last dimension must be a multiple of 256 for q4_k, got 64}}
   flow.weight @w : tensor<64x64xf32> storage q4_k
+}
+
+// -----
+
+flow.model @m <hidden = 64, vocab = 512, positions = 256> {
+  // weight (C2)
+  // expected-error @+1 {{(C2): the last dimension must be a multiple of 32 for q8_0, got 48}}
+  flow.weight @w : tensor<48xf32> storage q8_0
 }
 
 // -----

@@ -245,16 +245,6 @@ func.func @f(%a: tensor<?x2xf32>) -> tensor<3x2xf32> {
                         "[2, 2]"));
 }
 
-TEST(Interpreter, NormsNeedRows) {
-  TestModule module(R"(
-func.func @f(%x: tensor<f32>, %w: tensor<0xf32>) -> tensor<f32> {
-  %s, %n = flow.add_rms_norm %x, %x scale %w : tensor<f32>, tensor<0xf32>
-  return %n : tensor<f32>
-})");
-  EXPECT_THAT(module.error({share(Tensor({}, {1})), share(Tensor({0}))}),
-              HasSubstr("'flow.add_rms_norm' expects rows"));
-}
-
 TEST(Interpreter, TokensMustBeInTheTable) {
   TestModule module(R"(
 func.func @f(%t: tensor<?xi32>, %w: tensor<3x2xf32>) -> tensor<?x2xf32> {

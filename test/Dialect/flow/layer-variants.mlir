@@ -1,0 +1,42 @@
+// Recipes of other families: their specs print as they are written.
+// RUN: flow-opt %s --verify-roundtrip | FileCheck %s
+
+// Values without a norm weight, keys that are the values too, a wide head.
+// CHECK-LABEL: flow.model @shared_keys
+flow.model @shared_keys <hidden = 64, vocab = 512, positions = 256> {
+  flow.rope_table @global theta 1.0e+06 head_dim 64 pairs 8
+  // CHECK: flow.layer @layer0 norms sandwich attention <heads = 2, kv_heads = 1, head_dim = 64, scale = 1.000000e+00, qk_norm = true, v_norm = true, k_eq_v = true> mask <causal> rope @global feed_forward <width = 128> {
+  flow.layer @layer0 norms sandwich attention <heads = 2, kv_heads = 1, head_dim = 64, scale = 1.0, qk_norm = true, v_norm = true, k_eq_v = true> mask <causal> rope @global feed_forward <width = 128> {
+    flow.weight @attention_norm : tensor<64xf32>
+    flow.weight @q : tensor<128x64xf32>
+    flow.weight @k : tensor<64x64xf32>
+    flow.weight @q_norm : tensor<64xf32>
+    flow.weight @k_norm : tensor<64xf32>
+    flow.weight @o : tensor<64x128xf32>
+    flow.weight @post_attention_norm : tensor<64xf32>
+    flow.weight @ffn_norm : tensor<64xf32>
+    flow.weight @gate : tensor<128x64xf32>
+    flow.weight @up : tensor<128x64xf32>
+    flow.weight @down : tensor<64x128xf32>
+    flow.weight @post_ffn_norm : tensor<64xf32>
+  }
+}
+
+// Capped scores and experts beside the MLP; nothing is masked.
+// CHECK-LABEL: flow.model @experts
+flow.model @experts <hidden = 64, vocab = 512, positions = 256> {
+  flow.rope_table @local theta 1.0e+04 head_dim 32
+  // CHECK: attention <heads = 2, kv_heads = 1, head_dim = 32, softcap = 5.000000e+01> mask <full> rope @local feed_forward <width = 128, experts = 4, top_k = 2, expert_width = 32> {
+  flow.layer @layer0 norms pre attention <heads = 2, kv_heads = 1, head_dim = 32, softcap = 5.0e+01> mask <full> rope @local feed_forward <width = 128, experts = 4, top_k = 2, expert_width = 32> {
+    flow.weight @attention_norm : tensor<64xf32>
+    flow.weight @q : tensor<64x64xf32>
+    flow.weight @k : tensor<32x64xf32>
+    flow.weight @v : tensor<32x64xf32>
+    flow.weight @o : tensor<64x64xf32>
+    flow.weight @ffn_norm : tensor<64xf32>
+    flow.weight @gate : tensor<128x64xf32>
+    flow.weight @up : tensor<128x64xf32>
+    flow.weight @down : tensor<64x128xf32>
+    flow.derived_weight @gate_up : tensor<256x64xf32> = interleave [@gate, @up]
+  }
+}

@@ -1,0 +1,47 @@
+// RUN: flow-opt %s --split-input-file --verify-diagnostics
+
+flow.model @tiny <hidden = 64, vocab = 512, positions = 256> {
+  flow.kv_cache @kv0 kv_heads 1 head_dim 32
+}
+func.func @a_cache(%i: index) {
+  // rope_angles (C1)
+  // expected-error @+1 {{(C1): @tiny::@kv0 is not a flow.rope_table of this module}}
+  %a = flow.rope_angles @tiny::@kv0 at %i rows %i : tensor<?x16x2xf32>
+  return
+}
+
+// -----
+
+flow.model @tiny <hidden = 64, vocab = 512, positions = 256> {
+  flow.rope_table @local theta 1.0e+04 head_dim 32
+}
+func.func @whole_head(%i: index) {
+  // rope_angles (C2)
+  // expected-error @+1 {{(C2): the type must be [T, 16, 2], got 'tensor<?x32x2xf32>'}}
+  %a = flow.rope_angles @tiny::@local at %i rows %i : tensor<?x32x2xf32>
+  return
+}
+
+// -----
+
+flow.model @tiny <hidden = 64, vocab = 512, positions = 256> {
+  flow.rope_table @local theta 1.0e+04 head_dim 32
+}
+func.func @cosines_only(%i: index) {
+  // rope_angles (C2)
+  // expected-error @+1 {{(C2): the type must be [T, 16, 2], got 'tensor<?x16x1xf32>'}}
+  %a = flow.rope_angles @tiny::@local at %i rows %i : tensor<?x16x1xf32>
+  return
+}
+
+// -----
+
+flow.model @tiny <hidden = 64, vocab = 512, positions = 256> {
+  flow.rope_table @local theta 1.0e+04 head_dim 32
+}
+func.func @shorter_elements(%i: index) {
+  // rope_angles (C2)
+  // expected-error @+1 {{result #0 must be 3D tensor of 32-bit float values}}
+  %a = flow.rope_angles @tiny::@local at %i rows %i : tensor<?x16x2xbf16>
+  return
+}

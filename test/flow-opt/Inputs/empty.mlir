@@ -1,0 +1,3 @@
+// A module that holds nothing.
+module {
+}
