@@ -51,6 +51,7 @@ public:
     passOptions.context = options.context;
     passOptions.chunk = options.chunk;
     passOptions.isa = target.getIsa().str();
+    passOptions.bf16 = target.bf16;
     passOptions.avx512 = target.avx512;
   }
 

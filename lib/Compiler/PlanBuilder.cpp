@@ -64,6 +64,8 @@ FailureOr<int64_t> PlanBuilder::weightIndex(ModuleOp module, WeightRefOp ref) {
   if (auto panels = dyn_cast_or_null<PanelsAttr>(type.getEncoding())) {
     if (panels.getKind() == PanelKind::F32) {
       weight.packing = runtime::Packing::PanelsF32;
+    } else if (panels.getKind() == PanelKind::BF16) {
+      weight.packing = runtime::Packing::PanelsBf16;
     } else {
       weight.packing = runtime::Packing::PanelsI8;
       weight.block = panels.getBlock();
@@ -228,10 +230,7 @@ LogicalResult ScheduleReader::addArguments(func::CallOp op, Value operand,
   // A packed weight of several parts is as many arguments.
   const runtime::PackedWeight &weight =
       builder.plan.weights[known->second.index];
-  int64_t parts = weight.packing != runtime::Packing::PanelsI8 ? 1
-                  : weight.hasMin                              ? 3
-                                                               : 2;
-  for (int64_t part = 1; part < parts; ++part)
+  for (int64_t part = 1; part < weight.parts(); ++part)
     step.args.push_back(runtime::Argument::weight(known->second.index, part));
   return success();
 }

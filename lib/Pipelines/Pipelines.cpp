@@ -64,7 +64,7 @@ void flow::buildCpuPipeline(OpPassManager &pm, const PipelineOptions &options) {
   bufferization::buildBufferDeallocationPipeline(pm);
 
   pm.addPass(createOutlineParallel());
-  pm.addPass(createX86Contract({options.isa}));
+  pm.addPass(createX86Contract({options.isa, options.bf16}));
   pm.addPass(createExpandMath());
 
   pm.addPass(createConvertVectorToSCFPass(

@@ -20,6 +20,25 @@ static EvaluatedValue wrap(Tensor tensor) {
   return {std::make_shared<const Tensor>(std::move(tensor))};
 }
 
+/// Rows as products read them in `layout`.
+static Tensor inLayout(const Tensor &rows, Attribute layout) {
+  if (auto blocks = dyn_cast<QuantizedRowsAttr>(layout))
+    return quantizeRows(rows, blocks.getBlock());
+  return roundToBf16(rows);
+}
+
+/// Rows by `weight` as its panels hold it.
+static Tensor product(const Tensor &rows, Value weight, const Frame &frame,
+                      std::optional<double> softcap, Element element) {
+  MLIRContext &context = *weight.getContext();
+  auto panels = dyn_cast_or_null<PanelsAttr>(
+      cast<RankedTensorType>(weight.getType()).getEncoding());
+  const Tensor &values = frame.tensor(weight);
+  if (panels && panels.getKind() == PanelKind::BF16)
+    return linear(context, rows, roundToBf16(values), softcap, element);
+  return linear(context, rows, values, softcap, element);
+}
+
 /// An error unless two operands, named `a` and `b`, have the same shape.
 static llvm::Error requireSameShape(Operation *op, StringRef a,
                                     const Tensor &first, StringRef b,
@@ -245,11 +264,10 @@ Result Evaluator::evaluateQkv(QkvRopeAppendOp op, const Frame &frame) {
   int64_t dim = queryType.getDimSize(2);
   int64_t queries = queryType.getDimSize(1) * dim;
   int64_t keys = cacheType.getDimSize(1) * dim;
-  Tensor product =
-      linear(*op.getContext(), input, weight, std::nullopt, element);
-  Tensor query = takeHeads(product, 0, queries, dim);
-  Tensor key = takeHeads(product, queries, keys, dim);
-  Tensor value = takeHeads(product, queries + keys, keys, dim);
+  Tensor all = product(input, op.getWeight(), frame, std::nullopt, element);
+  Tensor query = takeHeads(all, 0, queries, dim);
+  Tensor key = takeHeads(all, queries, keys, dim);
+  Tensor value = takeHeads(all, queries + keys, keys, dim);
 
   double eps = op.getEps().convertToDouble();
   if (op.getQNorm()) {
@@ -285,23 +303,20 @@ static std::pair<Tensor, Tensor> deinterleave(const Tensor &rows) {
 
 static Result evaluateGatedMlp(GatedMlpOp op, const Frame &frame) {
   Element element = elementOf(op.getType());
-  MLIRContext &context = *op.getContext();
   auto [gate, up] =
-      deinterleave(linear(context, frame.tensor(op.getInput()),
-                          frame.tensor(op.getGateUp()), std::nullopt, element));
+      deinterleave(product(frame.tensor(op.getInput()), op.getGateUp(), frame,
+                           std::nullopt, element));
   Tensor hidden = geglu(gate, up, element);
-  if (QuantizedRowsAttr encoding = op.getHiddenAttr())
-    hidden = quantizeRows(hidden, encoding.getBlock());
-  return single(linear(context, hidden, frame.tensor(op.getDown()),
-                       std::nullopt, element));
+  if (Attribute layout = op.getHiddenAttr())
+    hidden = inLayout(hidden, layout);
+  return single(product(hidden, op.getDown(), frame, std::nullopt, element));
 }
 
 static Result evaluateQuantizeRows(QuantizeRowsOp op, const Frame &frame) {
-  auto encoding = dyn_cast_or_null<QuantizedRowsAttr>(
-      cast<RankedTensorType>(op.getType()).getEncoding());
-  if (!encoding)
-    return failedAt(op, "expects a result with #flow.quantized_rows");
-  return single(quantizeRows(frame.tensor(op.getInput()), encoding.getBlock()));
+  Attribute layout = op.getType().getEncoding();
+  if (!isa_and_nonnull<QuantizedRowsAttr, Bf16RowsAttr>(layout))
+    return failedAt(op, "expects a result with a layout of rows");
+  return single(inLayout(frame.tensor(op.getInput()), layout));
 }
 
 //===----------------------------------------------------------------------===//
@@ -323,15 +338,13 @@ Result Evaluator::evaluateFlow(Operation *op, const Frame &frame) {
             op.getEps().convertToDouble(), elementOf(op.getType())));
       })
       .Case([&](LinearOp op) -> Result {
-        return single(linear(*op.getContext(), frame.tensor(op.getInput()),
-                             frame.tensor(op.getWeight()), std::nullopt,
-                             elementOf(op.getType())));
+        return single(product(frame.tensor(op.getInput()), op.getWeight(),
+                              frame, std::nullopt, elementOf(op.getType())));
       })
       .Case([&](LmHeadOp op) -> Result {
-        return single(linear(*op.getContext(), frame.tensor(op.getInput()),
-                             frame.tensor(op.getTable()),
-                             toDouble(op.getSoftcap()),
-                             elementOf(op.getType())));
+        return single(product(frame.tensor(op.getInput()), op.getTable(), frame,
+                              toDouble(op.getSoftcap()),
+                              elementOf(op.getType())));
       })
       .Case([&](GegluOp op) { return evaluateGeglu(op, frame); })
       .Case([&](RopeOp op) { return evaluateRope(op, frame); })

@@ -83,7 +83,7 @@ Tensor reference::quantizeRows(const Tensor &input, int64_t block) {
     float largest = 0;
     for (int64_t i = 0; i < block; ++i)
       largest = std::max(largest, std::fabs(input.values[first + i]));
-    if (largest == 0)
+    if (largest < 0x1p-120f)
       continue;
     float scale = largest / 127.0f, inverse = 127.0f / largest;
     for (int64_t i = 0; i < block; ++i)
@@ -91,6 +91,12 @@ Tensor reference::quantizeRows(const Tensor &input, int64_t block) {
           scale * std::nearbyint(input.values[first + i] * inverse);
   }
   return result;
+}
+
+Tensor reference::roundToBf16(Tensor values) {
+  for (float &value : values.values)
+    value = roundTo(Element::BF16, value);
+  return values;
 }
 
 Tensor reference::ropeAngles(const RopeParameters &table, int64_t start,

@@ -42,8 +42,12 @@ Tensor linear(mlir::MLIRContext &context, const Tensor &input,
 /// `flow.geglu`.
 Tensor geglu(const Tensor &gate, const Tensor &up, Element element);
 
-/// `flow.quantize_rows`: what the quants mean.
+/// `flow.quantize_rows` to blocks of quants: what the quants mean.
 Tensor quantizeRows(const Tensor &input, int64_t block);
+
+/// Each value rounded to the nearest bf16: `flow.quantize_rows` to bf16 rows,
+/// and what bf16 panels hold of a weight.
+Tensor roundToBf16(Tensor values);
 
 /// The numbers of a `flow.rope_table`.
 struct RopeParameters {

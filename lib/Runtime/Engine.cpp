@@ -66,6 +66,9 @@ Descriptor describe(const PackedWeight &weight, const LoadedWeight &loaded,
   } else if (weight.packing == Packing::PanelsF32) {
     int64_t dims[3] = {panels(weight), weight.cols, kPanel};
     descriptor.set(data, dims, 3);
+  } else if (weight.packing == Packing::PanelsBf16) {
+    int64_t dims[3] = {panels(weight), weight.cols / 2, 2 * kPanel};
+    descriptor.set(data, dims, 3);
   } else if (part == 0) {
     int64_t dims[3] = {panels(weight), weight.cols / 4, 4 * kPanel};
     descriptor.set(data, dims, 3);

@@ -16,8 +16,8 @@ namespace {
 
 /// Names of enumerators, in the order of their values.
 constexpr std::array<const char *, 2> kCombines = {"concat", "interleave"};
-constexpr std::array<const char *, 4> kPackings = {"raw", "dense", "panels_f32",
-                                                   "panels_i8"};
+constexpr std::array<const char *, 5> kPackings = {"raw", "dense", "panels_f32",
+                                                   "panels_bf16", "panels_i8"};
 constexpr std::array<const char *, 2> kScales = {"f16", "f32"};
 constexpr std::array<const char *, 3> kSteps = {"embed", "rope_angles", "call"};
 constexpr std::array<const char *, 5> kArguments = {"buffer", "weight", "keys",
@@ -197,8 +197,8 @@ PackedWeight readWeight(Reader &r, const json &object) {
   weight.cols = r.integer(object, "cols", 1, kMaxDimension);
   if (weight.rows > kMaxDimension / weight.cols)
     r.fail("weight '" + weight.name + "' is too large");
-  bool panels = weight.packing == Packing::PanelsF32 ||
-                weight.packing == Packing::PanelsI8;
+  bool panels =
+      weight.packing != Packing::Raw && weight.packing != Packing::Dense;
   if (panels && weight.rows % 32 != 0)
     r.fail("weight '" + weight.name + "' has " + std::to_string(weight.rows) +
            " rows, panels need a multiple of 32");
@@ -210,6 +210,10 @@ PackedWeight readWeight(Reader &r, const json &object) {
   if (weight.combine == Combine::Interleave && r.ok() &&
       (weight.group > kMaxDimension / 64 || weight.rows % turn != 0))
     r.fail("weight '" + weight.name + "' cannot interleave its sources evenly");
+  if (weight.packing == Packing::PanelsBf16 && weight.cols % 2 != 0)
+    r.fail("weight '" + weight.name + "' has rows of " +
+           std::to_string(weight.cols) +
+           ", panels of bf16 need an even number");
   if (weight.packing == Packing::PanelsI8) {
     weight.block = r.integer(object, "block", 16, 32);
     weight.scale = static_cast<ScaleType>(r.choice(object, "scale", kScales));

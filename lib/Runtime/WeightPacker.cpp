@@ -71,6 +71,18 @@ void packPanelF32(const PackedWeight &weight, const SourceRows &rows,
   }
 }
 
+/// Panel `panel` as bf16 `[cols/2][32][2]`.
+void packPanelBf16(const PackedWeight &weight, const SourceRows &rows,
+                   int64_t panel, uint16_t *out, std::vector<float> &scratch) {
+  scratch.resize(weight.cols);
+  out += panel * weight.cols * kPanel;
+  for (int64_t n = 0; n != kPanel; ++n) {
+    decode(weight, rows.row(panel * kPanel + n), scratch.data());
+    for (int64_t k = 0; k != weight.cols; ++k)
+      out[(k / 2 * kPanel + n) * 2 + k % 2] = flow::ggml::f32ToBf16(scratch[k]);
+  }
+}
+
 /// Buffers of one thread for panels of 8 bits.
 struct I8Scratch {
   std::vector<int8_t> quants;
@@ -188,6 +200,9 @@ void packPanels(const PackedWeight &weight, const SourceRows &rows,
       if (weight.packing == Packing::PanelsF32)
         packPanelF32(weight, rows, panel, reinterpret_cast<float *>(first),
                      floats);
+      else if (weight.packing == Packing::PanelsBf16)
+        packPanelBf16(weight, rows, panel, reinterpret_cast<uint16_t *>(first),
+                      floats);
       else
         packPanelI8(weight, rows, panel, first, loaded.parts[1].data(),
                     weight.hasMin ? loaded.parts[2].data() : nullptr, integers);
@@ -250,7 +265,8 @@ Result<LoadedWeight> load(const PackedWeight &weight,
     if (weight.hasMin)
       sizes.push_back(4 * static_cast<size_t>(blocks));
   } else {
-    sizes = {4 * static_cast<size_t>(elements)};
+    size_t bytes = weight.packing == Packing::PanelsBf16 ? 2 : 4;
+    sizes = {bytes * static_cast<size_t>(elements)};
   }
   for (size_t size : sizes) {
     Result<PageBlock> block = PageBlock::allocate(size, size >= (4u << 20));

@@ -81,10 +81,11 @@ struct ChooseLayouts : flow::impl::ChooseLayoutsBase<ChooseLayouts> {
 
   LogicalResult choose(Operation *op, const Product &product) {
     auto mark = op->getAttrOfType<StringAttr>(product.mark);
-    if (mark && mark != "i8" && mark != "f32")
+    std::optional<PanelKind> kind =
+        mark ? symbolizePanelKind(mark.getValue()) : PanelKind::F32;
+    if (!kind)
       return op->emitOpError("is marked with the arithmetic ")
-             << mark << ", expected \"f32\" or \"i8\"";
-    bool isI8 = mark && mark == "i8";
+             << mark << ", expected \"f32\", \"bf16\" or \"i8\"";
     op->removeAttr(product.mark);
     Value weight = product.weight->get();
     auto type = cast<RankedTensorType>(weight.getType());
@@ -94,9 +95,10 @@ struct ChooseLayouts : flow::impl::ChooseLayoutsBase<ChooseLayouts> {
     if (!ref)
       return op->emitOpError("reads a weight that is no flow.weight_ref, which "
                              "cannot be packed");
-    auto panels = PanelsAttr::get(&getContext(), PanelKind::F32, 0,
-                                  ScaleKind::F16, false);
-    if (isI8) {
+    auto panels = PanelsAttr::get(
+        &getContext(), *kind == PanelKind::I8 ? PanelKind::F32 : *kind, 0,
+        ScaleKind::F16, false);
+    if (*kind == PanelKind::I8) {
       for (WeightOp stored : getStoredWeights(ref))
         if (!hasIntegerBlocks(stored.getStorage()))
           return op->emitOpError("is marked \"i8\", but its weight @")
@@ -110,9 +112,18 @@ struct ChooseLayouts : flow::impl::ChooseLayoutsBase<ChooseLayouts> {
              << ref.getWeight() << " of " << type.getDimSize(0) << " by "
              << type.getDimSize(1) << ", which cannot be packed in panels of "
              << kPanelRows << " rows";
+    if (*kind == PanelKind::BF16 && type.getDimSize(1) % 2 != 0)
+      return op->emitOpError("is marked \"bf16\", but its weight ")
+             << ref.getWeight() << " has rows of " << type.getDimSize(1)
+             << ", which are no pairs";
     product.weight->set(packedRef(op, ref, panels));
-    if (isI8)
-      quantize(op, product, std::min<int64_t>(rowsBlock, panels.getBlock()));
+    if (*kind == PanelKind::I8)
+      quantize(
+          op, product,
+          QuantizedRowsAttr::get(
+              &getContext(), std::min<int64_t>(rowsBlock, panels.getBlock())));
+    else if (*kind == PanelKind::BF16)
+      quantize(op, product, Bf16RowsAttr::get(&getContext()));
     std::string text;
     llvm::raw_string_ostream(text) << panels;
     remark::passed(op->getLoc(),
@@ -136,14 +147,13 @@ struct ChooseLayouts : flow::impl::ChooseLayoutsBase<ChooseLayouts> {
     return packed;
   }
 
-  void quantize(Operation *op, const Product &product, int64_t block) {
-    auto layout = QuantizedRowsAttr::get(&getContext(), block);
+  void quantize(Operation *op, const Product &product, Attribute layout) {
     if (!product.rows) {
       cast<GatedMlpOp>(op).setHiddenAttr(layout);
       return;
     }
     Value rows = product.rows->get();
-    QuantizeRowsOp &quantized = quantizedRows[{rows, block}];
+    QuantizeRowsOp &quantized = quantizedRows[{rows, layout}];
     if (!quantized || !servesFor(quantized, op)) {
       auto type = cast<RankedTensorType>(rows.getType());
       OpBuilder b(op);
@@ -162,6 +172,6 @@ struct ChooseLayouts : flow::impl::ChooseLayoutsBase<ChooseLayouts> {
   }
 
   DenseMap<std::pair<Attribute, Attribute>, WeightRefOp> packedRefs;
-  DenseMap<std::pair<Value, int64_t>, QuantizeRowsOp> quantizedRows;
+  DenseMap<std::pair<Value, Attribute>, QuantizeRowsOp> quantizedRows;
 };
 } // namespace

@@ -76,7 +76,7 @@ struct FuseGatedMlpPattern : OpRewritePattern<GegluOp> {
                    remark::RemarkOpts::name("mlp-fused").category(kCategory));
     auto fused =
         GatedMlpOp::create(rewriter, loc, down.getType(), gate.getInput(),
-                           weight, down.getWeight(), QuantizedRowsAttr());
+                           weight, down.getWeight(), Attribute());
     rewriter.replaceOp(down, fused);
     rewriter.eraseOp(geglu);
     rewriter.eraseOp(gate);

@@ -27,9 +27,10 @@ struct PlanNumerics : flow::impl::PlanNumericsBase<PlanNumerics> {
   using PlanNumericsBase::PlanNumericsBase;
 
   void runOnOperation() override {
-    if (numerics != "auto" && numerics != "f32" && numerics != "int8") {
+    if (!llvm::is_contained({"auto", "f32", "bf16", "int8"},
+                            llvm::StringRef(numerics))) {
       getOperation().emitError("unknown numerics '")
-          << numerics << "', expected auto, f32 or int8";
+          << numerics << "', expected auto, f32, bf16 or int8";
       return signalPassFailure();
     }
     getOperation().walk([&](Operation *op) {
@@ -39,34 +40,55 @@ struct PlanNumerics : flow::impl::PlanNumericsBase<PlanNumerics> {
   }
 
   void choose(Operation *op, const Product &product) {
-    bool isI8 = false;
-    std::string reason = "every product is f32";
-    if (numerics != "f32") {
-      reason = whyNotI8(op, product);
-      isI8 = reason.empty();
-      if (isI8)
-        reason =
-            describe(getStoredWeights(getWeightRef(product.weight->get())));
-      else if (numerics == "int8")
-        remark::missed(op->getLoc(), named("not-int8"))
-            << remark::reason("{0}", reason);
-    }
-    StringRef arithmetic = isI8 ? "i8" : "f32";
+    auto [arithmetic, reason] = arithmeticOf(op, product);
     op->setAttr(product.mark, StringAttr::get(&getContext(), arithmetic));
     remark::passed(op->getLoc(), named("arithmetic"))
         << remark::add("{0}: {1}", arithmetic, reason);
   }
 
-  /// Why the product cannot be one of integers; empty if it can.
-  static std::string whyNotI8(Operation *op, const Product &product) {
-    WeightRefOp ref = getWeightRef(product.weight->get());
-    if (!ref)
+  /// The arithmetic of the product, and why.
+  std::pair<StringRef, std::string> arithmeticOf(Operation *op,
+                                                 const Product &product) {
+    if (numerics == "f32")
+      return {"f32", "every product is f32"};
+    std::string obstacle = whyOnlyF32(op, product);
+    if (!obstacle.empty()) {
+      reportMissed(op, obstacle);
+      return {"f32", obstacle};
+    }
+    if (numerics == "bf16")
+      return {"bf16", "every product is bf16"};
+    SmallVector<WeightOp> stored =
+        getStoredWeights(getWeightRef(product.weight->get()));
+    SmallVector<WeightOp> floats;
+    for (WeightOp weight : stored)
+      if (!hasIntegerBlocks(weight.getStorage()))
+        floats.push_back(weight);
+    if (floats.empty())
+      return {"i8", describe(stored)};
+    std::string reason = describe(floats);
+    reportMissed(op, reason);
+    bool areBf16 = llvm::all_of(stored, [](WeightOp weight) {
+      return weight.getStorage() == Storage::BF16;
+    });
+    return {areBf16 ? "bf16" : "f32", reason};
+  }
+
+  /// Says that the product does not have the arithmetic that was asked for.
+  void reportMissed(Operation *op, StringRef obstacle) {
+    if (numerics != "auto")
+      remark::missed(op->getLoc(), named("not-" + numerics))
+          << remark::reason("{0}", obstacle);
+  }
+
+  /// Why the product can be nothing but f32; empty if it can.
+  static std::string whyOnlyF32(Operation *op, const Product &product) {
+    if (!getWeightRef(product.weight->get()))
       return "the weight is not one of the model";
     if (!getElementTypeOrSelf(op->getOperand(0)).isF32())
       return "only rows of f32 are quantised";
-    for (WeightOp weight : getStoredWeights(ref))
-      if (!hasIntegerBlocks(weight.getStorage()))
-        return describe({weight});
+    if (cast<ShapedType>(product.weight->get().getType()).getDimSize(1) % 2)
+      return "its rows have an odd number of values";
     return {};
   }
 

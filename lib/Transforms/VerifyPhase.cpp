@@ -23,7 +23,8 @@ Attribute getEncoding(Type type) {
 }
 
 bool hasLayout(Type type) {
-  return isa_and_nonnull<PanelsAttr, QuantizedRowsAttr>(getEncoding(type));
+  return isa_and_nonnull<PanelsAttr, QuantizedRowsAttr, Bf16RowsAttr>(
+      getEncoding(type));
 }
 
 /// The weights that `op` multiplies with.

@@ -31,7 +31,19 @@ flow.model @m <hidden = 64, vocab = 512, positions = 256> {
 }
 func.func @unknown_mark(%x: tensor<?x64xf32>) -> tensor<?x32xf32> {
   %w = flow.weight_ref @m::@w : tensor<32x64xf32>
-  // expected-error @below {{'flow.linear' op is marked with the arithmetic "bf16", expected "f32" or "i8"}}
-  %y = flow.linear %x, %w {flow.arithmetic = "bf16"} : tensor<?x64xf32>, tensor<32x64xf32> -> tensor<?x32xf32>
+  // expected-error @below {{'flow.linear' op is marked with the arithmetic "f16", expected "f32", "bf16" or "i8"}}
+  %y = flow.linear %x, %w {flow.arithmetic = "f16"} : tensor<?x64xf32>, tensor<32x64xf32> -> tensor<?x32xf32>
+  return %y : tensor<?x32xf32>
+}
+
+// -----
+
+flow.model @m <hidden = 65, vocab = 512, positions = 256> {
+  flow.weight @w : tensor<32x65xf32>
+}
+func.func @no_pairs(%x: tensor<?x65xf32>) -> tensor<?x32xf32> {
+  %w = flow.weight_ref @m::@w : tensor<32x65xf32>
+  // expected-error @below {{'flow.linear' op is marked "bf16", but its weight @m::@w has rows of 65, which are no pairs}}
+  %y = flow.linear %x, %w {flow.arithmetic = "bf16"} : tensor<?x65xf32>, tensor<32x65xf32> -> tensor<?x32xf32>
   return %y : tensor<?x32xf32>
 }

@@ -20,7 +20,8 @@ flow.model @m <hidden = 256, vocab = 512, positions = 256> {
 }
 // CHECK-LABEL: @bf16
 func.func @bf16(%x: tensor<?x256xf32>) -> tensor<?x64xf32> {
-  // CHECK: #flow.panels<f32>
+  // CHECK: #flow.panels<bf16>
+  // CHECK: flow.quantize_rows {{.*}} -> tensor<?x256xf32, #flow.bf16_rows>
   %w = flow.weight_ref @m::@w : tensor<64x256xf32>
   %y = flow.linear %x, %w : tensor<?x256xf32>, tensor<64x256xf32> -> tensor<?x64xf32>
   return %y : tensor<?x64xf32>

@@ -25,7 +25,7 @@ func.func @i_f(%x: tensor<?x64xf32>) -> tensor<?x64xf32> {
 }
 // CHECK-LABEL: @f_i
 func.func @f_i(%x: tensor<?x64xf32>) -> tensor<?x64xf32> {
-  // CHECK: flow.gated_mlp {{.*}} {flow.arithmetic = "f32", flow.hidden_arithmetic = "i8"}
+  // CHECK: flow.gated_mlp {{.*}} {flow.arithmetic = "bf16", flow.hidden_arithmetic = "i8"}
   %gu = flow.weight_ref @m::@f_gate_up : tensor<192x64xf32>
   %d = flow.weight_ref @m::@i_down : tensor<64x96xf32>
   %y = flow.gated_mlp %x, %gu, %d : tensor<?x64xf32>, tensor<192x64xf32>, tensor<64x96xf32> -> tensor<?x64xf32>
@@ -33,7 +33,7 @@ func.func @f_i(%x: tensor<?x64xf32>) -> tensor<?x64xf32> {
 }
 // CHECK-LABEL: @f_f
 func.func @f_f(%x: tensor<?x64xf32>) -> tensor<?x64xf32> {
-  // CHECK: flow.gated_mlp {{.*}} {flow.arithmetic = "f32", flow.hidden_arithmetic = "f32"}
+  // CHECK: flow.gated_mlp {{.*}} {flow.arithmetic = "bf16", flow.hidden_arithmetic = "f32"}
   %gu = flow.weight_ref @m::@f_gate_up : tensor<192x64xf32>
   %d = flow.weight_ref @m::@f_down : tensor<64x96xf32>
   %y = flow.gated_mlp %x, %gu, %d : tensor<?x64xf32>, tensor<192x64xf32>, tensor<64x96xf32> -> tensor<?x64xf32>

@@ -53,3 +53,18 @@ func.func @bf16_rows(%x: tensor<?x64xbf16>) -> tensor<?x32xf32> {
   %y = flow.linear %x, %w : tensor<?x64xbf16>, tensor<32x64xf32> -> tensor<?x32xf32>
   return %y : tensor<?x32xf32>
 }
+
+// -----
+
+flow.model @m <hidden = 64, vocab = 512, positions = 256> {
+  flow.weight @w : tensor<32x64xf32> storage bf16
+}
+// CHECK-LABEL: @halves
+func.func @halves(%x: tensor<?x64xf32>) -> tensor<?x32xf32> {
+  // CHECK: flow.linear {{.*}} {flow.arithmetic = "bf16"}
+  %w = flow.weight_ref @m::@w : tensor<32x64xf32>
+  // expected-remark @below {{Remark="bf16: @w is stored as bf16"}}
+  // expected-remark @below {{[Missed] not-int8 | Category:flow-plan-numerics | Reason="@w is stored as bf16"}}
+  %y = flow.linear %x, %w : tensor<?x64xf32>, tensor<32x64xf32> -> tensor<?x32xf32>
+  return %y : tensor<?x32xf32>
+}

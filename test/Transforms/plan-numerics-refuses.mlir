@@ -3,7 +3,7 @@
 
 // CHECK: [Missed] not-int8
 // CHECK-SAME: @q is stored as f16
-// UNKNOWN: unknown numerics 'fp4', expected auto, f32 or int8
+// UNKNOWN: unknown numerics 'fp4', expected auto, f32, bf16 or int8
 flow.model @m <hidden = 64, vocab = 512, positions = 256> {
   flow.weight @embedding : tensor<512x64xf32> storage q8_0
   flow.weight @final_norm : tensor<64xf32>

@@ -1,6 +1,6 @@
 // RUN: flow-opt %s --flow-plan-numerics | FileCheck %s
 
-// Integer blocks are multiplied as they are; floats stay floats.
+// Integer blocks and bf16 are multiplied as they are; other floats in f32.
 flow.model @m <hidden = 256, vocab = 512, positions = 256> {
   flow.weight @q4_0 : tensor<32x256xf32> storage q4_0
   flow.weight @q4_1 : tensor<32x256xf32> storage q4_1
@@ -67,7 +67,7 @@ func.func @storages(%x: tensor<1x256xf32>) -> (tensor<1x32xf32>, tensor<1x32xf32
   %w_f16 = flow.weight_ref @m::@f16 : tensor<32x256xf32>
   %y_f16 = flow.linear %x, %w_f16 : tensor<1x256xf32>, tensor<32x256xf32> -> tensor<1x32xf32>
   // CHECK: %[[W:.*]] = flow.weight_ref @m::@bf16
-  // CHECK-NEXT: flow.linear %{{.*}}, %[[W]] {flow.arithmetic = "f32"}
+  // CHECK-NEXT: flow.linear %{{.*}}, %[[W]] {flow.arithmetic = "bf16"}
   %w_bf16 = flow.weight_ref @m::@bf16 : tensor<32x256xf32>
   %y_bf16 = flow.linear %x, %w_bf16 : tensor<1x256xf32>, tensor<32x256xf32> -> tensor<1x32xf32>
   return %y_q4_0, %y_q4_1, %y_q5_0, %y_q5_1, %y_q8_0, %y_q4_k, %y_q5_k, %y_q6_k, %y_iq4_nl, %y_iq4_xs, %y_f32, %y_f16, %y_bf16 : tensor<1x32xf32>, tensor<1x32xf32>, tensor<1x32xf32>, tensor<1x32xf32>, tensor<1x32xf32>, tensor<1x32xf32>, tensor<1x32xf32>, tensor<1x32xf32>, tensor<1x32xf32>, tensor<1x32xf32>, tensor<1x32xf32>, tensor<1x32xf32>, tensor<1x32xf32>

@@ -2,7 +2,7 @@
 // RUN: flow-opt %s --flow-expand-layers --flow-plan-numerics=numerics=f32 | FileCheck %s --check-prefix=F32
 
 // CHECK: flow.linear {{.*}} {flow.arithmetic = "i8"}
-// CHECK: flow.lm_head {{.*}} {flow.arithmetic = "f32"}
+// CHECK: flow.lm_head {{.*}} {flow.arithmetic = "bf16"}
 // F32-NOT: "i8"
 // F32: flow.lm_head {{.*}} {flow.arithmetic = "f32"}
 flow.model @m <hidden = 64, vocab = 512, positions = 256> {

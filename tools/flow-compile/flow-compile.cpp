@@ -83,9 +83,8 @@ std::string checkUsage() {
     return "--target nvvm is not available yet";
   if (target != "cpu")
     return "--target must be cpu or nvvm, got '" + target + "'";
-  if (numerics == "bf16")
-    return "--numerics bf16 is not available yet";
-  if (numerics != "auto" && numerics != "f32" && numerics != "int8")
+  if (!llvm::is_contained({"auto", "f32", "bf16", "int8"},
+                          llvm::StringRef(numerics)))
     return "--numerics must be auto, f32, bf16 or int8, got '" + numerics + "'";
   if (contextSize < 0)
     return "--context must not be negative";

@@ -406,9 +406,8 @@ std::string checkUsage() {
   if (maxTokens < 0 || threads < 0 || contextSize < 0 || prefillChunk < 1)
     return "--max-tokens, --threads and --context must not be negative, and "
            "--prefill-chunk must be positive";
-  if (numerics == "bf16")
-    return "--numerics bf16 is not available yet";
-  if (numerics != "auto" && numerics != "f32" && numerics != "int8")
+  if (!llvm::is_contained({"auto", "f32", "bf16", "int8"},
+                          llvm::StringRef(numerics)))
     return "--numerics must be auto, f32, bf16 or int8, got '" + numerics + "'";
   if (target == "nvvm" || target == "nvvm-emulated")
     return "--target " + target + " is not available yet";

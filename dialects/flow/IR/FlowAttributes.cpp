@@ -156,25 +156,29 @@ LogicalResult PanelsAttr::verify(EmitError emitError, PanelKind kind,
     return emitError()
            << "#flow.panels (C1): i8 panels need a block of 16 or 32, got "
            << block;
-  if (kind == PanelKind::F32 && (block != 0 || scale != ScaleKind::F16 || min))
-    return emitError()
-           << "#flow.panels (C1): f32 panels have neither block, scale nor min";
+  if (kind != PanelKind::I8 && (block != 0 || scale != ScaleKind::F16 || min))
+    return emitError() << "#flow.panels (C1): " << stringifyPanelKind(kind)
+                       << " panels have neither block, scale nor min";
   return success();
 }
 
 LogicalResult PanelsAttr::verifyEncoding(llvm::ArrayRef<int64_t> shape,
                                          Type elementType,
                                          EmitError emitError) const {
+  int64_t multiple = getKind() == PanelKind::I8     ? 32
+                     : getKind() == PanelKind::BF16 ? 2
+                                                    : 1;
   // A dynamic extent is a negative number.
-  bool ok = shape.size() == 2 && shape[0] > 0 && shape[1] > 0 &&
-            elementType.isF32() && shape[0] % kPanelRows == 0 &&
-            (getKind() == PanelKind::F32 || shape[1] % 32 == 0);
-  if (ok)
+  if (shape.size() == 2 && shape[0] > 0 && shape[1] > 0 &&
+      elementType.isF32() && shape[0] % kPanelRows == 0 &&
+      shape[1] % multiple == 0)
     return success();
-  return emitError() << "#flow.panels (C2): needs a static [N, K] of f32 with "
-                        "N a positive multiple of 32"
-                     << (getKind() == PanelKind::I8 ? " and K too" : "")
-                     << ", got [" << shape << "] of " << elementType;
+  InFlightDiagnostic diagnostic =
+      emitError() << "#flow.panels (C2): needs a static [N, K] of f32 with N a "
+                     "positive multiple of 32";
+  if (multiple != 1)
+    diagnostic << " and K of " << multiple;
+  return diagnostic << ", got [" << shape << "] of " << elementType;
 }
 
 LogicalResult QuantizedRowsAttr::verify(EmitError emitError, int64_t block) {
@@ -194,5 +198,17 @@ LogicalResult QuantizedRowsAttr::verifyEncoding(llvm::ArrayRef<int64_t> shape,
     return success();
   return emitError() << "#flow.quantized_rows (C2): needs [T, K] of f32 with K "
                         "static and a positive multiple of 32, got ["
+                     << shape << "] of " << elementType;
+}
+
+LogicalResult Bf16RowsAttr::verifyEncoding(llvm::ArrayRef<int64_t> shape,
+                                           Type elementType,
+                                           EmitError emitError) const {
+  // A dynamic extent is a negative number.
+  if (shape.size() == 2 && shape[1] > 0 && shape[1] % 2 == 0 &&
+      elementType.isF32())
+    return success();
+  return emitError() << "#flow.bf16_rows (C1): needs [T, K] of f32 with K "
+                        "static, positive and even, got ["
                      << shape << "] of " << elementType;
 }

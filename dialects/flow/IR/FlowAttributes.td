@@ -101,7 +101,8 @@ def Flow_BlockStart : I32Enum<"BlockStart", "the first block a query visits", [
 }
 
 def Flow_PanelKind : I32Enum<"PanelKind", "element of a packed weight", [
-    I32EnumCase<"F32", 0, "f32">, I32EnumCase<"I8", 1, "i8">]> {
+    I32EnumCase<"F32", 0, "f32">, I32EnumCase<"I8", 1, "i8">,
+    I32EnumCase<"BF16", 2, "bf16">]> {
   let cppNamespace = "::flow";
 }
 
@@ -293,6 +294,10 @@ def Flow_PanelsAttr : Flow_Attr<"Panels", "panels",
     `f32`: one tensor `[N/32][K][32] f32`, element `(n, k)` at
     `[n/32][k][n mod 32]`.
 
+    `bf16`: one tensor `[N/32][K/2][32][2] bf16`, element `(n, k)` at
+    `[n/32][k/2][n mod 32][k mod 2]`, rounded to the nearest bf16, ties to even:
+    the pairs are what `vdpbf16ps` multiplies.
+
     `i8`: quants `[N/32][K/4][32][4] u8` holding `q + 128`, scales
     `[N/32][K/block][32]` of `scale` type, and, with `min`, minima
     `[N/32][K/block][32] f32` holding `-m/128`; the value of `(n, k)` is
@@ -303,16 +308,17 @@ def Flow_PanelsAttr : Flow_Attr<"Panels", "panels",
 
     ```mlir
     #exact = #flow.panels<f32>
+    #half = #flow.panels<bf16>
     #q8 = #flow.panels<i8, block = 32, scale = f16>
     #k_quants = #flow.panels<i8, block = 16, scale = f32, min = true>
     ```
 
     Constraints:
 
-    - (C1) `i8` has a `block` of 16 or 32, `f32` has neither `block`, `scale` nor
-      `min`.
+    - (C1) `i8` has a `block` of 16 or 32, `f32` and `bf16` have neither `block`,
+      `scale` nor `min`.
     - (C2) the tensor is `[N, K]`, static, not empty, of f32, `N mod 32 = 0`, and
-      for `i8` `K mod 32 = 0`.
+      for `i8` `K mod 32 = 0`, for `bf16` `K mod 2 = 0`.
   }];
   let parameters = (ins EnumParameter<Flow_PanelKind>:$kind,
     DefaultValuedParameter<"int64_t", "0">:$block,
@@ -347,5 +353,28 @@ def Flow_QuantizedRowsAttr : Flow_Attr<"QuantizedRows", "quantized_rows",
   let assemblyFormat = "`<` struct(params) `>`";
   let genVerifyDecl = 1;
 }
+
+def Flow_Bf16RowsAttr : Flow_Attr<"Bf16Rows", "bf16_rows",
+    [DeclareAttrInterfaceMethods<VerifiableTensorEncoding, ["verifyEncoding"]>]> {
+  let summary = "Encoding of rows rounded to bf16";
+  let description = [{
+    Rows `[T, K]` as `[T][K] bf16`, each value rounded to the nearest, ties to
+    even. A value differs from the one that was rounded by at most 2^-8 of it.
+
+    Example:
+
+    ```mlir
+    #rounded = #flow.bf16_rows
+    ```
+
+    Constraints:
+
+    - (C1) the tensor is `[T, K]` of f32 with `K` static and positive and
+      `K mod 2 = 0`.
+  }];
+}
+
+// What a product can make of its rows.
+def Flow_RowLayoutAttr : AnyAttrOf<[Flow_QuantizedRowsAttr, Flow_Bf16RowsAttr]>;
 
 #endif // FLOW_IR_FLOWATTRIBUTES_TD

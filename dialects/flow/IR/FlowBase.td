@@ -22,16 +22,16 @@ def Flow_Float : AnyTypeOf<[F32, BF16, F16], "f32, bf16 or f16">;
 class Flow_EncodingPred<string test>
     : CPred<test # "(::llvm::cast<::mlir::RankedTensorType>($_self)"
                    ".getEncoding())">;
-class Flow_EncodedBy<string attribute>
-    : Flow_EncodingPred<"::llvm::isa<::flow::" # attribute # ">">;
+class Flow_EncodedBy<string attributes>
+    : Flow_EncodingPred<"::llvm::isa<" # attributes # ">">;
 def Flow_HasNoEncoding : Flow_EncodingPred<"!">;
 
 class Flow_Plain<Type type>
     : ConfinedType<type, [Flow_HasNoEncoding],
                    type.summary # " without encoding">;
-class Flow_PlainOr<Type type, string attribute, string mnemonic>
-    : ConfinedType<type, [Or<[Flow_HasNoEncoding, Flow_EncodedBy<attribute>]>],
-                   type.summary # " without encoding or in " # mnemonic>;
+class Flow_PlainOr<Type type, string attributes, string mnemonics>
+    : ConfinedType<type, [Or<[Flow_HasNoEncoding, Flow_EncodedBy<attributes>]>],
+                   type.summary # " without encoding or in " # mnemonics>;
 
 def Flow_Rows : Flow_Plain<RankedTensorOf<[Flow_Float]>>;
 def Flow_Vector : Flow_Plain<1DTensorOf<[Flow_Float]>>;
@@ -43,9 +43,11 @@ def Flow_Tokens : Flow_Plain<1DTensorOf<[I32]>>;
 
 // The two sides of a product.
 def Flow_ProductRows
-    : Flow_PlainOr<2DTensorOf<[Flow_Float]>, "QuantizedRowsAttr",
-                   "#flow.quantized_rows">;
+    : Flow_PlainOr<2DTensorOf<[Flow_Float]>,
+                   "::flow::QuantizedRowsAttr, ::flow::Bf16RowsAttr",
+                   "#flow.quantized_rows or #flow.bf16_rows">;
 def Flow_ProductWeight
-    : Flow_PlainOr<2DTensorOf<[Flow_Float]>, "PanelsAttr", "#flow.panels">;
+    : Flow_PlainOr<2DTensorOf<[Flow_Float]>, "::flow::PanelsAttr",
+                   "#flow.panels">;
 
 #endif // FLOW_IR_FLOWBASE_TD

@@ -27,7 +27,8 @@ def Flow_Dialect : Dialect {
 
     Rows are the leading dimension everywhere: row `t` of a step belongs to the
     absolute position `start + t`. Layouts of packed weights and quantised rows
-    are encodings of the tensor type (`#flow.panels`, `#flow.quantized_rows`):
+    are encodings of the tensor type (`#flow.panels`, `#flow.quantized_rows`,
+    `#flow.bf16_rows`):
     the shape stays the logical one. A tensor has an encoding only where its op
     says so.
   }];

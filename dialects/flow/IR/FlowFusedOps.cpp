@@ -154,8 +154,7 @@ LogicalResult GatedMlpOp::verify() {
            << input << " x " << up << ", " << down << " -> " << result;
   if (failed(verifyLayouts(*this, "(C2)", input.getEncoding(), up)))
     return failure();
-  return verifyLayouts(
-      *this, "(C2)", getHidden() ? Attribute(*getHidden()) : Attribute(), down);
+  return verifyLayouts(*this, "(C2)", getHiddenAttr(), down);
 }
 
 SmallVector<OpOperand *> GatedMlpOp::getRowOperands() {
@@ -168,9 +167,11 @@ SmallVector<OpOperand *> GatedMlpOp::getRowOperands() {
 
 LogicalResult QuantizeRowsOp::verify() {
   if (getType().getShape() != getInput().getType().getShape() ||
-      !isa_and_nonnull<QuantizedRowsAttr>(getType().getEncoding()))
+      !isa_and_nonnull<QuantizedRowsAttr, Bf16RowsAttr>(
+          getType().getEncoding()))
     return emitOpError("(C1): the result must be the input's shape with an "
-                       "encoding #flow.quantized_rows, got ")
+                       "encoding #flow.quantized_rows or #flow.bf16_rows, "
+                       "got ")
            << getInput().getType() << " -> " << getType();
   return success();
 }

@@ -77,9 +77,9 @@ def Flow_QkvRopeAppendOp : Flow_Op<"qkv_rope_append",
     - (C2) the four cache types are equal.
     - (C3) both norms or none, of one type `[D]`.
     - (C4) `angles` is `[T, D/2, 2]`, `D` even.
-    - (C5) `input` may be `#flow.quantized_rows` and `weight` `#flow.panels`;
-      quantised rows meet `i8` panels of the same block or twice it, and only
-      those.
+    - (C5) rows without encoding meet a weight without encoding or in `f32`
+      panels, `#flow.bf16_rows` meet `bf16` panels, `#flow.quantized_rows` meet
+      `i8` panels of the same block or twice it.
     - (C6) `eps` is finite and positive.
   }];
   let arguments = (ins Flow_ProductRows:$input, Flow_ProductWeight:$weight,
@@ -111,7 +111,7 @@ def Flow_GatedMlpOp : Flow_RowwiseOp<"gated_mlp", [Pure]> {
     ```
 
     Equals two `flow.linear`, `flow.geglu` and `flow.linear` bit for bit. With
-    `hidden` the inner rows `h` are quantised for the second product.
+    `hidden` the inner rows `h` take that layout for the second product.
 
     Example:
 
@@ -123,44 +123,50 @@ def Flow_GatedMlpOp : Flow_RowwiseOp<"gated_mlp", [Pure]> {
 
     - (C1) `input` is `[T, d]`, `gate_up` `[2 F, d]`, `down` `[e, F]`, `result`
       `[T, e]`; weights static, `F` positive and `F mod 16 = 0`.
-    - (C2) `input` may be `#flow.quantized_rows`, the weights `#flow.panels`;
-      quantised rows meet `i8` panels of the same block or twice it, and only
-      those, for `input` with `gate_up` and for `hidden` with `down`.
+    - (C2) rows without encoding meet a weight without encoding or in `f32`
+      panels, `#flow.bf16_rows` meet `bf16` panels, `#flow.quantized_rows` meet
+      `i8` panels of the same block or twice it: `input`
+      with `gate_up`, and `hidden` with `down`.
   }];
   let arguments = (ins Flow_ProductRows:$input, Flow_ProductWeight:$gate_up,
-    Flow_ProductWeight:$down, OptionalAttr<Flow_QuantizedRowsAttr>:$hidden);
+    Flow_ProductWeight:$down, OptionalAttr<Flow_RowLayoutAttr>:$hidden);
   let results = (outs Flow_Matrix:$result);
   let assemblyFormat = [{
-    $input `,` $gate_up `,` $down (`hidden` $hidden^)? attr-dict
+    $input `,` $gate_up `,` $down (`hidden` `(` $hidden^ `)`)? attr-dict
     `:` type($input) `,` type($gate_up) `,` type($down) `->` type($result)
   }];
   let hasVerifier = 1;
 }
 
 def Flow_QuantizeRowsOp : Flow_RowwiseOp<"quantize_rows", [Pure]> {
-  let summary = "Quantise rows once for all products that read them";
+  let summary = "Quantise or round rows once for all products that read them";
   let description = [{
-    For each block of a row (of the size that the result's encoding states), with
-    `m = max |x|`:
+    To `#flow.quantized_rows`, for each block of a row (of the size that the
+    encoding states), with `m = max |x|`:
 
     ```
     scale = m / 127          quant[i] = round_half_even(x[i] * (127 / m))
-    scale = 0                quant[i] = 0                    when m = 0
+    scale = 0                quant[i] = 0                    when m < 2^-120
     ```
 
-    all in f32. The value of an element is `scale * quant`; it differs from
-    `x[i]` by at most `m / 254` and a rounding.
+    all in f32; below 2^-120 the factor `127 / m` would overflow. The value of
+    an element is `scale * quant`; it differs from `x[i]` by at most `m / 254`
+    and a rounding, or by `2^-120`.
+
+    To `#flow.bf16_rows`, each value is rounded to the nearest bf16, ties to
+    even.
 
     Example:
 
     ```mlir
     %q = flow.quantize_rows %x : tensor<?x64xf32> -> tensor<?x64xf32, #flow.quantized_rows<block = 32>>
+    %h = flow.quantize_rows %x : tensor<?x64xf32> -> tensor<?x64xf32, #flow.bf16_rows>
     ```
 
     Constraints:
 
     - (C1) `input` is `[T, K]` of f32; `result` has its shape and element type
-      and an encoding `#flow.quantized_rows`.
+      and an encoding `#flow.quantized_rows` or `#flow.bf16_rows`.
   }];
   let arguments = (ins Flow_F32Matrix:$input);
   let results = (outs 2DTensorOf<[F32]>:$result);

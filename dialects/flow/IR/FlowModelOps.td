@@ -290,7 +290,7 @@ def Flow_WeightRefOp : Flow_Op<"weight_ref",
     - (C3) the result's encoding, if it has one, is `#flow.panels`.
   }];
   let arguments = (ins SymbolRefAttr:$weight);
-  let results = (outs Flow_PlainOr<RankedTensorOf<[F32]>, "PanelsAttr",
+  let results = (outs Flow_PlainOr<RankedTensorOf<[F32]>, "::flow::PanelsAttr",
                                    "#flow.panels"> /*weight_ref (C3)*/:$result);
   let assemblyFormat = "$weight attr-dict `:` type($result)";
 }

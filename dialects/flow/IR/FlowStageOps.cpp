@@ -27,19 +27,23 @@ LogicalResult flow::verifyPositive(Operation *op, StringRef constraint,
 
 LogicalResult flow::verifyLayouts(Operation *op, StringRef constraint,
                                   Attribute rows, RankedTensorType weight) {
-  auto quantized = dyn_cast_or_null<QuantizedRowsAttr>(rows);
   auto panels = dyn_cast_or_null<PanelsAttr>(weight.getEncoding());
-  bool isI8 = panels && panels.getKind() == PanelKind::I8;
-  if (!quantized && !isI8)
-    return success();
-  if (quantized && isI8 && panels.getBlock() % quantized.getBlock() == 0)
+  auto kind = panels ? panels.getKind() : PanelKind::F32;
+  bool meet = kind == PanelKind::F32;
+  if (auto quantized = dyn_cast_or_null<QuantizedRowsAttr>(rows))
+    meet =
+        kind == PanelKind::I8 && panels.getBlock() % quantized.getBlock() == 0;
+  else if (rows)
+    meet = kind == PanelKind::BF16;
+  if (meet)
     return success();
   auto diagnostic = op->emitOpError()
                     << constraint
-                    << ": quantised rows and i8 panels of the same block or "
-                       "twice it must meet, got rows ";
-  if (quantized)
-    diagnostic << quantized;
+                    << ": rows without encoding meet f32 panels, bf16 rows "
+                       "bf16 panels, quantised rows i8 panels of the same "
+                       "block or twice it, got rows ";
+  if (rows)
+    diagnostic << rows;
   else
     diagnostic << "without encoding";
   return diagnostic << " and " << weight;

@@ -133,22 +133,27 @@ def Flow_LinearOp : Flow_RowwiseOp<"linear", [Pure]> {
     `|y - exact| <= K * u * sum |input||weight|` with `u = 2^-24`. With
     quantised rows and `i8` panels each block's integer product is exact, and
     the blocks are added in ascending order with one rounding for the product
-    of scales and one for the addition (two more with minima).
+    of scales and one for the addition (two more with minima). With
+    `#flow.bf16_rows` and `bf16` panels products are exact, and pairs of `k` are
+    added in ascending order; the order within a pair, and whether numbers below
+    2^-126 count, is the machine's. `|y - exact| <= K * (u * sum |input||weight|
+    + 2^-126)`.
 
     Example:
 
     ```mlir
     %y = flow.linear %x, %w : tensor<?x64xf32>, tensor<128x64xf32> -> tensor<?x128xf32>
     %z = flow.linear %q, %p : tensor<?x64xf32, #flow.quantized_rows<block = 32>>, tensor<128x64xf32, #flow.panels<i8, block = 32>> -> tensor<?x128xf32>
+    %b = flow.linear %h, %r : tensor<?x64xf32, #flow.bf16_rows>, tensor<128x64xf32, #flow.panels<bf16>> -> tensor<?x128xf32>
     ```
 
     Constraints:
 
     - (C1) `input` is `[T, K]`, `weight` is `[N, K]` and static, `result` is
       `[T, N]`.
-    - (C2) `input` may be `#flow.quantized_rows` and `weight` `#flow.panels`;
-      quantised rows meet `i8` panels of the same block or twice it, and only
-      those.
+    - (C2) rows without encoding meet a weight without encoding or in `f32`
+      panels, `#flow.bf16_rows` meet `bf16` panels, `#flow.quantized_rows` meet
+      `i8` panels of the same block or twice it.
   }];
   let arguments = (ins Arg<Flow_ProductRows, "[T, K]">:$input,
     Arg<Flow_ProductWeight, "[N, K]">:$weight);
@@ -180,9 +185,9 @@ def Flow_LmHeadOp : Flow_RowwiseOp<"lm_head", [Pure]> {
 
     - (C1) `input` is `[T, d]`, `table` is `[V, d]` and static, `result` is
       `[T, V]`.
-    - (C2) `input` may be `#flow.quantized_rows` and `table` `#flow.panels`;
-      quantised rows meet `i8` panels of the same block or twice it, and only
-      those.
+    - (C2) rows without encoding meet a weight without encoding or in `f32`
+      panels, `#flow.bf16_rows` meet `bf16` panels, `#flow.quantized_rows` meet
+      `i8` panels of the same block or twice it.
     - (C3) `softcap` is finite and positive.
   }];
   let arguments = (ins Arg<Flow_ProductRows, "[T, d]">:$input,

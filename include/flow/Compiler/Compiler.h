@@ -23,7 +23,7 @@ void registerAllPasses();
 
 /// What a compilation can be asked for.
 struct CompileOptions {
-  /// `auto`, `f32` or `int8`.
+  /// `auto`, `f32`, `bf16` or `int8`.
   std::string numerics = "auto";
   /// Logits of every prompt row rather than of the last.
   bool logitsAll = false;

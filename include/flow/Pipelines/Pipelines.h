@@ -24,7 +24,7 @@ struct PipelineOptions : mlir::PassPipelineOptions<PipelineOptions> {
       llvm::cl::init("last")};
   Option<std::string> numerics{
       *this, "numerics",
-      llvm::cl::desc("arithmetic of products: auto, f32 or int8"),
+      llvm::cl::desc("arithmetic of products: auto, f32, bf16 or int8"),
       llvm::cl::init("auto")};
   Option<int64_t> context{
       *this, "context",
@@ -36,6 +36,8 @@ struct PipelineOptions : mlir::PassPipelineOptions<PipelineOptions> {
   Option<std::string> isa{
       *this, "isa", llvm::cl::desc("dot instructions: vnni, avx2 or generic"),
       llvm::cl::init("generic")};
+  Option<bool> bf16{*this, "bf16", llvm::cl::desc("the target has vdpbf16ps"),
+                    llvm::cl::init(false)};
   Option<bool> avx512{*this, "avx512",
                       llvm::cl::desc("size tiles for 32 wide registers"),
                       llvm::cl::init(false)};

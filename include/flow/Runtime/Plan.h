@@ -20,7 +20,7 @@ constexpr int64_t kPlanVersion = 1;
 enum class Combine { Concat, Interleave };
 
 /// How a weight lies in memory; docs/Artifact.md has the element formulas.
-enum class Packing { Raw, Dense, PanelsF32, PanelsI8 };
+enum class Packing { Raw, Dense, PanelsF32, PanelsBf16, PanelsI8 };
 
 enum class ScaleType { F16, F32 };
 

@@ -19,7 +19,7 @@ struct CpuTarget {
   std::string cpu;
   /// LLVM's feature string, for what the name does not say.
   std::string features;
-  bool avx2 = false, avx512 = false, vnni = false;
+  bool avx2 = false, avx512 = false, vnni = false, bf16 = false;
 
   /// What `cpu-x86-contract` calls the instructions of this target.
   llvm::StringRef getIsa() const {

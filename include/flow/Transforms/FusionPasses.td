@@ -161,10 +161,12 @@ def PlanNumerics : Pass<"flow-plan-numerics", "::mlir::ModuleOp"> {
   let summary = "Choose the arithmetic of each product";
   let description = [{
     Marks each product with the arithmetic of its weight: `i8`, exact integer
-    dots of quantised rows with the file's own quants, or `f32`. With `auto`
-    and `int8` a product is `i8` when every tensor that its weight is made of
-    is stored in integer blocks; with `f32` none is. The marks are the
-    discardable attributes `flow.arithmetic` and, for the second product of a
+    dots of quantised rows with the file's own quants; `bf16`, dots of rounded
+    rows with weights in bf16; or `f32`. With `auto` and `int8` a product is
+    `i8` when every tensor that its weight is made of is stored in integer
+    blocks, and `bf16` when every one is stored as bf16. With `bf16` every
+    product is that, and its weight is rounded; with `f32` every product is
+    f32. The marks are the discardable attributes `flow.arithmetic` and, for the second product of a
     gated MLP, `flow.hidden_arithmetic`.
 
     Example:
@@ -177,17 +179,19 @@ def PlanNumerics : Pass<"flow-plan-numerics", "::mlir::ModuleOp"> {
     ```
 
     Each choice is a passed remark `arithmetic` that says what the sources are
-    stored as. Under `int8`, what stays f32 is a missed remark `not-int8`:
+    stored as. Under `int8` and `bf16`, a product that is not what was asked for
+    is a missed remark `not-int8` or `not-bf16`:
 
-    - a product with a source that is not stored in integer blocks;
+    - under `int8`, one with a source that is not stored in integer blocks;
     - one whose weight is not the model's;
-    - one of rows that are not f32, which cannot be quantised.
+    - one of rows that are not f32, which cannot be quantised;
+    - one of rows of an odd number of values.
 
     Refuses with an error: unknown numerics.
   }];
   let options = [
     Option<"numerics", "numerics", "std::string", "\"auto\"",
-           "auto, f32 or int8">
+           "auto, f32, bf16 or int8">
   ];
 }
 
@@ -197,7 +201,7 @@ def ChooseLayouts : Pass<"flow-choose-layouts", "::mlir::ModuleOp"> {
     Gives the weight of each product its `#flow.panels` as `flow-plan-numerics`
     marked it (f32 without a mark). The layout of 8-bit panels is the narrowest
     that holds every source: blocks of 16 if one is q6_k, f32 scales if one is
-    a K-quant, minima if one has them. Rows are quantised once for all products
+    a K-quant, minima if one has them. Rows are rounded or quantised once for all products
     that read them, in blocks of `rows-block`: 16 halve the divergence from
     f32 logits of 32, for some 7 % of a decode step.
 
@@ -221,8 +225,9 @@ def ChooseLayouts : Pass<"flow-choose-layouts", "::mlir::ModuleOp"> {
 
     - a weight whose number of rows is no multiple of 32;
     - a product whose weight is no `flow.weight_ref`;
-    - a product marked i8 of which a source is not stored in integer blocks, or
-      marked as something else than i8 and f32;
+    - a product marked i8 of which a source is not stored in integer blocks,
+      marked bf16 with an odd number of columns, or marked as something else
+      than i8, bf16 and f32;
     - at the module: a `rows-block` that is neither 16 nor 32.
   }];
   let options = [

@@ -213,12 +213,17 @@ QuantizedRows flow::cpu::buildQuantizeRows(OpBuilder &builder, Location loc,
               Value v = b.read(x, {t, column}, block);
               Value largest =
                   b.reduceMax(math::AbsFOp::create(b, v).getResult());
-              Value isZero = arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ,
-                                                   largest, b.f32(0));
-              Value inverse = arith::SelectOp::create(
-                  b, isZero, b.f32(0),
-                  arith::DivFOp::create(b, b.f32(127), largest).getResult());
-              Value scale = b.mul(largest, b.f32(1.0 / 127));
+              // Below, the inverse would overflow.
+              Value isZero = arith::CmpFOp::create(b, arith::CmpFPredicate::OLT,
+                                                   largest, b.f32(0x1p-120));
+              auto zeroOr = [&](Value value) {
+                return arith::SelectOp::create(b, isZero, b.f32(0), value)
+                    .getResult();
+              };
+              Value inverse =
+                  zeroOr(arith::DivFOp::create(b, b.f32(127), largest));
+              Value scale =
+                  zeroOr(arith::DivFOp::create(b, largest, b.f32(127)));
               Value rounded = math::RoundEvenOp::create(
                   b, b.mul(v, b.splat(inverse, block)));
               Value wide = arith::FPToSIOp::create(
@@ -232,6 +237,41 @@ QuantizedRows flow::cpu::buildQuantizeRows(OpBuilder &builder, Location loc,
             });
       });
   return {results[0], results[1], results[2]};
+}
+
+Value flow::cpu::buildRoundRows(OpBuilder &builder, Location loc, Value x) {
+  KernelBuilder b(loc, builder);
+  int64_t k = typeOf(x).getDimSize(1), t0 = typeOf(x).getDimSize(0);
+  int64_t lanes = lanesFor(k);
+  Value rows = b.dim(x, 0);
+  Value result = b.empty(RankedTensorType::get({t0, k}, b.getBF16Type()), rows);
+  auto round = [&](KernelBuilder &b, Value v) -> Value {
+    // In integers: the conversions of some machines flush denormals, and
+    // others have none and would call a library.
+    auto constant = [&](int32_t value) { return b.splat(b.i32(value), lanes); };
+    Value bits =
+        vector::BitCastOp::create(b, b.vector(lanes, b.getI32Type()), v);
+    Value high = arith::ShRUIOp::create(b, bits, constant(16));
+    Value odd = arith::AndIOp::create(b, high, constant(1));
+    Value sum = b.add(b.add(bits, constant(0x7fff)), odd);
+    Value half = arith::TruncIOp::create(
+        b, b.vector(lanes, b.getI16Type()),
+        arith::ShRUIOp::create(b, sum, constant(16)).getResult());
+    return vector::BitCastOp::create(b, b.vector(lanes, b.getBF16Type()), half);
+  };
+  return b.forall(
+      rows, result,
+      [&](KernelBuilder &b, Value t) -> SmallVector<Slice> {
+        return {rowSlice(b, t, k)};
+      },
+      [&](KernelBuilder &b, Value t, ValueRange outs) -> SmallVector<Value> {
+        return b.loop(b.index(0), b.index(k), lanes, outs,
+                      [&](KernelBuilder &b, Value i,
+                          ValueRange outs) -> SmallVector<Value> {
+                        Value v = b.read(x, {t, i}, lanes);
+                        return {b.write(round(b, v), outs[0], {i})};
+                      });
+      })[0];
 }
 
 Value flow::cpu::buildGeglu(OpBuilder &builder, Location loc, Value gate,

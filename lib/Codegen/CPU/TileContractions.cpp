@@ -23,6 +23,12 @@ struct F32Product {
   Value rows, panels;
 };
 
+/// `C[m, n, ni] = sum over k of A[m, k] * W[n, k / 2, 2 ni + k mod 2]` of bf16
+/// in f32.
+struct Bf16Product {
+  Value rows, panels;
+};
+
 /// The block product: integer dots `S` of each block, then
 /// `C[m, n, ni] = sum over b of S * (scaleA[m, b] * scaleW[n, b, ni])`, and
 /// with minima `+ sum[m, b] * (scaleA[m, b] * minimum[n, b, ni])`.
@@ -74,6 +80,25 @@ std::optional<F32Product> matchF32(linalg::GenericOp generic) {
   if (body.size() != 1 || !isa<math::FmaOp>(body[0]))
     return std::nullopt;
   return F32Product{rows, panels};
+}
+
+std::optional<Bf16Product> matchBf16(linalg::GenericOp generic) {
+  if (generic.getNumDpsInputs() != 2 || generic.getNumReductionLoops() != 2 ||
+      generic.getNumLoops() != 5 ||
+      !getElementTypeOrSelf(generic.getDpsInits()[0]).isF32())
+    return std::nullopt;
+  for (Operation &op : generic.getBody()->without_terminator())
+    if (!isa<arith::ExtFOp, math::FmaOp>(op))
+      return std::nullopt;
+  Bf16Product product{behindReshapes(generic.getDpsInputs()[0]),
+                      behindReshapes(generic.getDpsInputs()[1])};
+  auto isBf16 = [](Value value, int64_t rank) {
+    auto type = cast<RankedTensorType>(value.getType());
+    return type.getElementType().isBF16() && type.getRank() == rank;
+  };
+  if (!isBf16(product.rows, 2) || !isBf16(product.panels, 3))
+    return std::nullopt;
+  return product;
 }
 
 std::optional<I8Product> matchI8(linalg::GenericOp generic) {
@@ -161,21 +186,51 @@ Value emitF32(KernelBuilder &b, const F32Product &product, Value init,
       });
 }
 
-/// `acc[n] + sum over kk of u8 w[n, kk] * s8 x[kk]`: the form that the target
-/// turns into its dot instruction.
+/// `acc[n] + sum over kk of w[n, kk] * x[kk]` of u8 by s8 in i32 or of bf16 in
+/// f32: the forms that the target turns into its dot instructions. `w` holds
+/// the `kk` of one `n` side by side.
 Value emitDot(KernelBuilder &b, Value w, Value x, Value acc) {
-  auto wide = VectorType::get({kPanel, 4}, b.getI32Type());
-  Value w32 = arith::ExtUIOp::create(
-      b, wide,
-      vector::ShapeCastOp::create(
-          b, VectorType::get({kPanel, 4}, b.getI8Type()), w)
-          .getResult());
-  Value x32 = arith::ExtSIOp::create(b, b.vector(4, b.getI32Type()), x);
+  auto shortType = cast<VectorType>(x.getType());
+  int64_t count = shortType.getDimSize(0);
+  bool isFloat = isa<FloatType>(shortType.getElementType());
+  auto widen = [&](Value v, bool isSigned) -> Value {
+    Type wide = cast<VectorType>(v.getType())
+                    .clone(getElementTypeOrSelf(acc.getType()));
+    if (isFloat)
+      return arith::ExtFOp::create(b, wide, v);
+    return isSigned ? Value(arith::ExtSIOp::create(b, wide, v))
+                    : Value(arith::ExtUIOp::create(b, wide, v));
+  };
+  auto grouped = VectorType::get({kPanel, count}, shortType.getElementType());
+  Value w32 = widen(vector::ShapeCastOp::create(b, grouped, w), false);
+  Value x32 = widen(x, true);
   AffineExpr n = b.getAffineDimExpr(0), k = b.getAffineDimExpr(1);
   return vector::ContractionOp::create(
       b, w32, x32, acc, ArrayRef<ArrayRef<AffineExpr>>{{n, k}, {k}, {n}},
       ArrayRef<vector::IteratorType>{vector::IteratorType::parallel,
                                      vector::IteratorType::reduction});
+}
+
+Value emitBf16(KernelBuilder &b, const Bf16Product &product, Value init,
+               int64_t tileRows) {
+  int64_t rows = dimOf(init, 0) == 1 ? 1 : tileRows;
+  int64_t pairs = dimOf(product.panels, 1);
+  return emitTiles(
+      b, init, rows, [&](KernelBuilder &b, Value panel, Value row) {
+        SmallVector<Value> zeros(rows, b.splatF32(0, kPanel));
+        return b.loop(b.index(0), b.index(pairs), 1, zeros,
+                      [&](KernelBuilder &b, Value pair, ValueRange acc) {
+                        Value w = b.read(product.panels,
+                                         {panel, pair, b.index(0)}, 2 * kPanel);
+                        SmallVector<Value> next;
+                        for (int64_t r = 0; r != rows; ++r) {
+                          Value x = b.read(product.rows,
+                                           {b.add(row, r), b.mul(pair, 2)}, 2);
+                          next.push_back(emitDot(b, w, x, acc[r]));
+                        }
+                        return next;
+                      });
+      });
 }
 
 Value emitI8(KernelBuilder &b, const I8Product &product, Value init,
@@ -247,21 +302,21 @@ struct TileContractions : flow::impl::TileContractionsBase<TileContractions> {
         [&](linalg::GenericOp generic) { generics.push_back(generic); });
     for (linalg::GenericOp generic : generics) {
       std::optional<F32Product> f32 = matchF32(generic);
-      std::optional<I8Product> i8;
-      if (!f32)
-        i8 = matchI8(generic);
-      if (!f32 && !i8)
+      std::optional<Bf16Product> bf16 = matchBf16(generic);
+      std::optional<I8Product> i8 = matchI8(generic);
+      if (!f32 && !bf16 && !i8)
         continue;
       tensor::CollapseShapeOp flat = flattening(generic);
       if (!flat)
         continue;
       KernelBuilder b(generic.getLoc(), generic);
       // The tile starts from zero in registers, so the result needs no fill.
-      Value rows = f32 ? f32->rows : i8->quants;
+      Value rows = f32 ? f32->rows : bf16 ? bf16->rows : i8->quants;
       Value init =
           b.empty(cast<RankedTensorType>(flat.getType()), b.dim(rows, 0));
-      Value tiled =
-          f32 ? emitF32(b, *f32, init, rowsF32) : emitI8(b, *i8, init, rowsI8);
+      Value tiled = f32    ? emitF32(b, *f32, init, rowsF32)
+                    : bf16 ? emitBf16(b, *bf16, init, rowsF32)
+                           : emitI8(b, *i8, init, rowsI8);
       flat.replaceAllUsesWith(tiled);
       flat.erase();
       eraseDead(generic);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// Lowers dot products of unsigned by signed bytes to x86 instructions.
+// Lowers dot products of bytes and of bf16 to x86 instructions.
 
 #include "KernelBuilder.h"
 #include "flow/Codegen/CPU/Kernels.h"
@@ -17,24 +17,30 @@ namespace {
 
 enum class Isa { Generic, Avx2, Vnni };
 
-/// The operands of a byte dot: weights `<128 x u8>`, four signed bytes and the
-/// accumulator `<32 x i32>`.
-struct ByteDot {
-  Value weights, bytes, acc;
+/// The operands of `acc [32] + sum over k of weights [32, K] * row [K]`, before
+/// both were widened to the accumulator's type.
+struct Dot {
+  Value weights, row, acc;
 };
 
-std::optional<ByteDot> matchByteDot(vector::ContractionOp contract) {
-  auto weights = contract.getLhs().getDefiningOp<arith::ExtUIOp>();
-  auto bytes = contract.getRhs().getDefiningOp<arith::ExtSIOp>();
-  auto isType = [](Type type, ArrayRef<int64_t> shape, unsigned width) {
+/// The dot of `contract` if `LhsExt` and `RhsExt` widened its operands, `count`
+/// of `isNarrow` elements side by side, to those of the accumulator.
+template <typename LhsExt, typename RhsExt>
+std::optional<Dot> matchDot(vector::ContractionOp contract, int64_t count,
+                            llvm::function_ref<bool(Type)> isNarrow,
+                            llvm::function_ref<bool(Type)> isWide) {
+  auto weights = contract.getLhs().getDefiningOp<LhsExt>();
+  auto row = contract.getRhs().getDefiningOp<RhsExt>();
+  auto isVector = [](Type type, ArrayRef<int64_t> shape,
+                     llvm::function_ref<bool(Type)> isElement) {
     auto vector = dyn_cast<VectorType>(type);
     return vector && vector.getShape() == shape &&
-           vector.getElementType().isInteger(width);
+           isElement(vector.getElementType());
   };
-  if (!weights || !bytes ||
-      !isType(weights.getIn().getType(), {kPanel, 4}, 8) ||
-      !isType(bytes.getIn().getType(), {4}, 8) ||
-      !isType(contract.getResultType(), {kPanel}, 32) ||
+  if (!weights || !row ||
+      !isVector(weights.getIn().getType(), {kPanel, count}, isNarrow) ||
+      !isVector(row.getIn().getType(), {count}, isNarrow) ||
+      !isVector(contract.getResultType(), {kPanel}, isWide) ||
       contract.getKind() != vector::CombiningKind::ADD)
     return std::nullopt;
   MLIRContext *context = contract.getContext();
@@ -43,7 +49,21 @@ std::optional<ByteDot> matchByteDot(vector::ContractionOp contract) {
       AffineMap::inferFromExprList({ArrayRef<AffineExpr>{n, k}, {k}, {n}},
                                    context))
     return std::nullopt;
-  return ByteDot{weights.getIn(), bytes.getIn(), contract.getAcc()};
+  return Dot{weights.getIn(), row.getIn(), contract.getAcc()};
+}
+
+/// Four unsigned by signed bytes onto i32.
+std::optional<Dot> matchByteDot(vector::ContractionOp contract) {
+  return matchDot<arith::ExtUIOp, arith::ExtSIOp>(
+      contract, 4, [](Type t) { return t.isInteger(8); },
+      [](Type t) { return t.isInteger(32); });
+}
+
+/// A pair of bf16 onto f32.
+std::optional<Dot> matchBf16Dot(vector::ContractionOp contract) {
+  return matchDot<arith::ExtFOp, arith::ExtFOp>(
+      contract, 2, [](Type t) { return t.isBF16(); },
+      [](Type t) { return t.isF32(); });
 }
 
 Value slice(KernelBuilder &b, Value vec, int64_t first, int64_t count) {
@@ -70,18 +90,18 @@ Value callIntrinsic(KernelBuilder &b, StringRef name, Type result,
       .getResult(0);
 }
 
-/// The four signed bytes as one i32.
-Value asWord(KernelBuilder &b, Value bytes) {
-  Value one = vector::BitCastOp::create(b, b.vector(1, b.getI32Type()), bytes);
+/// The values of a row that meet one word of weights, as one i32.
+Value asWord(KernelBuilder &b, Value row) {
+  Value one = vector::BitCastOp::create(b, b.vector(1, b.getI32Type()), row);
   return vector::ExtractOp::create(b, one, ArrayRef<int64_t>{0});
 }
 
 /// Two `vpdpbusd`. It does not saturate, and 4 * 255 * 127 fits.
-Value emitVnni(KernelBuilder &b, const ByteDot &dot, Value weights) {
+Value emitVnni(KernelBuilder &b, const Dot &dot, Value weights) {
   auto words = b.vector(16, b.getI32Type());
   auto bytes = b.vector(64, b.getI8Type());
   Value x =
-      vector::BitCastOp::create(b, bytes, b.splat(asWord(b, dot.bytes), 16));
+      vector::BitCastOp::create(b, bytes, b.splat(asWord(b, dot.row), 16));
   SmallVector<Value> parts;
   for (int64_t half = 0; half != 2; ++half)
     parts.push_back(callIntrinsic(b, "llvm.x86.avx512.vpdpbusd.512", words,
@@ -92,7 +112,7 @@ Value emitVnni(KernelBuilder &b, const ByteDot &dot, Value weights) {
 
 /// `vpmaddwd` adds the products of two 16-bit halves of a word: once for the
 /// bytes 0 and 2, once for the bytes 1 and 3.
-Value emitAvx2(KernelBuilder &b, const ByteDot &dot, Value weights) {
+Value emitAvx2(KernelBuilder &b, const Dot &dot, Value weights) {
   auto words = b.vector(8, b.getI32Type());
   auto halves = b.vector(16, b.getI16Type());
   Value mask = b.splat(b.i32(0x00ff00ff), 8), eight = b.splat(b.i32(8), 8);
@@ -100,8 +120,7 @@ Value emitAvx2(KernelBuilder &b, const ByteDot &dot, Value weights) {
     return vector::BitCastOp::create(b, halves, v).getResult();
   };
   // The signed bytes of x widened to 16 bits: (x0, x2) and (x1, x3).
-  Value wide =
-      arith::ExtSIOp::create(b, b.vector(4, b.getI16Type()), dot.bytes);
+  Value wide = arith::ExtSIOp::create(b, b.vector(4, b.getI16Type()), dot.row);
   auto pair = [&](int64_t first) {
     Value two = vector::ShuffleOp::create(b, wide, wide,
                                           ArrayRef<int64_t>{first, first + 2});
@@ -126,10 +145,10 @@ Value emitAvx2(KernelBuilder &b, const ByteDot &dot, Value weights) {
   return join(b, parts, b.vector(kPanel, b.getI32Type()));
 }
 
-Value emitGeneric(KernelBuilder &b, const ByteDot &dot, Value weights) {
+Value emitGeneric(KernelBuilder &b, const Dot &dot, Value weights) {
   auto words = b.vector(kPanel, b.getI32Type());
   Value w = vector::BitCastOp::create(b, words, weights);
-  Value x = arith::ExtSIOp::create(b, b.vector(4, b.getI32Type()), dot.bytes);
+  Value x = arith::ExtSIOp::create(b, b.vector(4, b.getI32Type()), dot.row);
   Value sum = dot.acc, mask = b.splat(b.i32(255), kPanel);
   for (int64_t k = 0; k != 4; ++k) {
     Value shifted = arith::ShRUIOp::create(b, w, b.splat(b.i32(8 * k), kPanel));
@@ -138,6 +157,40 @@ Value emitGeneric(KernelBuilder &b, const ByteDot &dot, Value weights) {
     sum = b.add(sum, b.mul(byte, b.splat(xk, kPanel)));
   }
   return sum;
+}
+
+/// Two `vdpbf16ps`.
+Value emitBf16Dot(KernelBuilder &b, const Dot &dot, Value weights) {
+  auto floats = b.f32Vector(16);
+  auto halves = b.vector(32, b.getBF16Type());
+  Value x =
+      vector::BitCastOp::create(b, halves, b.splat(asWord(b, dot.row), 16));
+  SmallVector<Value> parts;
+  for (int64_t half = 0; half != 2; ++half)
+    parts.push_back(callIntrinsic(b, "llvm.x86.avx512bf16.dpbf16ps.512", floats,
+                                  {slice(b, dot.acc, 16 * half, 16),
+                                   slice(b, weights, 32 * half, 32), x}));
+  return join(b, parts, b.f32Vector(kPanel));
+}
+
+/// A bf16 is the upper half of an f32. The odd product is added first, as
+/// `vdpbf16ps` does.
+Value emitFmaPairs(KernelBuilder &b, const Dot &dot, Value weights) {
+  auto words = b.vector(kPanel, b.getI32Type());
+  Value w = vector::BitCastOp::create(b, words, weights);
+  Value x = b.splat(asWord(b, dot.row), kPanel);
+  auto asFloats = [&](Value v) -> Value {
+    return vector::BitCastOp::create(b, b.f32Vector(kPanel), v);
+  };
+  auto odd = [&](Value v) {
+    return asFloats(arith::AndIOp::create(
+        b, v, b.splat(b.i32(static_cast<int32_t>(0xffff0000)), kPanel)));
+  };
+  auto even = [&](Value v) {
+    return asFloats(arith::ShLIOp::create(b, v, b.splat(b.i32(16), kPanel)));
+  };
+  Value oddW = odd(w), oddX = odd(x), evenW = even(w), evenX = even(x);
+  return b.fma(evenW, evenX, b.fma(oddW, oddX, dot.acc));
 }
 
 struct X86Contract : flow::impl::X86ContractBase<X86Contract> {
@@ -158,18 +211,13 @@ struct X86Contract : flow::impl::X86ContractBase<X86Contract> {
     getOperation()->walk(
         [&](vector::ContractionOp op) { contracts.push_back(op); });
     for (vector::ContractionOp contract : contracts) {
-      std::optional<ByteDot> dot = matchByteDot(contract);
-      if (!dot) {
-        contract.emitOpError("is no dot product of unsigned by signed bytes "
-                             "that the target has an instruction for");
+      KernelBuilder b(contract.getLoc(), contract);
+      Value result = emit(b, contract, *target);
+      if (!result) {
+        contract.emitOpError("is no dot product of unsigned by signed bytes or "
+                             "of bf16 that the target has instructions for");
         return signalPassFailure();
       }
-      KernelBuilder b(contract.getLoc(), contract);
-      Value weights = vector::ShapeCastOp::create(
-          b, b.vector(4 * kPanel, b.getI8Type()), dot->weights);
-      Value result = *target == Isa::Vnni   ? emitVnni(b, *dot, weights)
-                     : *target == Isa::Avx2 ? emitAvx2(b, *dot, weights)
-                                            : emitGeneric(b, *dot, weights);
       Operation *lhs = contract.getLhs().getDefiningOp();
       Operation *rhs = contract.getRhs().getDefiningOp();
       contract.replaceAllUsesWith(result);
@@ -178,6 +226,25 @@ struct X86Contract : flow::impl::X86ContractBase<X86Contract> {
         if (extension->use_empty())
           extension->erase();
     }
+  }
+
+  /// What replaces `contract`; null if it is neither of the two dots.
+  Value emit(KernelBuilder &b, vector::ContractionOp contract, Isa target) {
+    auto flat = [&](Value weights) -> Value {
+      auto type = cast<VectorType>(weights.getType());
+      return vector::ShapeCastOp::create(
+          b, b.vector(type.getNumElements(), type.getElementType()), weights);
+    };
+    if (std::optional<Dot> dot = matchBf16Dot(contract))
+      return bf16 ? emitBf16Dot(b, *dot, flat(dot->weights))
+                  : emitFmaPairs(b, *dot, flat(dot->weights));
+    std::optional<Dot> dot = matchByteDot(contract);
+    if (!dot)
+      return {};
+    Value weights = flat(dot->weights);
+    return target == Isa::Vnni   ? emitVnni(b, *dot, weights)
+           : target == Isa::Avx2 ? emitAvx2(b, *dot, weights)
+                                 : emitGeneric(b, *dot, weights);
   }
 };
 } // namespace

@@ -56,8 +56,8 @@ CacheRole roleOf(Value value) {
 SmallVector<RankedTensorType> physicalTypes(RankedTensorType type,
                                             CacheRole role) {
   MLIRContext *context = type.getContext();
-  Type f32 = Float32Type::get(context), i8 = IntegerType::get(context, 8),
-       i32 = IntegerType::get(context, 32);
+  Type f32 = Float32Type::get(context), bf16 = BFloat16Type::get(context),
+       i8 = IntegerType::get(context, 8), i32 = IntegerType::get(context, 32);
   ArrayRef<int64_t> shape = type.getShape();
   if (role == CacheRole::Keys)
     return {RankedTensorType::get(
@@ -69,6 +69,8 @@ SmallVector<RankedTensorType> physicalTypes(RankedTensorType type,
     int64_t count = shape[0] / cpu::kPanel, depth = shape[1];
     if (panels.getKind() == PanelKind::F32)
       return {RankedTensorType::get({count, depth, cpu::kPanel}, f32)};
+    if (panels.getKind() == PanelKind::BF16)
+      return {RankedTensorType::get({count, depth / 2, 2 * cpu::kPanel}, bf16)};
     int64_t blocks = depth / panels.getBlock();
     Type scale = panels.getScale() == ScaleKind::F16
                      ? Type(Float16Type::get(context))
@@ -84,6 +86,8 @@ SmallVector<RankedTensorType> physicalTypes(RankedTensorType type,
     return {RankedTensorType::get(shape, i8),
             RankedTensorType::get({shape[0], shape[1] / rows.getBlock()}, f32),
             RankedTensorType::get({shape[0], shape[1] / rows.getBlock()}, i32)};
+  if (isa_and_nonnull<Bf16RowsAttr>(type.getEncoding()))
+    return {RankedTensorType::get(shape, bf16)};
   return {type};
 }
 
@@ -115,6 +119,8 @@ private:
   Value single(Value value) { return parts.at(value).front(); }
   Value singleOrNull(Value value) { return value ? single(value) : Value(); }
   void set(Value value, Value lowered) { parts[value] = {lowered}; }
+  /// Rows of f32 in the layout that products read them in.
+  Parts inLayout(Value rows, Attribute layout);
 
   /// Rows by weight in whatever layout both have; null after an error.
   Value product(Operation *op, const Parts &rows, Value weight);
@@ -220,9 +226,19 @@ Value FunctionLowering::product(Operation *op, const Parts &rows,
   const Parts &packed = parts.at(weight);
   if (panels.getKind() == PanelKind::F32)
     return buildF32Product(b, b.getLoc(), rows[0], packed[0]);
+  if (panels.getKind() == PanelKind::BF16)
+    return buildBf16Product(b, b.getLoc(), rows[0], packed[0]);
   return buildI8Product(
       b, b.getLoc(), {rows[0], rows[1], rows[2]},
       {packed[0], packed[1], panels.getMin() ? packed[2] : Value()});
+}
+
+Parts FunctionLowering::inLayout(Value rows, Attribute layout) {
+  if (isa<Bf16RowsAttr>(layout))
+    return {cpu::buildRoundRows(b, b.getLoc(), rows)};
+  cpu::QuantizedRows quantized = cpu::buildQuantizeRows(
+      b, b.getLoc(), rows, cast<QuantizedRowsAttr>(layout).getBlock());
+  return {quantized.quants, quantized.scales, quantized.sums};
 }
 
 Value FunctionLowering::joinHeads(Value heads) {
@@ -380,11 +396,8 @@ LogicalResult FunctionLowering::lower(GatedMlpOp op) {
   if (!gateUp)
     return failure();
   Parts hidden{cpu::buildInterleavedGeglu(b, b.getLoc(), gateUp)};
-  if (std::optional<QuantizedRowsAttr> layout = op.getHidden()) {
-    cpu::QuantizedRows rows =
-        cpu::buildQuantizeRows(b, b.getLoc(), hidden[0], layout->getBlock());
-    hidden = {rows.quants, rows.scales, rows.sums};
-  }
+  if (Attribute layout = op.getHiddenAttr())
+    hidden = inLayout(hidden[0], layout);
   Value result = product(op, hidden, op.getDown());
   if (!result)
     return failure();
@@ -393,10 +406,7 @@ LogicalResult FunctionLowering::lower(GatedMlpOp op) {
 }
 
 LogicalResult FunctionLowering::lower(QuantizeRowsOp op) {
-  auto layout = cast<QuantizedRowsAttr>(op.getType().getEncoding());
-  cpu::QuantizedRows rows = cpu::buildQuantizeRows(
-      b, b.getLoc(), single(op.getInput()), layout.getBlock());
-  parts[op] = {rows.quants, rows.scales, rows.sums};
+  parts[op] = inLayout(single(op.getInput()), op.getType().getEncoding());
   return success();
 }
 

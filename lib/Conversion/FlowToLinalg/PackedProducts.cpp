@@ -103,6 +103,32 @@ Value flow::buildF32Product(OpBuilder &builder, Location loc, Value rows,
   return flattenPanels(b, product);
 }
 
+Value flow::buildBf16Product(OpBuilder &builder, Location loc, Value rows,
+                             Value panels) {
+  ImplicitLocOpBuilder b(loc, builder);
+  int64_t panelCount = typeOf(panels).getDimSize(0);
+  int64_t pairs = typeOf(panels).getDimSize(1);
+  AffineExpr m, n, pair, ni, kk;
+  bindDims(b.getContext(), m, n, pair, ni, kk);
+  auto map = [&](ArrayRef<AffineExpr> results) {
+    return AffineMap::get(5, 0, results, b.getContext());
+  };
+  Value product = generic(
+      b,
+      {expand(b, rows, {{-1}, {pairs, 2}}),
+       expand(b, panels, {{panelCount}, {pairs}, {cpu::kPanel, 2}})},
+      zeroRows(b, rows, panelCount),
+      {map({m, pair, kk}), map({n, pair, ni, kk}), map({m, n, ni})},
+      {kParallel, kParallel, kReduction, kParallel, kReduction},
+      [](ImplicitLocOpBuilder &b, ValueRange args) -> Value {
+        auto widen = [&](Value v) {
+          return arith::ExtFOp::create(b, b.getF32Type(), v).getResult();
+        };
+        return math::FmaOp::create(b, widen(args[0]), widen(args[1]), args[2]);
+      });
+  return flattenPanels(b, product);
+}
+
 Value flow::buildI8Product(OpBuilder &builder, Location loc,
                            const cpu::QuantizedRows &rows,
                            const I8Panels &panels) {

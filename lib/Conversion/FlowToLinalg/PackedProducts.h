@@ -13,6 +13,10 @@ namespace flow {
 mlir::Value buildF32Product(mlir::OpBuilder &builder, mlir::Location loc,
                             mlir::Value rows, mlir::Value panels);
 
+/// `rows [T, K] bf16` by `panels [N/32, K/2, 64] bf16`: `[T, N] f32`.
+mlir::Value buildBf16Product(mlir::OpBuilder &builder, mlir::Location loc,
+                             mlir::Value rows, mlir::Value panels);
+
 /// Weights packed in 8-bit blocks: quants `[N/32, K/4, 128] i8`, scales
 /// `[N/32, K/block, 32]` of f16 or f32, minima of the same shape in f32 or
 /// null.

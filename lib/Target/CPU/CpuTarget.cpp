@@ -75,5 +75,6 @@ llvm::Expected<CpuTarget> flow::resolveCpuTarget(llvm::StringRef name) {
   target.avx2 = subtarget->checkFeatures("+avx2");
   target.avx512 = subtarget->checkFeatures("+avx512f,+avx512bw,+avx512vl");
   target.vnni = target.avx512 && subtarget->checkFeatures("+avx512vnni");
+  target.bf16 = target.avx512 && subtarget->checkFeatures("+avx512bf16");
   return target;
 }

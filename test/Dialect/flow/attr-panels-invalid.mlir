@@ -61,5 +61,17 @@ func.func private @element_type() attributes {a = tensor<32x64xbf16, #flow.panel
 // -----
 
 // panels (C2)
-// expected-error @+1 {{#flow.panels (C2): needs a static [N, K] of f32 with N a positive multiple of 32 and K too, got [32, 40]}}
+// expected-error @+1 {{#flow.panels (C2): needs a static [N, K] of f32 with N a positive multiple of 32 and K of 32, got [32, 40]}}
 func.func private @broken_block() attributes {a = tensor<32x40xf32, #flow.panels<i8, block = 32>>}
+
+// -----
+
+// panels (C1)
+// expected-error @+1 {{#flow.panels (C1): bf16 panels have neither block, scale nor min}}
+func.func private @bf16_block() attributes {a = #flow.panels<bf16, block = 32>}
+
+// -----
+
+// panels (C2)
+// expected-error @+1 {{#flow.panels (C2): needs a static [N, K] of f32 with N a positive multiple of 32 and K of 2, got [32, 33]}}
+func.func private @half_a_pair() attributes {a = tensor<32x33xf32, #flow.panels<bf16>>}

@@ -2,6 +2,7 @@
 
 // The aliases of the examples, and where they are used.
 #exact = #flow.panels<f32>
+#half = #flow.panels<bf16>
 #q8 = #flow.panels<i8, block = 32, scale = f16>
 #k_quants = #flow.panels<i8, block = 16, scale = f32, min = true>
 
@@ -10,7 +11,9 @@ func.func private @panels() attributes {
   // CHECK-SAME: a0 = #flow.panels<f32>
   // CHECK-SAME: a1 = #flow.panels<i8, block = 32>
   // CHECK-SAME: a2 = #flow.panels<i8, block = 16, scale = f32, min = true>
+  // CHECK-SAME: a3 = #flow.panels<bf16>
   a0 = #exact,
   a1 = #q8,
-  a2 = #k_quants
+  a2 = #k_quants,
+  a3 = #half
 }

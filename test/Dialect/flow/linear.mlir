@@ -30,3 +30,11 @@ func.func @plain_rows_and_f32_panels(%x: tensor<1x64xf32>, %p: tensor<128x64xf32
   %z = flow.linear %x, %p : tensor<1x64xf32>, tensor<128x64xf32, #flow.panels<f32>> -> tensor<1x128xf32>
   return
 }
+
+// Rows and weights in bf16.
+// CHECK-LABEL: @halves
+func.func @halves(%h: tensor<?x64xf32, #flow.bf16_rows>, %r: tensor<128x64xf32, #flow.panels<bf16>>) {
+  // CHECK: flow.linear {{.*}} : tensor<?x64xf32, #flow.bf16_rows>, tensor<128x64xf32, #flow.panels<bf16>> -> tensor<?x128xf32>
+  %b = flow.linear %h, %r : tensor<?x64xf32, #flow.bf16_rows>, tensor<128x64xf32, #flow.panels<bf16>> -> tensor<?x128xf32>
+  return
+}

@@ -2,7 +2,7 @@
 
 // quantize_rows (C1)
 func.func @plain_result(%x: tensor<?x64xf32>) {
-  // expected-error @+1 {{(C1): the result must be the input's shape with an encoding #flow.quantized_rows, got 'tensor<?x64xf32>' -> 'tensor<?x64xf32>'}}
+  // expected-error @+1 {{(C1): the result must be the input's shape with an encoding #flow.quantized_rows or #flow.bf16_rows, got 'tensor<?x64xf32>' -> 'tensor<?x64xf32>'}}
   %q = flow.quantize_rows %x : tensor<?x64xf32> -> tensor<?x64xf32>
   return
 }

@@ -68,6 +68,19 @@ TEST_F(EncodingTest, I8PanelsTakeWholeBlocksOf32) {
   }
 }
 
+TEST_F(EncodingTest, Bf16TakesPairs) {
+  auto panels =
+      PanelsAttr::get(&context, PanelKind::BF16, 0, ScaleKind::F16, false);
+  EXPECT_TRUE(accepts(panels, {32, 34}));
+  EXPECT_FALSE(accepts(panels, {32, 33}));
+  EXPECT_FALSE(accepts(panels, {48, 32}));
+  auto rows = Bf16RowsAttr::get(&context);
+  EXPECT_TRUE(accepts(rows, {ShapedType::kDynamic, 34}));
+  EXPECT_TRUE(accepts(rows, {0, 2}));
+  EXPECT_FALSE(accepts(rows, {7, 33}));
+  EXPECT_FALSE(accepts(rows, {7, 0}));
+}
+
 TEST_F(EncodingTest, PanelsAreStaticMatricesOfF32) {
   EXPECT_FALSE(accepts(f32Panels(), {ShapedType::kDynamic, 64}));
   EXPECT_FALSE(accepts(f32Panels(), {32, ShapedType::kDynamic}));

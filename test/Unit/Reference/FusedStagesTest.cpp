@@ -241,7 +241,8 @@ TEST(Fused, GatedMlp) {
 }
 
 TEST(Fused, GatedMlpWithQuantizedRowsBetween) {
-  std::string fused = mlpFused(kPackedDown, "hidden <block = 16>");
+  std::string fused =
+      mlpFused(kPackedDown, "hidden(#flow.quantized_rows<block = 16>)");
   expectEqual(fused, mlpParts(kPackedDown, kQuantizedTail), mlpArguments());
   // The control: quantised rows are other rows.
   EXPECT_NE(TestModule(fused).run(mlpArguments()).values,

@@ -202,3 +202,17 @@ func.func @f(%x: tensor<2x32xf32>) -> tensor<2x32xf32, #flow.quantized_rows<bloc
   EXPECT_EQ(std::vector<float>(q.values.begin() + 8, q.values.end()),
             std::vector<float>(56, 0.0f));
 }
+
+TEST(QuantizeRows, TooSmallForAnInverseIsZero) {
+  TestModule module(R"(
+func.func @f(%x: tensor<1x32xf32>) -> tensor<1x32xf32, #flow.quantized_rows<block = 16>> {
+  %q = flow.quantize_rows %x : tensor<1x32xf32> -> tensor<1x32xf32, #flow.quantized_rows<block = 16>>
+  return %q : tensor<1x32xf32, #flow.quantized_rows<block = 16>>
+})");
+  Tensor x({1, 32});
+  x.values[3] = std::nextafter(0x1p-120f, 0.0f);
+  x.values[20] = 0x1p-120f;
+  Tensor q = module.run({share(x)});
+  EXPECT_EQ(q.values[3], 0);
+  EXPECT_EQ(q.values[20], 127 * (0x1p-120f / 127));
+}

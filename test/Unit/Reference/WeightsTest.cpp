@@ -116,6 +116,25 @@ TEST(Weights, PanelsChangeNoValue) {
   EXPECT_EQ(module.run({}).values, numbered(32, 0.125f));
 }
 
+TEST(Weights, ProductsReadThemAsBf16PanelsHoldThem) {
+  TestModule module(R"(
+func.func @f(%x: tensor<1x32xf32>, %w: tensor<32x32xf32, #flow.panels<bf16>>) -> tensor<1x32xf32> {
+  %h = flow.quantize_rows %x : tensor<1x32xf32> -> tensor<1x32xf32, #flow.bf16_rows>
+  %y = flow.linear %h, %w : tensor<1x32xf32, #flow.bf16_rows>, tensor<32x32xf32, #flow.panels<bf16>> -> tensor<1x32xf32>
+  return %y : tensor<1x32xf32>
+})");
+  // Ties: 1 + 2^-8 is rounded down to 1, 1 + 3 * 2^-8 up to 1 + 2^-6.
+  Tensor x({1, 32}), w({32, 32});
+  x.values[0] = 1 + 0x1p-8f;
+  x.values[1] = 0x1p-20f;
+  w.values[0] = 1 + 3 * 0x1p-8f;
+  w.values[32 + 1] = -(1 + 0x1p-8f + 0x1p-20f);
+  Tensor y = module.run({share(x), share(w)});
+  EXPECT_EQ(y.values[0], 1 + 0x1p-6f);
+  EXPECT_EQ(y.values[1], -0x1p-20f * (1 + 0x1p-7f));
+  EXPECT_EQ(y.values[2], 0);
+}
+
 TEST(Weights, AreReadWhenUsedAndOnce) {
   TestModule module(std::string(kModel) + R"(
 func.func @f(%x: tensor<?x32xf32>) -> tensor<?x32xf32> {

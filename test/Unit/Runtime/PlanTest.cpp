@@ -52,7 +52,8 @@ TEST(Plan, KeepsItsWeights) {
 
 TEST(Plan, CountsThePartsOfAWeight) {
   PackedWeight weight;
-  for (Packing packing : {Packing::Raw, Packing::Dense, Packing::PanelsF32}) {
+  for (Packing packing : {Packing::Raw, Packing::Dense, Packing::PanelsF32,
+                          Packing::PanelsBf16}) {
     weight.packing = packing;
     EXPECT_EQ(weight.parts(), 1);
   }

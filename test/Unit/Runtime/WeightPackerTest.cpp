@@ -143,6 +143,24 @@ TEST_P(PackFloats, Panels) {
           << "row " << n << ", column " << k;
 }
 
+TEST_P(PackFloats, PairsOfBf16) {
+  TestTensors tensors;
+  tensors.addRandom("t", GetParam(), 96, 256, 2);
+  PackedWeight weight = weightOf({"t"}, Packing::PanelsBf16, 96, 256);
+  Result<LoadedWeight> loaded = load(weight, tensors);
+  ASSERT_TRUE(loaded) << loaded.error();
+  std::vector<float> expected = tensors.decoded("t");
+  ASSERT_EQ(loaded->parts.size(), 1u);
+  ASSERT_EQ(loaded->parts[0].size(), expected.size() * 2);
+  for (int64_t n = 0; n != 96; ++n)
+    for (int64_t k = 0; k != 256; ++k)
+      ASSERT_EQ(
+          at<uint16_t>(loaded->parts[0],
+                       ((n / 32 * 128 + k / 2) * 32 + n % 32) * 2 + k % 2),
+          ggml::f32ToBf16(expected[n * 256 + k]))
+          << "row " << n << ", column " << k;
+}
+
 INSTANTIATE_TEST_SUITE_P(Types, PackFloats, testing::ValuesIn(decodableTypes()),
                          nameOf);
 

@@ -41,6 +41,11 @@ buildAddRmsNorm(mlir::OpBuilder &builder, mlir::Location loc,
 QuantizedRows buildQuantizeRows(mlir::OpBuilder &builder, mlir::Location loc,
                                 mlir::Value x, int64_t block);
 
+/// `x [T, K] f32` rounded to the nearest bf16, ties to even; a NaN stays one
+/// unless its fraction is all ones.
+mlir::Value buildRoundRows(mlir::OpBuilder &builder, mlir::Location loc,
+                           mlir::Value x);
+
 /// `gelu(gate) * up` of equal tensors `[T, F] f32`.
 mlir::Value buildGeglu(mlir::OpBuilder &builder, mlir::Location loc,
                        mlir::Value gate, mlir::Value up);

@@ -12,10 +12,12 @@ def TileContractions : Pass<"cpu-tile-contractions", "::mlir::func::FuncOp"> {
   let description = [{
     Rewrites each product of rows with packed panels into an `scf.forall` over
     panels, a loop over tiles of rows and a loop over the depth that carries the
-    tile's accumulators. Two products are known:
+    tile's accumulators. Three products are known:
 
     - f32: one `linalg.generic` with `math.fma`, rows `[M, K]`, panels
       `[N/32, K, 32]`;
+    - bf16: one `linalg.generic` with `math.fma` of widened operands over pairs
+      of `k`, rows `[M, K]`, panels `[N/32, K/2, 64]`;
     - 8-bit blocks: an integer `linalg.generic` over each block, started from
       the rows' block sums, and a second one that scales and adds the blocks
       (with or without minima).
@@ -46,7 +48,7 @@ def TileContractions : Pass<"cpu-tile-contractions", "::mlir::func::FuncOp"> {
   }];
   let options = [
     Option<"rowsF32", "rows-f32", "int64_t", "12",
-           "rows of an f32 register tile">,
+           "rows of a register tile of floating-point numbers">,
     Option<"rowsI8", "rows-i8", "int64_t", "6",
            "rows of an 8-bit register tile">
   ];
@@ -56,7 +58,7 @@ def TileContractions : Pass<"cpu-tile-contractions", "::mlir::func::FuncOp"> {
 }
 
 def X86Contract : Pass<"cpu-x86-contract"> {
-  let summary = "Lower 8-bit dot products to the machine's instruction";
+  let summary = "Lower dot products to the machine's instructions";
   let description = [{
     A `vector.contract` of `u8 [32, 4]` by `s8 [4]` onto `i32 [32]` becomes, by
     `isa`:
@@ -65,7 +67,9 @@ def X86Contract : Pass<"cpu-x86-contract"> {
     - `avx2`: `vpmaddwd` on the even and the odd bytes of each word;
     - `generic`: multiplications in i32.
 
-    All three are exact.
+    All three are exact. One of a pair of `bf16 [32, 2]` by `bf16 [2]` onto
+    `f32 [32]` becomes two `vdpbf16ps` with `bf16`, and otherwise two fused
+    multiply-adds in f32 for each register, of the odd numbers first.
 
     Example:
 
@@ -83,7 +87,8 @@ def X86Contract : Pass<"cpu-x86-contract"> {
   }];
   let options = [
     Option<"isa", "isa", "std::string", "\"generic\"",
-           "instructions of the target: vnni, avx2 or generic">
+           "instructions of the target: vnni, avx2 or generic">,
+    Option<"bf16", "bf16", "bool", "false", "the target has vdpbf16ps">
   ];
   let dependentDialects = ["::mlir::arith::ArithDialect",
     "::mlir::LLVM::LLVMDialect", "::mlir::vector::VectorDialect"];
