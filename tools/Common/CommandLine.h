@@ -6,7 +6,14 @@
 
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/Error.h"
+#include "llvm/Support/Path.h"
 #include "llvm/Support/raw_ostream.h"
+
+#include <algorithm>
+#include <fcntl.h>
+#include <string>
+#include <sys/mman.h>
+#include <unistd.h>
 
 namespace flow {
 
@@ -36,27 +43,84 @@ inline int reportUsage(const llvm::Twine &what) {
   return kExitUsage;
 }
 
-/// Parses the command line with the options of `category` shown in --help.
+/// Takes what is written to stderr. LLVM prints what is wrong with the value of
+/// an option itself, whatever stream its parser was given, and our one line
+/// would be the second.
+class CapturedStderr {
+public:
+  CapturedStderr() : file(memfd_create("stderr", MFD_CLOEXEC)) {
+    if (file < 0)
+      return;
+    original = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
+    if (original >= 0)
+      dup2(file, STDERR_FILENO);
+  }
+  CapturedStderr(const CapturedStderr &) = delete;
+  CapturedStderr &operator=(const CapturedStderr &) = delete;
+
+  /// Gives stderr back and ends the capture, which is why it is called once.
+  std::string take() {
+    std::string text;
+    if (original >= 0) {
+      dup2(original, STDERR_FILENO);
+      close(original);
+      text.resize(lseek(file, 0, SEEK_CUR));
+      text.resize(
+          std::max<ssize_t>(0, pread(file, text.data(), text.size(), 0)));
+    }
+    if (file >= 0)
+      close(file);
+    return text;
+  }
+
+private:
+  int file, original = -1;
+};
+
+/// The first of LLVM's messages about a command line, without what it puts
+/// around them: the name of the program, and where to find help.
+inline std::string describeUsageProblem(llvm::StringRef program,
+                                        llvm::StringRef messages) {
+  std::string prefix = (llvm::sys::path::filename(program) + ": ").str();
+  auto [first, rest] = messages.split('\n');
+  first.consume_front(prefix);
+  first.consume_front("for the ");
+  first = first.split("  Try: ").first;
+  if (first.empty())
+    return "the command line is wrong";
+  rest.consume_front(prefix);
+  llvm::StringRef second = rest.split('\n').first;
+  if (second.starts_with("Did you mean "))
+    return (first + " " + second).str();
+  return first.str();
+}
+
+/// Parses the command line. False after a wrong one, which has been reported.
+inline bool parseOptions(int argc, char **argv, llvm::StringRef overview) {
+  std::string messages;
+  llvm::raw_string_ostream out(messages);
+  CapturedStderr printed;
+  bool isRight = llvm::cl::ParseCommandLineOptions(argc, argv, overview, &out);
+  std::string values = printed.take();
+  if (isRight)
+    llvm::errs() << values;
+  else
+    reportUsage(describeUsageProblem(argv[0], values + messages));
+  return isRight;
+}
+
+inline void printFlowVersion(llvm::raw_ostream &out) {
+  out << "gemma-flow " FLOW_VERSION "\n";
+}
+
+/// Parses the command line with only the options of `category` shown in --help.
 /// False after a wrong one, which has been reported.
 inline bool parseCommandLine(int argc, char **argv,
                              llvm::cl::OptionCategory &category,
                              llvm::StringRef overview) {
   llvm::cl::HideUnrelatedOptions(category);
-  llvm::cl::SetVersionPrinter(
-      [](llvm::raw_ostream &out) { out << "gemma-flow " FLOW_VERSION "\n"; });
-  std::string problem;
-  llvm::raw_string_ostream out(problem);
-  if (llvm::cl::ParseCommandLineOptions(argc, argv, overview, &out))
-    return true;
-  // LLVM prefixes its messages with the name of the program. What is wrong
-  // with the value of an option it has printed itself, in a line of its own.
-  llvm::StringRef line = llvm::StringRef(problem).split('\n').first;
-  line.consume_front(argv[0]);
-  line.consume_front(": ");
-  if (line.empty())
-    line = "the command line is wrong";
-  reportUsage(line);
-  return false;
+  llvm::cl::SetVersionPrinter(printFlowVersion);
+  return parseOptions(argc, argv, overview);
 }
 
 } // namespace flow

@@ -87,7 +87,7 @@ std::string checkUsage() {
                           llvm::StringRef(numerics)))
     return "--numerics must be auto, f32, bf16 or int8, got '" + numerics + "'";
   if (contextSize < 0)
-    return "--context must not be negative";
+    return "--context must not be negative, got " + std::to_string(contextSize);
   return {};
 }
 

@@ -403,9 +403,16 @@ std::string checkUsage() {
   if (prompts != 1)
     return "expected one of --prompt, --prompt-file and --tokens, got " +
            std::to_string(prompts);
-  if (maxTokens < 0 || threads < 0 || contextSize < 0 || prefillChunk < 1)
-    return "--max-tokens, --threads and --context must not be negative, and "
-           "--prefill-chunk must be positive";
+  for (auto [name, value] :
+       {std::pair<const char *, int64_t>{"--max-tokens", maxTokens},
+        {"--threads", threads},
+        {"--context", contextSize}})
+    if (value < 0)
+      return std::string(name) + " must not be negative, got " +
+             std::to_string(value);
+  if (prefillChunk < 1)
+    return "--prefill-chunk must be positive, got " +
+           std::to_string(prefillChunk);
   if (!llvm::is_contained({"auto", "f32", "bf16", "int8"},
                           llvm::StringRef(numerics)))
     return "--numerics must be auto, f32, bf16 or int8, got '" + numerics + "'";
