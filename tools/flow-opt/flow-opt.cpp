@@ -1,17 +1,94 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// The pass driver: mlir-opt with our dialect, passes and pipelines.
+// The pass driver: mlir-opt with our dialect, passes and pipelines, and with
+// the errors and exit codes of our other tools.
 
+#include "Common/CommandLine.h"
 #include "flow/Compiler/Compiler.h"
 #include "flow/Pipelines/Pipelines.h"
+#include "mlir/IR/Diagnostics.h"
 #include "mlir/InitAllPasses.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Support/FileUtilities.h"
 #include "mlir/Tools/mlir-opt/MlirOptMain.h"
+#include "llvm/Support/InitLLVM.h"
+#include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/Process.h"
+#include "llvm/Support/ToolOutputFile.h"
+
+using namespace flow;
+namespace cl = llvm::cl;
+
+static cl::opt<std::string> inputPath(cl::Positional, cl::desc("<input file>"),
+                                      cl::init("-"));
+static cl::opt<std::string> outputPath("o", cl::desc("Output filename"),
+                                       cl::value_desc("filename"),
+                                       cl::init("-"));
+
+/// The first line of `text`, without the place in a pipeline's text that its
+/// parser puts before it.
+static llvm::StringRef firstMessage(llvm::StringRef text) {
+  llvm::StringRef line = text.split('\n').first;
+  auto [place, message] = line.split(": error: ");
+  return message.empty() ? line : message;
+}
+
+static int run(mlir::DialectRegistry &registry,
+               const mlir::MlirOptMainConfig &options) {
+  if (inputPath == "-" &&
+      llvm::sys::Process::FileDescriptorIsDisplayed(STDIN_FILENO))
+    llvm::errs() << "(reading from stdin, ctrl-d to end)\n";
+  std::string problem;
+  std::unique_ptr<llvm::MemoryBuffer> input =
+      mlir::openInputFile(inputPath, &problem);
+  if (!input)
+    return reportFailure(llvm::createStringError(problem));
+  std::unique_ptr<llvm::ToolOutputFile> output =
+      mlir::openOutputFile(outputPath, &problem);
+  if (!output)
+    return reportFailure(llvm::createStringError(problem));
+
+  // Passes and their options are looked up once for each section of the input,
+  // and what is wrong with them is an error without a location. It belongs to
+  // the command line.
+  std::string usage;
+  mlir::MlirOptMainConfig config = options;
+  config.setPassPipelineSetupFn([&](mlir::PassManager &passes) {
+    mlir::ScopedDiagnosticHandler handler(passes.getContext(),
+                                          [&](mlir::Diagnostic &diagnostic) {
+                                            if (usage.empty())
+                                              usage = diagnostic.str();
+                                          });
+    return options.setupPassPipeline(passes);
+  });
+  bool failed = mlir::failed(
+      mlir::MlirOptMain(output->os(), std::move(input), registry, config));
+  if (!usage.empty())
+    return reportUsage(firstMessage(usage));
+  if (failed)
+    return kExitFailure;
+  output->keep();
+  return 0;
+}
 
 int main(int argc, char **argv) {
   mlir::DialectRegistry registry;
-  flow::registerAllDialects(registry);
+  registerAllDialects(registry);
   mlir::registerAllPasses();
-  flow::registerAllPasses();
-  flow::registerAllPipelines();
-  return mlir::asMainReturnCode(
-      mlir::MlirOptMain(argc, argv, "gemma-flow pass driver\n", registry));
+  registerAllPasses();
+  registerAllPipelines();
+  std::string overview =
+      mlir::registerCLIOptions("gemma-flow pass driver\n", registry);
+  cl::SetVersionPrinter([](llvm::raw_ostream &out) {
+    printFlowVersion(out);
+    cl::PrintVersionMessage();
+  });
+  if (!parseOptions(argc, argv, overview))
+    return kExitUsage;
+  auto options = mlir::MlirOptMainConfig::createFromCLOptions();
+  // Lists need no input.
+  if (options.shouldShowDialects() || options.shouldListPasses())
+    return mlir::asMainReturnCode(
+        mlir::MlirOptMain(argc, argv, inputPath, outputPath, registry));
+  llvm::InitLLVM initialise(argc, argv);
+  return run(registry, options);
 }
