@@ -184,6 +184,9 @@ struct Sequence::State {
   std::vector<Descriptor> keyDescriptors, valueDescriptors;
   int64_t position = 0;
   const float *lastLogits = nullptr;
+  /// The logits before the chunk at hand, which is appended only if the sink
+  /// takes its own.
+  std::vector<float> keptLogits;
 
   // Of the step at hand.
   std::vector<int32_t> tokens;
@@ -208,6 +211,8 @@ struct Sequence::State {
   Status check(const int32_t *tokens, int64_t count) const;
   void beginStep(const int32_t *tokens, int64_t count, int64_t rows);
   Status allLogits(const Schedule &schedule, const LogitsSink &sink);
+  /// `allLogits` for a sink, whose refusal leaves `logits` as it was.
+  Status offerLogits(const Schedule &schedule, const LogitsSink &sink);
 };
 
 Status Sequence::State::allocate() {
@@ -388,6 +393,19 @@ Status Sequence::State::allLogits(const Schedule &schedule,
   return {};
 }
 
+Status Sequence::State::offerLogits(const Schedule &schedule,
+                                    const LogitsSink &sink) {
+  const float *before = lastLogits;
+  if (before && before != keptLogits.data()) {
+    keptLogits.assign(before, before + model.plan.vocab);
+    before = keptLogits.data();
+  }
+  Status status = allLogits(schedule, sink);
+  if (!status)
+    lastLogits = before;
+  return status;
+}
+
 Sequence::Sequence(std::unique_ptr<State> state) : state(std::move(state)) {}
 Sequence::~Sequence() = default;
 const float *Sequence::logits() const { return state->lastLogits; }
@@ -425,7 +443,12 @@ Status Sequence::prefill(const std::vector<int32_t> &tokens,
                      roundUp(count, state->model.plan.rowTile));
     state->run(*schedule, 0, schedule->headBegin);
     bool isLast = first + count == size;
-    if (schedule->logitsAll && (sink || isLast)) {
+    if (sink) {
+      // Rows of a chunk that is not appended lie behind the position, where
+      // nobody looks, and a ring has room for them beside its window.
+      if (Status status = state->offerLogits(*schedule, sink); !status)
+        return status;
+    } else if (schedule->logitsAll && isLast) {
       if (Status status = state->allLogits(*schedule, sink); !status)
         return status;
     } else if (isLast) {

@@ -66,13 +66,18 @@ public:
   /// sink, the plan must have logits of every row, and the sink gets them in
   /// order. Fails, with nothing appended, on an empty list, a token outside the
   /// vocabulary, or more tokens than the context has room for.
+  ///
+  /// A sink that fails ends the call with its error. The chunks before the one
+  /// that it refused stay appended, and `position` and `logits` are those after
+  /// them: a ring may have overwritten what an earlier position could see, so
+  /// there is no way further back.
   Status prefill(const std::vector<int32_t> &tokens,
                  const LogitsSink &sink = {});
 
   /// Appends one token; afterwards `logits` holds its logits.
   Status decode(int32_t token);
 
-  /// `[vocab]` logits of the last token.
+  /// `[vocab]` logits of the last token; null as long as there is none.
   const float *logits() const;
   /// Number of tokens appended.
   int64_t position() const;

@@ -256,6 +256,41 @@ TEST_F(EngineMemoryTest, PassesTheErrorOfTheSinkOn) {
   EXPECT_EQ(blocks, 2);
 }
 
+TEST_F(EngineMemoryTest, KeepsTheChunksThatTheSinkTook) {
+  EngineOptions options;
+  options.prefillChunk = 4;
+  auto model = create(machinePlan(true), options);
+  auto sequence = sequenceOf(*model);
+  int accepted = 0;
+  Sequence::LogitsSink takesOnly = [&](const float *, int64_t) -> Status {
+    if (accepted-- == 0)
+      return Error{"the disk is full"};
+    return {};
+  };
+  std::vector<int32_t> tokens = someTokens(41);
+  // The first chunk fails: as if nothing had been asked.
+  ASSERT_FALSE(sequence->prefill(tokens, takesOnly));
+  EXPECT_EQ(sequence->position(), 0);
+  EXPECT_EQ(sequence->logits(), nullptr);
+  ASSERT_TRUE(sequence->decode(7));
+  accepted = 0;
+  ASSERT_FALSE(sequence->prefill(tokens, takesOnly));
+  EXPECT_EQ(sequence->position(), 1);
+  EXPECT_EQ(sequence->logits()[3], 703);
+  // The third chunk fails: two are appended.
+  accepted = 2;
+  ASSERT_FALSE(sequence->prefill(tokens, takesOnly));
+  EXPECT_EQ(sequence->position(), 9);
+  EXPECT_EQ(sequence->logits()[3], 100.0f * tokens[7] + 3);
+  // And the rest can follow.
+  accepted = 100;
+  ASSERT_TRUE(sequence->prefill({tokens.begin() + 8, tokens.end()}, takesOnly));
+  EXPECT_EQ(sequence->position(), 42);
+  EXPECT_EQ(sequence->logits()[3], 100.0f * tokens.back() + 3);
+  for (int64_t p = 10; p != 42; ++p)
+    EXPECT_EQ(calls[0].values[p % 32 * 6], tokens[p - 1] + 1) << p;
+}
+
 TEST_F(EngineMemoryTest, RefusesASinkWithoutLogitsOfEveryRow) {
   auto model = create(machinePlan(), {});
   auto sequence = sequenceOf(*model);
