@@ -2,6 +2,7 @@
 // Fuses the gated MLP into one stage with interleaved weights.
 
 #include "MissedRemarkListener.h"
+#include "ProductWeights.h"
 #include "WeightSymbols.h"
 #include "flow/IR/FlowOps.h"
 #include "flow/Transforms/FusionPatterns.h"
@@ -60,6 +61,8 @@ struct FuseGatedMlpPattern : OpRewritePattern<GegluOp> {
     if (type != upRef.getType() || type.getDimSize(0) % kInterleaveRows != 0)
       return refuse("gate and up are not matrices of one type with a multiple "
                     "of 16 rows");
+    if (!agreeInArithmetic({gate, up}))
+      return refuse("gate and up are marked with different arithmetic");
     std::string refusal;
     SymbolRefAttr path = getDerivedWeight({gateRef, upRef}, "gate_up",
                                           Combine::Interleave, refusal);
@@ -77,6 +80,8 @@ struct FuseGatedMlpPattern : OpRewritePattern<GegluOp> {
     auto fused =
         GatedMlpOp::create(rewriter, loc, down.getType(), gate.getInput(),
                            weight, down.getWeight(), Attribute());
+    carryArithmetic(gate, fused);
+    carryArithmetic(down, fused, kHiddenArithmetic);
     rewriter.replaceOp(down, fused);
     rewriter.eraseOp(geglu);
     rewriter.eraseOp(gate);

@@ -2,6 +2,7 @@
 // Fuses the projections of an attention with norms, rotation and cache write.
 
 #include "MissedRemarkListener.h"
+#include "ProductWeights.h"
 #include "WeightSymbols.h"
 #include "flow/IR/FlowOps.h"
 #include "flow/Transforms/FusionPatterns.h"
@@ -151,6 +152,8 @@ struct FuseQkvPattern : OpRewritePattern<KvAppendOp> {
           linear.getInput().getType().getElementType())
         return refuse("a projection changes the element type");
     }
+    if (!agreeInArithmetic({q.linear, k.linear, v.linear}))
+      return refuse("the projections are marked with different arithmetic");
     std::string refusal;
     SymbolRefAttr path =
         getDerivedWeight(refs, "qkv", Combine::Concat, refusal);
@@ -189,6 +192,7 @@ private:
         append.getKeyCache(), append.getValueCache(), append.getStart(),
         append.getCount(), /*v_norm=*/static_cast<bool>(v.norm),
         eps.value_or(llvm::APFloat(1e-6)));
+    carryArithmetic(project, fused);
     remark::passed(append.getLoc(),
                    remark::RemarkOpts::name("qkv-fused").category(kCategory));
     rewriter.replaceAllUsesWith(queryRope.getResult(), fused.getQuery());

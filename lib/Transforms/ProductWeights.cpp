@@ -29,6 +29,17 @@ SmallVector<Product> flow::getProducts(Operation *op) {
       .Default([](Operation *) { return Products(); });
 }
 
+bool flow::agreeInArithmetic(ArrayRef<LinearOp> products) {
+  return llvm::all_equal(llvm::map_range(products, [](LinearOp product) {
+    return product->getDiscardableAttr(kArithmetic);
+  }));
+}
+
+void flow::carryArithmetic(LinearOp part, Operation *fused, StringRef mark) {
+  if (Attribute arithmetic = part->getDiscardableAttr(kArithmetic))
+    fused->setDiscardableAttr(mark, arithmetic);
+}
+
 bool flow::hasIntegerBlocks(Storage storage) {
   switch (storage) {
   case Storage::Q4_0:

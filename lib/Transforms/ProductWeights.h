@@ -22,6 +22,13 @@ constexpr llvm::StringLiteral kHiddenArithmetic = "flow.hidden_arithmetic";
 /// The products in `op`: none, one, or the two of a gated MLP.
 llvm::SmallVector<Product> getProducts(mlir::Operation *op);
 
+/// True if all of `products` are marked with one arithmetic, or none is marked.
+bool agreeInArithmetic(llvm::ArrayRef<LinearOp> products);
+
+/// Marks `fused` as `part` is marked, if it is.
+void carryArithmetic(LinearOp part, mlir::Operation *fused,
+                     llvm::StringRef mark = kArithmetic);
+
 /// True if a file stores integers in blocks of one scale (and perhaps one
 /// minimum), which can be multiplied as they are.
 bool hasIntegerBlocks(Storage storage);

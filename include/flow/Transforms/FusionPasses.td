@@ -63,6 +63,8 @@ def FuseQkv : Pass<"flow-fuse-qkv", "::mlir::ModuleOp"> {
 
     A cache that several attentions read is fused with the queries that come
     from the same input. Queries of which only a slice is read are all made.
+    The arithmetic that `flow-plan-numerics` has marked the projections with is
+    that of the fused product.
 
     Refuses, saying why in a missed remark `qkv-not-fused` at the cache write
     (or at the attention, when the keys are not written to a cache):
@@ -70,7 +72,8 @@ def FuseQkv : Pass<"flow-fuse-qkv", "::mlir::ModuleOp"> {
     - queries, keys or values that are not a projection split into heads, or
       values that are the raw keys;
     - a cache that no attention reads;
-    - projections of different inputs, or that change the element type;
+    - projections of different inputs, that change the element type, or that are
+      marked with different arithmetic;
     - queries or keys that are not rotated, or by different angles, and values
       that are;
     - one head norm without the other, head norms without weights or with
@@ -92,7 +95,9 @@ def FuseGatedMlp : Pass<"flow-fuse-gated-mlp", "::mlir::ModuleOp"> {
     The two projections of one input, the gated activation and the projection
     back become one `flow.gated_mlp`; 16 rows of gate and up lie in turn in the
     derived weight, so that both halves of an activation come out of one
-    register tile. Results are bit-equal.
+    register tile. Results are bit-equal. The arithmetic that
+    `flow-plan-numerics` has marked the projections with stays that of the two
+    products.
 
     Example:
 
@@ -112,7 +117,8 @@ def FuseGatedMlp : Pass<"flow-fuse-gated-mlp", "::mlir::ModuleOp"> {
       others too;
     - an activation that does not feed one product alone;
     - a stage in another block;
-    - projections that change the element type;
+    - projections that change the element type, and gate and up that are marked
+      with different arithmetic;
     - weights that are not the model's, have a layout already, differ in type or
       have rows in no multiple of 16, do not stand in one layer or are made of
       others.
