@@ -42,11 +42,35 @@ template <typename Append> Value getAppended(Append append, OpOperand &use) {
   return {};
 }
 
+/// A value of a cache, and the call that brought it into its function, if one
+/// did.
+struct CacheValue {
+  Value value;
+  func::CallOp call;
+};
+
+/// What `use` of `known` hands on, as in a function that `flow-share-layers`
+/// has made. Functions are followed one call deep, so recursion ends.
+std::optional<CacheValue> followCall(OpOperand &use, CacheValue known) {
+  unsigned number = use.getOperandNumber();
+  if (isa<func::ReturnOp>(use.getOwner()) && known.call)
+    return CacheValue{known.call.getResult(number), nullptr};
+  auto call = dyn_cast<func::CallOp>(use.getOwner());
+  if (!call || known.call)
+    return std::nullopt;
+  auto callee = mlir::SymbolTable::lookupNearestSymbolFrom<func::FuncOp>(
+      call, call.getCalleeAttr());
+  if (!callee || callee.isExternal())
+    return std::nullopt;
+  return CacheValue{callee.getArgument(number), call};
+}
+
 /// Adds to `readers` who reads `cache` or what appending made of it.
 void collectReaders(Value cache, Readers &readers) {
-  SmallVector<Value> pending{cache};
+  SmallVector<CacheValue> pending{{cache, nullptr}};
   while (!pending.empty()) {
-    for (OpOperand &use : pending.pop_back_val().getUses()) {
+    CacheValue known = pending.pop_back_val();
+    for (OpOperand &use : known.value.getUses()) {
       Operation *user = use.getOwner();
       Value appended;
       if (auto append = dyn_cast<KvAppendOp>(user))
@@ -55,7 +79,9 @@ void collectReaders(Value cache, Readers &readers) {
         appended = getAppended(append, use);
       auto attention = dyn_cast<AttentionOp>(user);
       if (appended)
-        pending.push_back(appended);
+        pending.push_back({appended, known.call});
+      else if (auto next = followCall(use, known))
+        pending.push_back(*next);
       else if (attention && &use != &attention.getQueryMutable())
         readers.attentions.push_back(attention);
       else

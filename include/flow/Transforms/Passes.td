@@ -105,9 +105,10 @@ def PlanCache : Pass<"flow-plan-cache", "::mlir::ModuleOp"> {
     ```
 
     A ring is a passed remark `ring-cache`; the longest window of the readers
-    counts. An analysis remark `cache-size` gives the rows (`capacity`) and
-    `bytes`, for steps of at most `chunk` rows. A cache that nothing names is
-    erased, with a passed remark `cache-erased`.
+    counts, also of those in a function that the cache is handed to, as after
+    `flow-share-layers`. An analysis remark `cache-size` gives the rows
+    (`capacity`) and `bytes`, for steps of at most `chunk` rows. A cache that
+    nothing names is erased, with a passed remark `cache-erased`.
 
     Refuses, saying why in a missed remark:
 
