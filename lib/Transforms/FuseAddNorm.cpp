@@ -3,12 +3,11 @@
 // The fused op stands where the norm stood, so everything that reads the sum
 // must come after it.
 
-#include "MissedRemarkListener.h"
+#include "FusionDriver.h"
 #include "flow/IR/FlowOps.h"
 #include "flow/Transforms/FusionPatterns.h"
 #include "flow/Transforms/Passes.h"
 #include "mlir/IR/PatternMatch.h"
-#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 
 using namespace mlir;
 
@@ -87,13 +86,9 @@ struct FuseAddNorm : flow::impl::FuseAddNormBase<FuseAddNorm> {
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
     populateFuseAddNormPatterns(patterns);
-    MissedRemarkListener listener;
-    auto config =
-        GreedyRewriteConfig().enableFolding(false).setListener(&listener);
-    if (failed(
-            applyPatternsGreedily(getOperation(), std::move(patterns), config)))
+    if (failed(applyFusion(getOperation(), std::move(patterns),
+                           "add-norm-not-fused", kCategory)))
       return signalPassFailure();
-    listener.emit("add-norm-not-fused", kCategory);
   }
 };
 } // namespace

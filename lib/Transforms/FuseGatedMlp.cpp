@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // Fuses the gated MLP into one stage with interleaved weights.
 
-#include "MissedRemarkListener.h"
+#include "FusionDriver.h"
 #include "ProductWeights.h"
 #include "WeightSymbols.h"
 #include "flow/IR/FlowOps.h"
 #include "flow/Transforms/FusionPatterns.h"
 #include "flow/Transforms/Passes.h"
 #include "mlir/IR/PatternMatch.h"
-#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 
 using namespace mlir;
 
@@ -94,13 +93,9 @@ struct FuseGatedMlp : flow::impl::FuseGatedMlpBase<FuseGatedMlp> {
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
     populateFuseGatedMlpPatterns(patterns);
-    MissedRemarkListener listener;
-    auto config =
-        GreedyRewriteConfig().enableFolding(false).setListener(&listener);
-    if (failed(
-            applyPatternsGreedily(getOperation(), std::move(patterns), config)))
+    if (failed(applyFusion(getOperation(), std::move(patterns), "mlp-not-fused",
+                           kCategory)))
       return signalPassFailure();
-    listener.emit("mlp-not-fused", kCategory);
   }
 };
 } // namespace

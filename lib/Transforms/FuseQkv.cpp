@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // Fuses the projections of an attention with norms, rotation and cache write.
 
-#include "MissedRemarkListener.h"
+#include "FusionDriver.h"
 #include "ProductWeights.h"
 #include "WeightSymbols.h"
 #include "flow/IR/FlowOps.h"
 #include "flow/Transforms/FusionPatterns.h"
 #include "flow/Transforms/Passes.h"
 #include "mlir/IR/PatternMatch.h"
-#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 
 using namespace mlir;
 
@@ -208,13 +207,9 @@ struct FuseQkv : flow::impl::FuseQkvBase<FuseQkv> {
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
     populateFuseQkvPatterns(patterns);
-    MissedRemarkListener listener;
-    auto config =
-        GreedyRewriteConfig().enableFolding(false).setListener(&listener);
-    if (failed(
-            applyPatternsGreedily(getOperation(), std::move(patterns), config)))
+    if (failed(applyFusion(getOperation(), std::move(patterns), "qkv-not-fused",
+                           kCategory)))
       return signalPassFailure();
-    listener.emit("qkv-not-fused", kCategory);
     // Without a cache write there is no root for the pattern to begin at.
     getOperation().walk([](AttentionOp attention) {
       if (HeadPath::of(attention.getKey()).linear)
