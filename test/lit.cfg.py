@@ -19,6 +19,9 @@ llvm_config.add_tool_substitutions(
     ["flow-opt", "flow-compile", "flow-run", "split-file"],
     [config.flow_tools_dir, config.llvm_tools_dir])
 
+config.substitutions.append(("%tokenize", os.path.join(
+    config.test_exec_root, "tools", "flow-test-tokenize")))
+
 # Models are made by scripts that need numpy and gguf.
 if os.path.exists(config.flow_python):
     config.available_features.add("models")

@@ -1,25 +1,48 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Compares a tokenizer command with llama.cpp, id for id, on random strings.
+"""Compares our tokenizer with llama.cpp, id for id, on random strings.
 
-    compare_tokenizer.py --model MODEL.gguf -- COMMAND...
+    compare_tokenizer.py --model MODEL.gguf
+        with llama.cpp itself, in a Python that has llama-cpp-python: that of
+        build/venv-bench, which `./dev bench` makes
+    compare_tokenizer.py --model MODEL.gguf --record CASES.jsonl --count 8
+        writes what llama.cpp gives, for a test to compare with
+    compare_tokenizer.py --model MODEL.gguf --golden CASES.jsonl
+        with such a file: llama.cpp is not needed
 
-COMMAND reads strings from its standard input, each ended by a NUL byte, and
-prints the ids of each on a line of its own, separated by spaces or commas. It
-is run once for each of four modes; in its arguments `{add_special}` and
-`{parse_special}` become 0 or 1: whether the vocabulary's BOS is added, and
-whether the spelling of a control token is that token.
+After `--` may follow the command of another tokenizer than our own
+build/test/tools/flow-test-tokenize. It reads strings from its standard input,
+each ended by a NUL byte, and prints the ids of each on a line of its own,
+separated by spaces or commas. It is run once for each of four modes; in its
+arguments `{add_special}` and `{parse_special}` become 0 or 1: whether the
+vocabulary's BOS is added, and whether the spelling of a control token is that
+token.
 
-Needs the Python package llama-cpp-python; the strings go to its C function
-llama_tokenize as bytes, broken UTF-8 included. A string cannot hold a NUL byte.
+The strings go to the C function llama_tokenize as bytes, broken UTF-8 included.
+A string cannot hold a NUL byte. A line of a file of cases is a JSON object: a
+string, in which a byte that is no UTF-8 is a lone surrogate (Python's
+surrogateescape), and its ids in each mode.
 Exit status: 0 no difference, 1 some, 2 the comparison could not be made.
 """
 
 import argparse
 import ctypes
+import json
+import pathlib
 import random
 import subprocess
 import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+TOKENIZER = ROOT / "build/test/tools/flow-test-tokenize"
+# add_special and parse_special
+MODES = [(False, False), (False, True), (True, False), (True, True)]
+
+EXAMPLES = ["", " ", "  two  spaces ", "Hello, world!", "Grüße aus Köln", "日本語のテキスト",
+            "👩‍👩‍👧‍👦", "def f(x):\n\treturn x ** 2\n", "3.14159", "\u2581under",
+            "<start_of_turn>user\nHi<end_of_turn>\n", "<bos><bos>", "</s><s>", "<0x41>",
+            "<unused7>[multimodal]<h1>", "<end_of_<end_of_turn>"]
+BROKEN_EXAMPLES = [b"\xff\xfe", b"\xe2\x96", b"a\xe2b"]
 
 
 class Oracle:
@@ -158,35 +181,66 @@ def run_command(command, strings, add_special, parse_special):
     return [[int(i) for i in line.replace(",", " ").split()] for line in lines]
 
 
+def ask_llama(options):
+    """(string, mode -> ids) of examples, random strings and, unless they are
+    recorded, all special pieces."""
+    oracle = Oracle(options.model)
+    pieces, special = oracle.pieces()
+    source = Strings(options.seed, pieces, special)
+    strings = [text.encode() for text in EXAMPLES] + BROKEN_EXAMPLES
+    strings += [source.one() for _ in range(options.count)]
+    if not options.record:
+        strings += special
+    return [(text, {mode: oracle.encode(text, *mode) for mode in MODES}) for text in strings]
+
+
+def write_cases(path, cases):
+    with open(path, "w", encoding="ascii") as file:
+        for text, ids in cases:
+            record = {"text": text.decode(errors="surrogateescape"),
+                      "ids": [ids[mode] for mode in MODES]}
+            print(json.dumps(record), file=file)
+
+
+def read_cases(path):
+    with open(path, encoding="ascii") as file:
+        records = [json.loads(line) for line in file]
+    return [(record["text"].encode(errors="surrogateescape"), dict(zip(MODES, record["ids"])))
+            for record in records]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", required=True, help="a GGUF file")
     parser.add_argument("--count", type=int, default=5000, help="strings in each mode")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("command", nargs="+")
+    parser.add_argument("--record", metavar="FILE", help="write the cases, compare nothing")
+    parser.add_argument("--golden", metavar="FILE", help="compare with recorded cases")
+    parser.add_argument("command", nargs="*")
     options = parser.parse_args()
+    command = options.command or [str(TOKENIZER), options.model, "{add_special}", "{parse_special}"]
 
-    oracle = Oracle(options.model)
-    pieces, special = oracle.pieces()
-    source = Strings(options.seed, pieces, special)
-    strings = [source.one() for _ in range(options.count)] + special
-
+    if options.golden:
+        cases = read_cases(options.golden)
+    else:
+        cases = ask_llama(options)
+    if options.record:
+        write_cases(options.record, cases)
+        return 0
     differences = 0
-    for add_special in (False, True):
-        for parse_special in (False, True):
-            found = run_command(options.command, strings, add_special, parse_special)
-            here = 0
-            for text, ids in zip(strings, found):
-                expected = oracle.encode(text, add_special, parse_special)
-                if ids == expected:
-                    continue
-                here += 1
-                if here <= 5:
-                    print(f"differs: {text!r}\n  expected {expected}\n  found    {ids}")
-            print(f"add_special={int(add_special)} parse_special={int(parse_special)}: "
-                  f"{len(strings)} strings, {here} differences")
-            differences += here
-    print(f"seed {options.seed}: {differences} differences")
+    for mode in MODES:
+        found = run_command(command, [text for text, _ in cases], *mode)
+        here = 0
+        for (text, expected), ids in zip(cases, found):
+            if ids == expected[mode]:
+                continue
+            here += 1
+            if here <= 5:
+                print(f"differs: {text!r}\n  expected {expected[mode]}\n  found    {ids}")
+        print(f"add_special={int(mode[0])} parse_special={int(mode[1])}: "
+              f"{len(cases)} strings, {here} differences")
+        differences += here
+    print(f"{differences} differences")
     return 1 if differences else 0
 
 
