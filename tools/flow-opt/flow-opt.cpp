@@ -53,11 +53,14 @@ static int run(mlir::DialectRegistry &registry,
   std::string usage;
   mlir::MlirOptMainConfig config = options;
   config.setPassPipelineSetupFn([&](mlir::PassManager &passes) {
-    mlir::ScopedDiagnosticHandler handler(passes.getContext(),
-                                          [&](mlir::Diagnostic &diagnostic) {
-                                            if (usage.empty())
-                                              usage = diagnostic.str();
-                                          });
+    mlir::ScopedDiagnosticHandler handler(
+        passes.getContext(), [&](mlir::Diagnostic &diagnostic) {
+          if (diagnostic.getSeverity() != mlir::DiagnosticSeverity::Error)
+            return mlir::failure(); // whoever listens else may have it
+          if (usage.empty())
+            usage = diagnostic.str();
+          return mlir::success();
+        });
     return options.setupPassPipeline(passes);
   });
   bool failed = mlir::failed(
