@@ -20,9 +20,28 @@ namespace {
 constexpr int64_t kMaxLayers = 512, kMaxWidth = 1 << 20, kMaxVocab = 1 << 24,
                   kMaxContext = 1 << 28;
 
-/// 27B: the only Gemma 3 whose scale is not `headDim^-1/2`. The file does not
-/// say so; the number of layers does.
-constexpr int64_t kLayersOf27B = 62;
+/// What a generation has that its files do not say.
+struct Generation {
+  llvm::StringRef architecture, name;
+  /// Norms after both branches, and on query and key heads.
+  bool postNorms, qkNorm;
+  /// Layers are windowed but for every `period`-th, unless the file says
+  /// otherwise; 0 = no windows at all.
+  int64_t period;
+  /// Rotary base of full and of windowed layers, where not given.
+  float thetaGlobal, thetaLocal;
+  /// Caps that a file may leave out.
+  float attentionSoftcap, finalSoftcap;
+  /// Layers of the one size whose scale is `(hidden / heads)^-1/2` rather than
+  /// `headDim^-1/2`; 0 = no such size.
+  int64_t layersOf27B;
+};
+
+constexpr Generation kGenerations[] = {
+    {"gemma", "Gemma 1", false, false, 0, 1e4f, 1e4f, 0, 0, 0},
+    {"gemma2", "Gemma 2", true, false, 2, 1e4f, 1e4f, 50, 30, 46},
+    {"gemma3", "Gemma 3", true, true, 6, 1e6f, 1e4f, 0, 0, 62},
+};
 
 class ConfigReader {
 public:
@@ -40,7 +59,7 @@ private:
   llvm::Error integer(llvm::StringRef name, int64_t &out, int64_t high,
                       std::optional<int64_t> otherwise = std::nullopt);
   /// As `integer`, of a key that may also give one number for each layer. No
-  /// Gemma 3 has layers that differ in it.
+  /// Gemma before the fourth has layers that differ in it.
   llvm::Error sharedInteger(llvm::StringRef name, int64_t &out, int64_t high);
   llvm::Error number(llvm::StringRef name, float &out,
                      std::optional<float> otherwise);
@@ -49,10 +68,12 @@ private:
   /// A number that a file may state again must be `expected`.
   llvm::Error agree(llvm::StringRef name, int64_t expected);
   llvm::Error readNumbers();
+  llvm::Error readRope();
   llvm::Error readPattern();
   llvm::Error checkTensors();
 
   const GgufReader &file;
+  const Generation *generation = nullptr;
   GemmaConfig config;
 };
 
@@ -144,13 +165,12 @@ llvm::Error ConfigReader::readNumbers() {
          step(sharedInteger("attention.head_count_kv", c.kvHeads, kMaxWidth)) &&
          step(integer("attention.key_length", c.headDim, kMaxWidth)) &&
          step(integer("context_length", c.context, kMaxContext)) &&
-         step(integer("attention.sliding_window", c.window, kMaxContext)) &&
          step(number("attention.layer_norm_rms_epsilon", c.eps, {})) &&
-         step(number("rope.freq_base", c.ropeThetaGlobal, 1e6f)) &&
-         step(number("rope.freq_base_swa", c.ropeThetaLocal, 1e4f)) &&
-         step(number("rope.scaling.factor", c.ropeFactor, 1.0f)) &&
-         step(number("final_logit_softcapping", c.finalSoftcap, 0.0f)) &&
-         step(number("attn_logit_softcapping", c.attentionSoftcap, 0.0f)));
+         step(readRope()) &&
+         step(number("final_logit_softcapping", c.finalSoftcap,
+                     generation->finalSoftcap)) &&
+         step(number("attn_logit_softcapping", c.attentionSoftcap,
+                     generation->attentionSoftcap)));
   if (failed)
     return failed;
   int64_t valueLength;
@@ -159,7 +179,8 @@ llvm::Error ConfigReader::readNumbers() {
     return error;
   if (valueLength != c.headDim)
     return fail("keys of " + llvm::Twine(c.headDim) + " and values of " +
-                llvm::Twine(valueLength) + " differ, which no Gemma 3 has");
+                llvm::Twine(valueLength) + " differ, which no " +
+                generation->name + " has");
   // A head of which only a part is rotated would be another model.
   if (llvm::Error error = agree("rope.dimension_count", c.headDim))
     return error;
@@ -169,6 +190,29 @@ llvm::Error ConfigReader::readNumbers() {
   if (c.headDim % 2 != 0)
     return fail("a head of " + llvm::Twine(c.headDim) +
                 " cannot be rotated in pairs");
+  double base =
+      c.layers == generation->layersOf27B
+          ? static_cast<double>(c.hidden) / static_cast<double>(c.heads)
+          : static_cast<double>(c.headDim);
+  c.attentionScale = static_cast<float>(1.0 / std::sqrt(base));
+  c.qkNorm = generation->qkNorm;
+  c.postNorms = generation->postNorms;
+  return llvm::Error::success();
+}
+
+llvm::Error ConfigReader::readRope() {
+  auto &c = config;
+  if (llvm::Error error =
+          number("rope.freq_base", c.ropeThetaGlobal, generation->thetaGlobal))
+    return error;
+  // Where a generation has one base for all layers, so has the file.
+  bool isOne = generation->thetaLocal == generation->thetaGlobal;
+  if (llvm::Error error =
+          number("rope.freq_base_swa", c.ropeThetaLocal,
+                 isOne ? c.ropeThetaGlobal : generation->thetaLocal))
+    return error;
+  if (llvm::Error error = number("rope.scaling.factor", c.ropeFactor, 1.0f))
+    return error;
   auto scaling = file.getString(key("rope.scaling.type"));
   if (!scaling)
     return scaling.takeError();
@@ -177,16 +221,25 @@ llvm::Error ConfigReader::readNumbers() {
                 "' must be linear or none, found " + quoted(**scaling));
   if (*scaling && **scaling == "none")
     c.ropeFactor = 1;
-  double base = c.layers == kLayersOf27B ? static_cast<double>(c.hidden) /
-                                               static_cast<double>(c.heads)
-                                         : static_cast<double>(c.headDim);
-  c.attentionScale = static_cast<float>(1.0 / std::sqrt(base));
-  c.qkNorm = true;
+  if (isOne && c.ropeFactor != 1)
+    return fail("key '" + key("rope.scaling.factor") + "' scales angles by " +
+                std::to_string(c.ropeFactor) + ", which no " +
+                generation->name + " does");
   return llvm::Error::success();
 }
 
 llvm::Error ConfigReader::readPattern() {
-  constexpr llvm::StringLiteral kPattern = "attention.sliding_window_pattern";
+  constexpr llvm::StringLiteral kWindow = "attention.sliding_window",
+                                kPattern = "attention.sliding_window_pattern";
+  if (generation->period == 0) {
+    if (file.hasKey(key(kWindow)))
+      return fail("key '" + key(kWindow) + "' gives a window, which no " +
+                  generation->name + " has");
+    config.sliding.assign(config.layers, false);
+    return llvm::Error::success();
+  }
+  if (llvm::Error error = integer(kWindow, config.window, kMaxContext))
+    return error;
   if (file.isArray(key(kPattern))) {
     llvm::Expected<std::vector<int64_t>> pattern = layerIntegers(kPattern);
     if (!pattern)
@@ -196,7 +249,8 @@ llvm::Error ConfigReader::readPattern() {
     return llvm::Error::success();
   }
   int64_t period;
-  if (llvm::Error error = integer(kPattern, period, kMaxLayers, 6))
+  if (llvm::Error error =
+          integer(kPattern, period, kMaxLayers, generation->period))
     return error;
   // Every period-th layer is full; a period of 1 makes all of them full.
   for (int64_t i = 0; i != config.layers; ++i)
@@ -257,15 +311,19 @@ llvm::Error ConfigReader::checkTensors() {
     expect(layer + "attn_q.weight", {q, c.hidden});
     expect(layer + "attn_k.weight", {kv, c.hidden});
     expect(layer + "attn_v.weight", {kv, c.hidden});
-    expect(layer + "attn_q_norm.weight", {c.headDim});
-    expect(layer + "attn_k_norm.weight", {c.headDim});
+    if (c.qkNorm) {
+      expect(layer + "attn_q_norm.weight", {c.headDim});
+      expect(layer + "attn_k_norm.weight", {c.headDim});
+    }
     expect(layer + "attn_output.weight", {c.hidden, q});
-    expect(layer + "post_attention_norm.weight", {c.hidden});
+    if (c.postNorms)
+      expect(layer + "post_attention_norm.weight", {c.hidden});
     expect(layer + "ffn_norm.weight", {c.hidden});
     expect(layer + "ffn_gate.weight", {c.ffn, c.hidden});
     expect(layer + "ffn_up.weight", {c.ffn, c.hidden});
     expect(layer + "ffn_down.weight", {c.hidden, c.ffn});
-    expect(layer + "post_ffw_norm.weight", {c.hidden});
+    if (c.postNorms)
+      expect(layer + "post_ffw_norm.weight", {c.hidden});
   }
   if (failed)
     return failed;
@@ -288,9 +346,12 @@ llvm::Expected<GemmaConfig> ConfigReader::read() {
     return architecture.takeError();
   if (!*architecture)
     return fail("key 'general.architecture' is missing");
-  if (**architecture != "gemma3")
+  generation = llvm::find_if(kGenerations, [&](const Generation &known) {
+    return known.architecture == **architecture;
+  });
+  if (generation == std::end(kGenerations))
     return fail("the architecture " + quoted(**architecture) +
-                " is not supported, expected 'gemma3'");
+                " is not supported, expected 'gemma', 'gemma2' or 'gemma3'");
   config.architecture = (*architecture)->str();
   if (llvm::Error error = readNumbers())
     return error;

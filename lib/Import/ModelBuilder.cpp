@@ -57,8 +57,15 @@ private:
                         StringRef tensor);
   llvm::Error addLayer(int64_t index);
   void addTables();
-  StringRef tableOf(int64_t index) {
-    return config.isSliding(index) ? "rope_local" : "rope_global";
+  /// Whether all layers rotate alike.
+  bool hasOneTable() const {
+    return config.ropeThetaLocal == config.ropeThetaGlobal &&
+           config.ropeFactor == 1;
+  }
+  StringRef tableOf(int64_t index) const {
+    return hasOneTable()             ? "rope"
+           : config.isSliding(index) ? "rope_local"
+                                     : "rope_global";
   }
 
   OpBuilder b;
@@ -88,6 +95,8 @@ void RecipeBuilder::addTables() {
     RopeTableOp::create(b, loc, name, llvm::APFloat(theta), config.headDim,
                         /*pairs=*/nullptr, llvm::APFloat(factor));
   };
+  if (hasOneTable())
+    return table("rope", shortest(config.ropeThetaGlobal), 1.0);
   table("rope_local", shortest(config.ropeThetaLocal), 1.0);
   table("rope_global", shortest(config.ropeThetaGlobal),
         shortest(config.ropeFactor));
@@ -107,13 +116,14 @@ llvm::Error RecipeBuilder::addLayer(int64_t index) {
       /*v_norm=*/false, /*k_eq_v=*/false);
   auto mask = MaskAttr::get(context, MaskPattern::Causal,
                             config.isSliding(index) ? config.window : 0);
+  auto norms = config.postNorms ? NormPlacement::Sandwich : NormPlacement::Pre;
   std::string cache = "kv" + number;
   KvCacheOp::create(b, loc, cache, config.kvHeads, config.headDim,
                     /*ring=*/nullptr);
-  auto layer = LayerOp::create(
-      b, loc, "layer" + number, NormPlacement::Sandwich, spec, mask,
-      tableOf(index), FlatSymbolRefAttr::get(context, cache),
-      FeedForwardAttr::get(context, config.ffn, 0, 0, 0));
+  auto layer =
+      LayerOp::create(b, loc, "layer" + number, norms, spec, mask,
+                      tableOf(index), FlatSymbolRefAttr::get(context, cache),
+                      FeedForwardAttr::get(context, config.ffn, 0, 0, 0));
   OpBuilder::InsertionGuard guard(b);
   b.createBlock(&layer.getBody());
   for (const WeightRole &role : getWeightRoles(layer))

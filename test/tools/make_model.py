@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Makes a small Gemma 3 with random weights: a GGUF file.
+"""Makes a small Gemma 1, 2 or 3 with random weights: a GGUF file.
 
 The same options and seed make the same bytes. Weights have the magnitudes of
 a trained model: each stage keeps the scale of its input, and logits are of the
@@ -28,7 +28,8 @@ WIDE = [name for name, (elements, _) in random_blocks.MAKERS.items()
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("output", metavar="OUT.gguf")
-    parser.add_argument("--family", choices=["gemma3"], default="gemma3")
+    parser.add_argument("--family", choices=["gemma", "gemma2", "gemma3"],
+                        default="gemma3")
     parser.add_argument("--layers", type=int, default=7)
     parser.add_argument("--hidden", type=int)
     parser.add_argument("--heads", type=int, default=4)
@@ -119,8 +120,13 @@ class ModelWriter:
         out.add_key_length(a.head_dim)
         out.add_value_length(a.head_dim)
         out.add_layer_norm_rms_eps(1e-6)
-        out.add_rope_freq_base(1e6)
-        out.add_sliding_window(a.window)
+        out.add_rope_freq_base(1e6 if a.family == "gemma3" else 1e4)
+        if a.family != "gemma":
+            out.add_sliding_window(a.window)
+        if a.family == "gemma2":
+            # Low, so that they bend what is of the order of 1 to 10.
+            out.add_attn_logit_softcapping(5.0)
+            out.add_final_logit_softcapping(8.0)
         if a.rope_factor != 1:
             out.add_rope_scaling_type(gguf.RopeScalingType.LINEAR)
             out.add_rope_scaling_factor(a.rope_factor)
@@ -157,15 +163,18 @@ class ModelWriter:
             self.matrix(layer + "attn_q", q, d, 1 / np.sqrt(d), i)
             self.matrix(layer + "attn_k", kv, d, 1 / np.sqrt(d), i)
             self.matrix(layer + "attn_v", kv, d, 1 / np.sqrt(d), i)
-            self.norm(layer + "attn_q_norm", a.head_dim)
-            self.norm(layer + "attn_k_norm", a.head_dim)
+            if a.family == "gemma3":
+                self.norm(layer + "attn_q_norm", a.head_dim)
+                self.norm(layer + "attn_k_norm", a.head_dim)
             self.matrix(layer + "attn_output", d, q, 1 / np.sqrt(q), i)
-            self.norm(layer + "post_attention_norm", d)
+            if a.family != "gemma":
+                self.norm(layer + "post_attention_norm", d)
             self.norm(layer + "ffn_norm", d)
             self.matrix(layer + "ffn_gate", a.ffn, d, 1 / np.sqrt(d), i)
             self.matrix(layer + "ffn_up", a.ffn, d, 1 / np.sqrt(d), i)
             self.matrix(layer + "ffn_down", d, a.ffn, 1 / np.sqrt(a.ffn), i)
-            self.norm(layer + "post_ffw_norm", d)
+            if a.family != "gemma":
+                self.norm(layer + "post_ffw_norm", d)
 
     def write(self):
         self.write_keys()

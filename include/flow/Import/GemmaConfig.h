@@ -15,7 +15,8 @@ struct GemmaConfig {
   std::string architecture;
   int64_t hidden = 0, layers = 0, heads = 0, kvHeads = 0, headDim = 0;
   int64_t ffn = 0, vocab = 0, context = 0;
-  /// Keys that a sliding layer sees, the query's own included.
+  /// Keys that a sliding layer sees, the query's own included; 0 where no layer
+  /// slides.
   int64_t window = 0;
   /// By layer: windowed rather than full.
   std::vector<bool> sliding;
@@ -25,16 +26,17 @@ struct GemmaConfig {
   /// Factor on attention scores; caps, 0 = none.
   float attentionScale = 0, attentionSoftcap = 0, finalSoftcap = 0;
   float eps = 0;
-  bool qkNorm = false;
+  /// Norms on query and key heads, and after both branches.
+  bool qkNorm = false, postNorms = false;
   /// The head is the embedding.
   bool tiedHead = true;
 
   bool isSliding(int64_t layer) const { return sliding[layer]; }
 };
 
-/// Reads the configuration of a `gemma3` file. Another architecture, a missing
-/// or impossible number, or a tensor that is missing, surplus or of the wrong
-/// shape is an error that names it.
+/// Reads the configuration of a `gemma`, `gemma2` or `gemma3` file. Another
+/// architecture, a missing or impossible number, or a tensor that is missing,
+/// surplus or of the wrong shape is an error that names it.
 llvm::Expected<GemmaConfig> readGemmaConfig(const GgufReader &file);
 
 } // namespace flow

@@ -119,14 +119,72 @@ TEST(GemmaConfig, PartialRotationIsAnotherModel) {
   configOf(gemma3File().u32("gemma3.rope.dimension_count", 32));
 }
 
+TEST(GemmaConfig, TheFirstGemmaHasNoWindowsAndNoFurtherNorms) {
+  GemmaConfig config = configOf(gemmaFile("gemma"));
+  EXPECT_EQ(config.window, 0);
+  EXPECT_EQ(config.sliding, std::vector<bool>(7, false));
+  EXPECT_FALSE(config.qkNorm);
+  EXPECT_FALSE(config.postNorms);
+  EXPECT_EQ(config.ropeThetaGlobal, 1e4f);
+  EXPECT_EQ(config.ropeThetaLocal, 1e4f);
+  EXPECT_EQ(config.attentionSoftcap, 0);
+  EXPECT_EQ(config.finalSoftcap, 0);
+  EXPECT_EQ(
+      configError(gemmaFile("gemma").u32("gemma.attention.sliding_window", 16)),
+      "key 'gemma.attention.sliding_window' gives a window, which no "
+      "Gemma 1 has");
+  EXPECT_EQ(configError(
+                gemmaFile("gemma").tensor("blk.0.post_ffw_norm.weight", {64})),
+            "tensor 'blk.0.post_ffw_norm.weight' has no place in a gemma "
+            "model");
+}
+
+TEST(GemmaConfig, TheSecondGemmaSlidesInEvenLayersAndCaps) {
+  GemmaConfig config = configOf(gemmaFile("gemma2"));
+  EXPECT_EQ(config.window, 16);
+  EXPECT_THAT(config.sliding, testing::ElementsAre(true, false, true, false,
+                                                   true, false, true));
+  EXPECT_FALSE(config.qkNorm);
+  EXPECT_TRUE(config.postNorms);
+  EXPECT_EQ(config.attentionSoftcap, 50);
+  EXPECT_EQ(config.finalSoftcap, 30);
+  TestGguf stated = gemmaFile("gemma2");
+  stated.f32("gemma2.attn_logit_softcapping", 5)
+      .f32("gemma2.final_logit_softcapping", 8);
+  EXPECT_EQ(configOf(stated).attentionSoftcap, 5);
+  EXPECT_EQ(configOf(stated).finalSoftcap, 8);
+}
+
+TEST(GemmaConfig, TheSecond27BHasAScaleOfItsOwn) {
+  TestModelSizes sizes;
+  EXPECT_EQ(configOf(gemmaFile("gemma2", sizes)).attentionScale,
+            static_cast<float>(1 / std::sqrt(32.0)));
+  sizes.layers = 46;
+  EXPECT_EQ(configOf(gemmaFile("gemma2", sizes)).attentionScale, 0.25f);
+}
+
+TEST(GemmaConfig, BeforeTheThirdAllLayersRotateAlike) {
+  TestGguf gguf = gemmaFile("gemma2");
+  gguf.remove("gemma2.rope.freq_base");
+  gguf.f32("gemma2.rope.freq_base", 5e4f);
+  EXPECT_EQ(configOf(gguf).ropeThetaLocal, 5e4f);
+  gguf.string("gemma2.rope.scaling.type", "linear")
+      .f32("gemma2.rope.scaling.factor", 8);
+  EXPECT_EQ(configError(gguf),
+            "key 'gemma2.rope.scaling.factor' scales angles by 8.000000, which "
+            "no Gemma 2 does");
+}
+
 TEST(GemmaConfig, OtherArchitectures) {
-  for (const char *name : {"gemma", "gemma2", "gemma4", "llama", "a\nb"}) {
+  for (const char *name : {"gemma3n", "gemma4", "llama", "a\nb"}) {
     TestGguf gguf = gemma3File();
     gguf.remove("general.architecture");
     gguf.string("general.architecture", name);
     std::string shown = name == std::string("a\nb") ? "a\\0Ab" : name;
-    EXPECT_EQ(configError(gguf), "the architecture '" + shown +
-                                     "' is not supported, expected 'gemma3'");
+    EXPECT_EQ(configError(gguf),
+              "the architecture '" + shown +
+                  "' is not supported, expected 'gemma', 'gemma2' or "
+                  "'gemma3'");
   }
   TestGguf gguf = gemma3File();
   gguf.remove("general.architecture");

@@ -72,6 +72,36 @@ TEST(ModelBuilder, EveryLayerHasItsMaskTableAndCache) {
   }
 }
 
+TEST(ModelBuilder, TheFirstGemmaNormsBeforeItsBranchesOnly) {
+  Recipe recipe(gemmaFile("gemma"));
+  LayerOp layer = recipe.layer(3);
+  EXPECT_EQ(layer.getNorms(), NormPlacement::Pre);
+  EXPECT_FALSE(layer.getAttention().getQkNorm());
+  EXPECT_EQ(layer.getMask().getWindow(), 0);
+  EXPECT_EQ(llvm::range_size(layer.getOps<WeightOp>()), 9);
+}
+
+TEST(ModelBuilder, TheSecondGemmaCapsItsScores) {
+  Recipe recipe(gemmaFile("gemma2"));
+  EXPECT_EQ(recipe.model().getHyper().getFinalSoftcap().convertToDouble(), 30);
+  for (int64_t i = 0; i != 7; ++i) {
+    LayerOp layer = recipe.layer(i);
+    EXPECT_EQ(layer.getNorms(), NormPlacement::Sandwich);
+    EXPECT_EQ(layer.getAttention().getSoftcap().convertToDouble(), 50);
+    EXPECT_EQ(layer.getMask().getWindow(), i % 2 == 0 ? 16 : 0) << i;
+    EXPECT_EQ(llvm::range_size(layer.getOps<WeightOp>()), 11);
+  }
+}
+
+TEST(ModelBuilder, OneRopeTableWhereAllLayersRotateAlike) {
+  for (const char *architecture : {"gemma", "gemma2"}) {
+    Recipe recipe(gemmaFile(architecture));
+    EXPECT_EQ(llvm::range_size(recipe.model().getOps<RopeTableOp>()), 1);
+    EXPECT_EQ(recipe.layer(0).getRope(), "rope");
+    EXPECT_EQ(recipe.layer(1).getRope(), "rope");
+  }
+}
+
 TEST(ModelBuilder, RopeTablesAreOfTheirLayers) {
   TestGguf gguf = gemma3File();
   gguf.string("gemma3.rope.scaling.type", "linear")

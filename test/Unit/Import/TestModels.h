@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// A small Gemma 3 as a file, complete but for the sense of its numbers.
+// Small models as files, complete but for the sense of their numbers.
 
 #ifndef FLOW_TEST_IMPORT_TESTMODELS_H
 #define FLOW_TEST_IMPORT_TESTMODELS_H
@@ -14,20 +14,24 @@ struct TestModelSizes {
            ffn = 96, vocab = 40, window = 16, context = 256;
 };
 
-inline TestGguf gemma3File(const TestModelSizes &s = {}) {
+/// A model of the architecture `gemma`, `gemma2` or `gemma3`.
+inline TestGguf gemmaFile(const std::string &architecture,
+                          const TestModelSizes &s = {}) {
+  bool isFirst = architecture == "gemma", isThird = architecture == "gemma3";
   TestGguf gguf;
-  gguf.string("general.architecture", "gemma3")
-      .u32("gemma3.block_count", s.layers)
-      .u32("gemma3.context_length", s.context)
-      .u32("gemma3.embedding_length", s.hidden)
-      .u32("gemma3.feed_forward_length", s.ffn)
-      .u32("gemma3.attention.head_count", s.heads)
-      .u32("gemma3.attention.head_count_kv", s.kvHeads)
-      .u32("gemma3.attention.key_length", s.headDim)
-      .u32("gemma3.attention.value_length", s.headDim)
-      .u32("gemma3.attention.sliding_window", s.window)
-      .f32("gemma3.attention.layer_norm_rms_epsilon", 1e-6f)
-      .f32("gemma3.rope.freq_base", 1e6f);
+  gguf.string("general.architecture", architecture)
+      .u32(architecture + ".block_count", s.layers)
+      .u32(architecture + ".context_length", s.context)
+      .u32(architecture + ".embedding_length", s.hidden)
+      .u32(architecture + ".feed_forward_length", s.ffn)
+      .u32(architecture + ".attention.head_count", s.heads)
+      .u32(architecture + ".attention.head_count_kv", s.kvHeads)
+      .u32(architecture + ".attention.key_length", s.headDim)
+      .u32(architecture + ".attention.value_length", s.headDim)
+      .f32(architecture + ".attention.layer_norm_rms_epsilon", 1e-6f)
+      .f32(architecture + ".rope.freq_base", isThird ? 1e6f : 1e4f);
+  if (!isFirst)
+    gguf.u32(architecture + ".attention.sliding_window", s.window);
   gguf.tensor("token_embd.weight", {s.hidden, s.vocab}, ggml::Type::Q8_0)
       .tensor("output_norm.weight", {s.hidden});
   for (uint32_t i = 0; i != s.layers; ++i) {
@@ -37,17 +41,23 @@ inline TestGguf gemma3File(const TestModelSizes &s = {}) {
         .tensor(layer + "attn_q.weight", {s.hidden, q}, ggml::Type::Q4_0)
         .tensor(layer + "attn_k.weight", {s.hidden, kv}, ggml::Type::Q4_0)
         .tensor(layer + "attn_v.weight", {s.hidden, kv}, ggml::Type::Q8_0)
-        .tensor(layer + "attn_q_norm.weight", {s.headDim})
-        .tensor(layer + "attn_k_norm.weight", {s.headDim})
         .tensor(layer + "attn_output.weight", {q, s.hidden}, ggml::Type::Q4_0)
-        .tensor(layer + "post_attention_norm.weight", {s.hidden})
         .tensor(layer + "ffn_norm.weight", {s.hidden})
         .tensor(layer + "ffn_gate.weight", {s.hidden, s.ffn}, ggml::Type::Q5_0)
         .tensor(layer + "ffn_up.weight", {s.hidden, s.ffn}, ggml::Type::Q5_0)
-        .tensor(layer + "ffn_down.weight", {s.ffn, s.hidden}, ggml::Type::Q4_1)
-        .tensor(layer + "post_ffw_norm.weight", {s.hidden});
+        .tensor(layer + "ffn_down.weight", {s.ffn, s.hidden}, ggml::Type::Q4_1);
+    if (isThird)
+      gguf.tensor(layer + "attn_q_norm.weight", {s.headDim})
+          .tensor(layer + "attn_k_norm.weight", {s.headDim});
+    if (!isFirst)
+      gguf.tensor(layer + "post_attention_norm.weight", {s.hidden})
+          .tensor(layer + "post_ffw_norm.weight", {s.hidden});
   }
   return gguf;
+}
+
+inline TestGguf gemma3File(const TestModelSizes &sizes = {}) {
+  return gemmaFile("gemma3", sizes);
 }
 
 } // namespace flow
