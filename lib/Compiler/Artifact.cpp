@@ -4,10 +4,10 @@
 
 #include "flow/Compiler/Artifact.h"
 
+#include "flow/Compiler/OutputFile.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/Endian.h"
 #include "llvm/Support/EndianStream.h"
-#include "llvm/Support/FileUtilities.h"
 #include "llvm/Support/JSON.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/raw_ostream.h"
@@ -48,11 +48,8 @@ static std::string serialize(const Artifact &artifact) {
 llvm::Error flow::writeArtifact(const Artifact &artifact,
                                 llvm::StringRef path) {
   std::string bytes = serialize(artifact);
-  // Goes through a temporary file beside the target that is renamed at the end
-  // and removed when anything fails.
-  return llvm::writeToOutput(path, [&](llvm::raw_ostream &out) -> llvm::Error {
+  return writeOutputFile(path, [&](llvm::raw_ostream &out) {
     out << bytes;
-    out.flush();
     return llvm::Error::success();
   });
 }
@@ -110,7 +107,7 @@ llvm::Expected<Artifact> flow::readArtifact(llvm::StringRef path) {
     return fail("lacks its header or plan");
   llvm::Expected<llvm::json::Value> value = llvm::json::parse(*headerText);
   if (!value)
-    return value.takeError();
+    return fail("has a bad header: " + llvm::toString(value.takeError()));
   const llvm::json::Object *header = value->getAsObject();
   auto text = [&](llvm::StringRef name) {
     return header ? header->getString(name).value_or("").str() : "";

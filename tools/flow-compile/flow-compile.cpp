@@ -3,13 +3,13 @@
 
 #include "Common/CommandLine.h"
 #include "flow/Compiler/LoadedModel.h"
+#include "flow/Compiler/OutputFile.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/IR/Verifier.h"
 #include "mlir/Parser/Parser.h"
 #include "mlir/Pass/PassManager.h"
 #include "llvm/ADT/StringSwitch.h"
 #include "llvm/Support/FileSystem.h"
-#include "llvm/Support/FileUtilities.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/SourceMgr.h"
 
@@ -141,7 +141,7 @@ llvm::Expected<Input> readInput(mlir::MLIRContext &context) {
 }
 
 llvm::Error writeText(llvm::StringRef path, llvm::StringRef text) {
-  return llvm::writeToOutput(path, [&](llvm::raw_ostream &out) {
+  return writeOutputFile(path, [&](llvm::raw_ostream &out) {
     out << text;
     return llvm::Error::success();
   });

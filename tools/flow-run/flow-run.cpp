@@ -4,11 +4,11 @@
 #include "Common/CommandLine.h"
 #include "flow/Compiler/CodeCache.h"
 #include "flow/Compiler/LoadedModel.h"
+#include "flow/Compiler/OutputFile.h"
 #include "flow/Compiler/ReferenceRun.h"
 #include "flow/Text/Chat.h"
 #include "flow/Text/Sampler.h"
 #include "flow/Text/StreamingDecoder.h"
-#include "llvm/Support/FileUtilities.h"
 #include "llvm/Support/JSON.h"
 #include "llvm/Support/MemoryBuffer.h"
 
@@ -293,7 +293,7 @@ llvm::Error generateTo(Steps &steps, const std::vector<int32_t> &tokens,
                        RunStatistics &statistics) {
   if (logitsOut.empty())
     return generate(steps, tokens, vocabulary, vocabSize, nullptr, statistics);
-  return llvm::writeToOutput(logitsOut, [&](llvm::raw_ostream &out) {
+  return writeOutputFile(logitsOut, [&](llvm::raw_ostream &out) {
     return generate(steps, tokens, vocabulary, vocabSize, &out, statistics);
   });
 }
