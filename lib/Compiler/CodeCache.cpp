@@ -62,7 +62,11 @@ flow::compileCached(mlir::ModuleOp recipe, const CpuTarget &target,
                     const CompileOptions &options, llvm::StringRef folder) {
   llvm::SmallString<256> path(folder);
   if (!folder.empty()) {
-    if (std::error_code code = llvm::sys::fs::create_directories(folder))
+    std::error_code code = llvm::sys::fs::create_directories(folder);
+    // A file of that name is no error of the call.
+    if (!code && !llvm::sys::fs::is_directory(folder))
+      code = std::make_error_code(std::errc::not_a_directory);
+    if (code)
       return llvm::createStringError("the code cache " + folder +
                                      " cannot be made: " + code.message());
     llvm::sys::path::append(path, keyOf(recipe, target, options) + ".flow");
