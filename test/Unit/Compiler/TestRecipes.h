@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// A recipe of two small layers, and what it takes to compile it.
+// A recipe of small layers, and what it takes to compile it.
 
 #ifndef FLOW_TEST_COMPILER_TESTRECIPES_H
 #define FLOW_TEST_COMPILER_TESTRECIPES_H
@@ -16,15 +16,15 @@
 namespace flow {
 
 /// The text of a recipe: a layer whose cache is a ring of `window` positions
-/// and one that sees all. They share their rope table, and one weight has a
-/// name of its own in the file.
-inline std::string testRecipe(int64_t window = 16) {
+/// and, of two layers, one that sees all. They share their rope table, and one
+/// weight of each has a name of its own in the file.
+inline std::string testRecipe(int layers = 2, int64_t window = 16) {
   std::string text =
       "flow.model @gemma <hidden = 32, vocab = 64, positions = 128> {\n"
       "  flow.weight @embedding : tensor<64x32xf32> storage q8_0\n"
       "  flow.weight @final_norm : tensor<32xf32> unit_offset\n"
       "  flow.rope_table @rope theta 1.0e+04 head_dim 32\n";
-  for (int i : {0, 1}) {
+  for (int i = 0; i != layers; ++i) {
     std::string number = std::to_string(i);
     std::string ring = " ring " + std::to_string(window);
     std::string windowed = ", window = " + std::to_string(window);
