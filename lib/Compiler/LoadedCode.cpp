@@ -6,9 +6,27 @@
 #include "flow/Target/CpuTarget.h"
 #include "llvm/ExecutionEngine/Orc/ExecutionUtils.h"
 #include "llvm/ExecutionEngine/Orc/LLJIT.h"
+#include "llvm/Object/ObjectFile.h"
 #include "llvm/Support/MemoryBuffer.h"
 
 using namespace flow;
+
+/// Refuses what is no object for `triple`: ORC takes other objects, and would
+/// run another machine's code.
+static llvm::Error checkObject(llvm::MemoryBufferRef bytes,
+                               const llvm::Triple &triple) {
+  llvm::Expected<std::unique_ptr<llvm::object::ObjectFile>> object =
+      llvm::object::ObjectFile::createObjectFile(bytes);
+  if (!object)
+    return llvm::createStringError("the code is no object: " +
+                                   llvm::toString(object.takeError()));
+  if ((*object)->getArch() != triple.getArch() ||
+      (*object)->getTripleObjectFormat() != triple.getObjectFormat())
+    return llvm::createStringError("the code is an object for " +
+                                   (*object)->makeTriple().str() +
+                                   ", this machine is " + triple.str());
+  return llvm::Error::success();
+}
 
 LoadedCode::LoadedCode(std::unique_ptr<llvm::orc::LLJIT> jit)
     : jit(std::move(jit)) {}
@@ -29,10 +47,14 @@ LoadedCode::load(llvm::ArrayRef<std::string> objects) {
   if (!process)
     return process.takeError();
   (*jit)->getMainJITDylib().addGenerator(std::move(*process));
-  for (const std::string &object : objects)
-    if (llvm::Error error = (*jit)->addObjectFile(
-            llvm::MemoryBuffer::getMemBufferCopy(object, "gemma-flow")))
+  for (const std::string &object : objects) {
+    std::unique_ptr<llvm::MemoryBuffer> buffer =
+        llvm::MemoryBuffer::getMemBufferCopy(object, "gemma-flow");
+    if (llvm::Error error = checkObject(*buffer, (*jit)->getTargetTriple()))
       return error;
+    if (llvm::Error error = (*jit)->addObjectFile(std::move(buffer)))
+      return error;
+  }
   return std::unique_ptr<LoadedCode>(new LoadedCode(std::move(*jit)));
 }
 
