@@ -195,9 +195,13 @@ LogicalResult ScheduleReader::read(CacheRefOp op) {
 }
 
 LogicalResult ScheduleReader::read(EmbedOp op) {
+  auto table = values.find(op.getTable());
+  if (table == values.end() ||
+      table->second.kind != runtime::Argument::Kind::Weight)
+    return op.emitOpError("has a table that is no weight");
   runtime::Step step;
   step.kind = runtime::StepKind::Embed;
-  step.weight = values.lookup(op.getTable()).index;
+  step.weight = table->second.index;
   step.scale = op.getScale().convertToDouble();
   step.buffer = newBuffer(op);
   result.steps.push_back(std::move(step));
@@ -300,11 +304,12 @@ LogicalResult ScheduleReader::read(Operation &op) {
       .Case<arith::ConstantOp, arith::AddIOp, arith::SubIOp, tensor::DimOp>(
           [&](auto) { return readScalar(op); })
       .Case([&](func::ReturnOp ret) -> LogicalResult {
-        if (ret.getNumOperands() != 1 ||
-            values.lookup(ret.getOperand(0)).kind !=
-                runtime::Argument::Kind::Buffer)
+        auto logits = ret.getNumOperands() == 1 ? values.find(ret.getOperand(0))
+                                                : values.end();
+        if (logits == values.end() ||
+            logits->second.kind != runtime::Argument::Kind::Buffer)
           return ret.emitOpError("of a schedule must return one buffer");
-        result.logits = values.lookup(ret.getOperand(0)).index;
+        result.logits = logits->second.index;
         return success();
       })
       .Default([](Operation *other) {
