@@ -100,6 +100,11 @@ llvm::Expected<Artifact> flow::compileModel(ModuleOp recipe,
   llvm::Expected<ModelOp> model = findModel(recipe);
   if (!model)
     return model.takeError();
+  int64_t positions = model->getHyper().getPositions();
+  if (options.context > positions)
+    return llvm::createStringError(
+        "a context of " + llvm::Twine(options.context) +
+        " positions is more than the model's " + llvm::Twine(positions));
   PlanBuilder plan(*model);
   Artifact artifact;
   artifact.triple = target.triple;
@@ -122,6 +127,10 @@ llvm::Expected<Artifact> flow::compileModel(ModuleOp recipe,
     artifact.objects.push_back(std::move(*object));
   }
   artifact.plan = plan.take();
+  // The code may rely on there being no more: it drops windows that a shorter
+  // context cannot reach.
+  if (options.context != 0)
+    artifact.plan.context = options.context;
   return artifact;
 }
 
