@@ -6,30 +6,13 @@
 #include "flow/Compiler/CodeCache.h"
 #include "flow/Import/ModelBuilder.h"
 #include "flow/Import/TokenizerData.h"
+#include "flow/Support/Stopwatch.h"
 #include "mlir/IR/MLIRContext.h"
-
-#include <chrono>
 
 using namespace flow;
 
 /// Positions to make room for when nobody says how many.
 static constexpr int64_t kDefaultContext = 8192;
-
-namespace {
-/// Seconds since it was made.
-class Stopwatch {
-public:
-  double seconds() const {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() -
-                                         begin)
-        .count();
-  }
-
-private:
-  std::chrono::steady_clock::time_point begin =
-      std::chrono::steady_clock::now();
-};
-} // namespace
 
 llvm::Expected<ImportedModel> flow::importModel(llvm::StringRef path) {
   llvm::Expected<std::unique_ptr<GgufReader>> file = GgufReader::open(path);

@@ -51,7 +51,7 @@ MAY_USE = {
                  "Analysis", "Transforms", "Conversion", "Codegen", "Target",
                  "Pipelines", "Runtime", "Text"},
     "CAPI": {"Compiler", "Pipelines", "Runtime", "Text", "IR"},
-    "tools": {"Compiler", "Pipelines", "Runtime", "Text", "IR"},
+    "tools": {"Compiler", "Pipelines", "Runtime", "Text", "IR", "Support"},
     "benchmarks": {"Compiler", "Runtime", "Text"},
 }
 LLVM_FREE = {"Ggml", "Support", "Text", "Runtime"}

@@ -6,13 +6,13 @@
 #include "flow/Compiler/LoadedModel.h"
 #include "flow/Compiler/OutputFile.h"
 #include "flow/Compiler/ReferenceRun.h"
+#include "flow/Support/Stopwatch.h"
 #include "flow/Text/Chat.h"
 #include "flow/Text/Sampler.h"
 #include "flow/Text/StreamingDecoder.h"
 #include "llvm/Support/JSON.h"
 #include "llvm/Support/MemoryBuffer.h"
 
-#include <chrono>
 #include <malloc.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -86,19 +86,6 @@ static cl::opt<bool> stats("stats", cl::desc("print statistics as JSON"),
                            cl::cat(category));
 
 namespace {
-
-class Stopwatch {
-public:
-  double seconds() const {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() -
-                                         begin)
-        .count();
-  }
-
-private:
-  std::chrono::steady_clock::time_point begin =
-      std::chrono::steady_clock::now();
-};
 
 struct RunStatistics {
   double prefillSeconds = 0, decodeSeconds = 0;
