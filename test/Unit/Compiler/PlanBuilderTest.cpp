@@ -417,10 +417,23 @@ TEST(PlanBuilder, ABufferIsReusedOnlyWhenNobodyReadsItAnyMore) {
                           // reads it.
                           "twice b1 b2 b3",
                           // %a and the unread result are free.
-                          "join b0 b2 b1",
-                          // %c is read twice and given back once.
-                          "join b1 b1 b3", "join b3 b2 b0"));
+                          "join b0 b2 b1", "join b1 b1 b3", "join b3 b2 b0"));
   EXPECT_THAT(plan.buffers, SizeIs(4));
+}
+
+TEST(PlanBuilder, ABufferThatIsReadTwiceIsFreeOnce) {
+  Plan plan = planOf(std::string(kEmbed) + R"mlir(
+  %a = func.call @join(%x, %x)
+      : (tensor<?x32xf32>, tensor<?x32xf32>) -> tensor<?x32xf32>
+  %b, %c = func.call @twice(%a)
+      : (tensor<?x32xf32>) -> (tensor<?x32xf32>, tensor<?x32xf32>)
+  %end = func.call @join(%b, %c)
+      : (tensor<?x32xf32>, tensor<?x32xf32>) -> tensor<?x32xf32>
+)mlir",
+                     "%end");
+  EXPECT_THAT(print(plan.schedules[0]),
+              ElementsAre("embed w0 -> b0", "join b0 b0 b1", "twice b1 b0 b2",
+                          "join b0 b2 b1"));
 }
 
 TEST(PlanBuilder, ABufferIsReusedOnlyForItsOwnShape) {
