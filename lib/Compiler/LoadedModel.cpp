@@ -135,6 +135,13 @@ LoadedModel::load(llvm::StringRef path, const LoadOptions &options) {
   } else {
     times.wasCached = true;
   }
+  CpuTarget target;
+  target.triple = artifact.triple;
+  target.cpu = artifact.cpu;
+  target.features = artifact.features;
+  if (llvm::Error error = checkRunsHere(target))
+    return llvm::createStringError(path + ": " +
+                                   llvm::toString(std::move(error)));
   llvm::Expected<std::unique_ptr<LoadedCode>> code =
       LoadedCode::load(artifact.objects);
   if (!code)

@@ -31,6 +31,10 @@ struct CpuTarget {
 /// machine at hand. An unknown name is an error that says so.
 llvm::Expected<CpuTarget> resolveCpuTarget(llvm::StringRef name);
 
+/// An error that names what this machine lacks, if it cannot run code that was
+/// generated for `target`. Only the triple, name and features are looked at.
+llvm::Error checkRunsHere(const CpuTarget &target);
+
 /// Forms in which code can leave the compiler.
 enum class CodeKind { LlvmIr, Assembly, Object };
 
