@@ -205,8 +205,15 @@ LogicalResult FunctionLowering::lowerReturn(func::ReturnOp op) {
     auto cache = cacheBuffers.find(result);
     Value buffer = cache != cacheBuffers.end() ? cache->second
                                                : entry->getArgument(next++);
+    Value value = single(result);
+    // Heads are computed as rows, which must find the buffer behind the split.
+    if (auto split = value.getDefiningOp<tensor::ExpandShapeOp>()) {
+      value = split.getSrc();
+      buffer = memref::CollapseShapeOp::create(b, buffer,
+                                               split.getReassociationIndices());
+    }
     auto materialize = bufferization::MaterializeInDestinationOp::create(
-        b, Type(), single(result), buffer);
+        b, Type(), value, buffer);
     materialize.setRestrict(true);
     materialize.setWritable(true);
   }
