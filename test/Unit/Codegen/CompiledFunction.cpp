@@ -1,0 +1,452 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Compiles a text in process, packs its arguments and calls both ways.
+
+#include "CompiledFunction.h"
+
+#include "flow/Compiler/Compiler.h"
+#include "flow/Ggml/Types.h"
+#include "flow/Pipelines/Pipelines.h"
+#include "flow/Runtime/Abi.h"
+#include "mlir/IR/Verifier.h"
+
+#include <cstring>
+#include <limits>
+
+using namespace flow;
+
+namespace {
+
+constexpr int64_t kPanel = 32;
+/// Bytes before and after each buffer.
+constexpr size_t kGuard = 256;
+
+CodeBuffer makeBuffer(std::vector<int64_t> shape, size_t elementSize) {
+  size_t size = elementSize;
+  for (int64_t extent : shape)
+    size *= extent;
+  return {std::move(shape), std::vector<std::byte>(size)};
+}
+
+template <typename T> T *dataOf(CodeBuffer &buffer) {
+  return reinterpret_cast<T *>(buffer.bytes.data());
+}
+
+template <typename T> void store(CodeBuffer &buffer, int64_t index, T value) {
+  std::memcpy(buffer.bytes.data() + index * sizeof(T), &value, sizeof(T));
+}
+
+/// Where element `[position, head, i]` of a cache lies in its buffer.
+using CachePlace =
+    llvm::function_ref<int64_t(int64_t position, int64_t head, int64_t i)>;
+
+void forEachCacheElement(llvm::ArrayRef<int64_t> shape,
+                         llvm::function_ref<void(int64_t, int64_t)> visit,
+                         CachePlace place) {
+  int64_t index = 0;
+  for (int64_t c = 0; c != shape[0]; ++c)
+    for (int64_t h = 0; h != shape[1]; ++h)
+      for (int64_t i = 0; i != shape[2]; ++i)
+        visit(index++, place(c, h, i));
+}
+
+/// Visits a cache of `shape` `[C, KV, D]` with the index of each element and
+/// its place in the buffer, whose rank tells keys from values.
+void forEachCacheElement(llvm::ArrayRef<int64_t> shape, size_t rank,
+                         llvm::function_ref<void(int64_t, int64_t)> visit) {
+  int64_t capacity = shape[0], dim = shape[2];
+  if (rank == 4)
+    forEachCacheElement(shape, visit, [&](int64_t c, int64_t h, int64_t i) {
+      return ((h * (capacity / kPanel) + c / kPanel) * dim + i) * kPanel +
+             c % kPanel;
+    });
+  else
+    forEachCacheElement(shape, visit, [&](int64_t c, int64_t h, int64_t i) {
+      return (h * capacity + c) * dim + i;
+    });
+}
+
+CodeArgument cacheArgument(const Tensor &tensor, std::vector<int64_t> shape) {
+  CodeBuffer buffer = makeBuffer(std::move(shape), sizeof(float));
+  float *data = dataOf<float>(buffer);
+  forEachCacheElement(tensor.shape, buffer.shape.size(),
+                      [&](int64_t index, int64_t place) {
+                        data[place] = tensor.values[index];
+                      });
+  return {share(tensor), {std::move(buffer)}};
+}
+
+/// A buffer between two guards, and its memref descriptor.
+class GuardedBuffer {
+public:
+  explicit GuardedBuffer(const CodeBuffer &buffer)
+      : before(buffer.bytes),
+        memory(buffer.bytes.size() + 2 * kGuard + 64, std::byte(0xff)) {
+    // Buffers of the runtime start where vectors may.
+    auto address = reinterpret_cast<uintptr_t>(memory.data()) + kGuard;
+    begin = memory.data() + kGuard + (64 - address % 64) % 64;
+    std::memcpy(begin, before.data(), before.size());
+    auto pointer = reinterpret_cast<int64_t>(begin);
+    descriptor = {pointer, pointer, 0};
+    descriptor.insert(descriptor.end(), buffer.shape.begin(),
+                      buffer.shape.end());
+    int64_t stride = 1;
+    for (int64_t extent : buffer.shape)
+      stride *= extent;
+    for (int64_t extent : buffer.shape) {
+      stride = extent == 0 ? 0 : stride / extent;
+      descriptor.push_back(stride);
+    }
+  }
+
+  void *argument() { return descriptor.data(); }
+  const float *floats() const { return reinterpret_cast<float *>(begin); }
+  bool isUnchanged() const {
+    return std::memcmp(begin, before.data(), before.size()) == 0;
+  }
+  bool areGuardsWhole() const {
+    auto whole = [](const std::byte *from, const std::byte *to) {
+      return std::all_of(from, to,
+                         [](std::byte b) { return b == std::byte(0xff); });
+    };
+    return whole(memory.data(), begin) &&
+           whole(begin + before.size(), memory.data() + memory.size());
+  }
+
+private:
+  std::vector<std::byte> before, memory;
+  std::byte *begin;
+  std::vector<int64_t> descriptor;
+};
+
+/// Runs a loop in up to three ranges, the last first.
+void runRanges(flow_runtime_context *, int64_t count, flow_loop_body body,
+               void *closure) {
+  int64_t ranges = std::min<int64_t>(count, 3);
+  for (int64_t i = ranges - 1; i >= 0; --i)
+    body(closure, i * count / ranges, (i + 1) * count / ranges);
+}
+
+/// A multiple of 2^-8 in (0, 1].
+float smallScale(std::mt19937 &generator) {
+  return std::ldexp(double(generator() % 256 + 1), -8);
+}
+
+} // namespace
+
+bool flow::canRun(const CodeTarget &target) {
+  llvm::Expected<CpuTarget> host = resolveCpuTarget("native");
+  if (!host) {
+    llvm::consumeError(host.takeError());
+    return false;
+  }
+  llvm::StringRef isa = target.isa;
+  // The third level of x86-64 is AVX2 and what came with it.
+  bool needsAvx2 = isa == "avx2" || llvm::StringRef(target.cpu) != "native";
+  return (isa != "vnni" || host->vnni) && (!needsAvx2 || host->avx2);
+}
+
+std::string flow::targetName(const testing::TestParamInfo<CodeTarget> &info) {
+  std::string name = std::string(info.param.cpu) + "_" + info.param.isa;
+  std::replace(name.begin(), name.end(), '-', '_');
+  return name;
+}
+
+CodeArgument flow::indexArgument(int64_t value) { return {value, {}}; }
+
+CodeArgument flow::plainArgument(const Tensor &tensor) {
+  CodeBuffer buffer =
+      makeBuffer({tensor.shape.begin(), tensor.shape.end()}, sizeof(float));
+  llvm::copy(tensor.values, dataOf<float>(buffer));
+  return {share(tensor), {std::move(buffer)}};
+}
+
+CodeArgument flow::keyCacheArgument(const Tensor &keys) {
+  return cacheArgument(
+      keys, {keys.shape[1], keys.shape[0] / kPanel, keys.shape[2], kPanel});
+}
+
+CodeArgument flow::valueCacheArgument(const Tensor &values) {
+  return cacheArgument(values,
+                       {values.shape[1], values.shape[0], values.shape[2]});
+}
+
+CodeArgument flow::f32PanelsArgument(const Tensor &weight) {
+  int64_t rows = weight.shape[0], cols = weight.shape[1];
+  CodeBuffer buffer = makeBuffer({rows / kPanel, cols, kPanel}, sizeof(float));
+  float *data = dataOf<float>(buffer);
+  for (int64_t n = 0; n != rows; ++n)
+    for (int64_t k = 0; k != cols; ++k)
+      data[(n / kPanel * cols + k) * kPanel + n % kPanel] =
+          weight.values[n * cols + k];
+  return {share(weight), {std::move(buffer)}};
+}
+
+ByteWeight::ByteWeight(int64_t rows, int64_t cols, int64_t block,
+                       bool hasMinima, uint32_t seed)
+    : rows(rows), cols(cols), block(block), hasMinima(hasMinima) {
+  std::mt19937 generator(seed);
+  for (int64_t i = 0; i != rows * cols; ++i)
+    quants.push_back(int8_t(generator()));
+  for (int64_t i = 0; i != rows * cols / block; ++i) {
+    scales.push_back(smallScale(generator));
+    minima.push_back(hasMinima ? -64 * smallScale(generator) : 0);
+  }
+}
+
+Tensor ByteWeight::values() const {
+  Tensor tensor({rows, cols});
+  for (size_t i = 0; i != quants.size(); ++i)
+    tensor.values[i] = scales[i / block] * quants[i] + minima[i / block];
+  return tensor;
+}
+
+Tensor ByteWeight::magnitudes() const {
+  Tensor tensor({rows, cols});
+  for (size_t i = 0; i != quants.size(); ++i)
+    tensor.values[i] =
+        std::abs(scales[i / block] * quants[i]) + std::abs(minima[i / block]);
+  return tensor;
+}
+
+CodeArgument ByteWeight::argument(bool halfScales) const {
+  int64_t panels = rows / kPanel, blocks = cols / block;
+  CodeArgument argument{share(values()), {}};
+  argument.buffers.push_back(makeBuffer({panels, cols / 4, 4 * kPanel}, 1));
+  argument.buffers.push_back(
+      makeBuffer({panels, blocks, kPanel}, halfScales ? 2 : 4));
+  if (hasMinima)
+    argument.buffers.push_back(makeBuffer({panels, blocks, kPanel}, 4));
+  for (int64_t n = 0; n != rows; ++n) {
+    for (int64_t k = 0; k != cols; ++k)
+      store<uint8_t>(argument.buffers[0],
+                     ((n / kPanel * cols + k) / 4 * kPanel + n % kPanel) * 4 +
+                         k % 4,
+                     quants[n * cols + k] + 128);
+    for (int64_t b = 0; b != blocks; ++b) {
+      int64_t to = (n / kPanel * blocks + b) * kPanel + n % kPanel;
+      float scale = scales[n * blocks + b];
+      if (halfScales)
+        store(argument.buffers[1], to, ggml::f32ToF16(scale));
+      else
+        store(argument.buffers[1], to, scale);
+      // The kernel has -128 times the sum of a block at hand.
+      if (hasMinima)
+        store(argument.buffers[2], to, minima[n * blocks + b] / -128);
+    }
+  }
+  return argument;
+}
+
+ByteRows::ByteRows(int64_t rows, int64_t cols, int64_t block, uint32_t seed)
+    : rows(rows), cols(cols), block(block) {
+  std::mt19937 generator(seed);
+  for (int64_t i = 0; i != rows * cols; ++i)
+    quants.push_back(int8_t(int64_t(generator() % 255) - 127));
+  for (int64_t i = 0; i != rows * cols / block; ++i)
+    scales.push_back(smallScale(generator));
+}
+
+Tensor ByteRows::values() const {
+  Tensor tensor({rows, cols});
+  for (size_t i = 0; i != quants.size(); ++i)
+    tensor.values[i] = scales[i / block] * quants[i];
+  return tensor;
+}
+
+CodeArgument ByteRows::argument() const {
+  CodeArgument argument{share(values()), {}};
+  argument.buffers.push_back(makeBuffer({rows, cols}, 1));
+  argument.buffers.push_back(makeBuffer({rows, cols / block}, 4));
+  argument.buffers.push_back(makeBuffer({rows, cols / block}, 4));
+  std::vector<int32_t> sums(scales.size());
+  for (size_t i = 0; i != quants.size(); ++i) {
+    store(argument.buffers[0], i, quants[i]);
+    sums[i / block] += -128 * quants[i];
+  }
+  for (size_t i = 0; i != scales.size(); ++i) {
+    store(argument.buffers[1], i, scales[i]);
+    store(argument.buffers[2], i, sums[i]);
+  }
+  return argument;
+}
+
+CompiledFunction::CompiledFunction(const std::string &text,
+                                   const CodeTarget &target) {
+  mlir::DialectRegistry registry;
+  registerAllDialects(registry);
+  context = std::make_unique<mlir::MLIRContext>(
+      registry, mlir::MLIRContext::Threading::DISABLED);
+  module = mlir::parseSourceString<mlir::ModuleOp>(text, context.get(), "test");
+  if (!module) {
+    ADD_FAILURE() << "the text of the test does not parse";
+    return;
+  }
+  findCaches();
+  interpreter = std::make_unique<Interpreter>(*module, weights);
+  if (!compile(target))
+    ADD_FAILURE() << "the text of the test does not compile";
+}
+
+CompiledFunction::~CompiledFunction() = default;
+
+void CompiledFunction::findCaches() {
+  auto function = module->lookupSymbol<mlir::func::FuncOp>("f");
+  for (mlir::Value result : function.front().getTerminator()->getOperands()) {
+    mlir::Value cache;
+    if (auto append = result.getDefiningOp<KvAppendOp>())
+      cache = result == append.getNewKeyCache() ? append.getKeyCache()
+                                                : append.getValueCache();
+    else if (auto append = result.getDefiningOp<QkvRopeAppendOp>())
+      cache = result == append.getNewKeyCache()     ? append.getKeyCache()
+              : result == append.getNewValueCache() ? append.getValueCache()
+                                                    : mlir::Value();
+    auto argument = mlir::dyn_cast_or_null<mlir::BlockArgument>(cache);
+    cacheOfResult.push_back(argument ? argument.getArgNumber() : -1);
+  }
+}
+
+bool CompiledFunction::compile(const CodeTarget &target) {
+  auto fail = [](llvm::Error error) {
+    ADD_FAILURE() << llvm::toString(std::move(error));
+    return false;
+  };
+  llvm::Expected<CpuTarget> cpu = resolveCpuTarget(target.cpu);
+  if (!cpu)
+    return fail(cpu.takeError());
+  PipelineOptions options;
+  options.isa = target.isa;
+  options.avx512 = cpu->avx512;
+  // The interpreter keeps the stages.
+  mlir::OwningOpRef<mlir::ModuleOp> lowered = module->clone();
+  mlir::PassManager passes(context.get());
+  buildLinalgPipeline(passes, options);
+  buildCpuPipeline(passes, options);
+  if (mlir::failed(passes.run(*lowered)))
+    return false;
+  llvm::Expected<std::string> object =
+      generateCode(*lowered, *cpu, CodeKind::Object);
+  if (!object)
+    return fail(object.takeError());
+  llvm::Expected<std::unique_ptr<LoadedCode>> loaded =
+      LoadedCode::load({*object});
+  if (!loaded)
+    return fail(loaded.takeError());
+  code = std::move(*loaded);
+  entry = reinterpret_cast<void (*)(void **)>(code->lookupEntry("f"));
+  return entry != nullptr;
+}
+
+CallResults CompiledFunction::call(const std::vector<CodeArgument> &arguments) {
+  CallResults both;
+  both.expected = interpret(arguments);
+  std::vector<llvm::SmallVector<int64_t, 4>> shapes;
+  for (const Tensor &tensor : both.expected)
+    shapes.push_back(tensor.shape);
+  both.computed = run(arguments, shapes);
+  return both;
+}
+
+std::vector<Tensor>
+CompiledFunction::interpret(const std::vector<CodeArgument> &arguments) {
+  if (!interpreter)
+    return {};
+  std::vector<InterpretedValue> values;
+  for (const CodeArgument &argument : arguments)
+    values.push_back(argument.value);
+  CacheState caches(1);
+  llvm::Expected<std::vector<InterpretedValue>> results =
+      interpreter->call("f", values, caches);
+  if (!results) {
+    ADD_FAILURE() << llvm::toString(results.takeError());
+    return {};
+  }
+  std::vector<Tensor> tensors;
+  for (const InterpretedValue &result : *results)
+    tensors.push_back(*std::get<TensorRef>(result));
+  return tensors;
+}
+
+std::vector<Tensor>
+CompiledFunction::run(const std::vector<CodeArgument> &arguments,
+                      llvm::ArrayRef<llvm::SmallVector<int64_t, 4>> shapes) {
+  if (!entry)
+    return {};
+  flow_runtime_context runtime{runRanges};
+  std::vector<void *> pointers{&runtime};
+  std::vector<int64_t> indices(arguments.size());
+  std::vector<std::vector<GuardedBuffer>> buffers(arguments.size());
+  for (auto [i, argument] : llvm::enumerate(arguments)) {
+    if (auto *index = std::get_if<int64_t>(&argument.value)) {
+      indices[i] = *index;
+      pointers.push_back(&indices[i]);
+    }
+    for (const CodeBuffer &buffer : argument.buffers)
+      buffers[i].emplace_back(buffer);
+    for (GuardedBuffer &buffer : buffers[i])
+      pointers.push_back(buffer.argument());
+  }
+  std::vector<int> caches = cacheOfResult;
+  caches.resize(shapes.size(), -1);
+  std::vector<GuardedBuffer> outputs;
+  outputs.reserve(shapes.size());
+  for (auto [shape, cache] : llvm::zip_equal(shapes, caches)) {
+    if (cache >= 0)
+      continue;
+    CodeBuffer buffer = makeBuffer({shape.begin(), shape.end()}, sizeof(float));
+    std::fill(buffer.bytes.begin(), buffer.bytes.end(), std::byte(0xff));
+    outputs.emplace_back(buffer);
+    pointers.push_back(outputs.back().argument());
+  }
+  entry(pointers.data());
+
+  std::vector<Tensor> results;
+  size_t next = 0;
+  for (auto [shape, cache] : llvm::zip_equal(shapes, caches)) {
+    Tensor &result = results.emplace_back(shape);
+    const float *values =
+        cache < 0 ? outputs[next++].floats() : buffers[cache][0].floats();
+    if (cache < 0)
+      std::copy_n(values, result.values.size(), result.values.begin());
+    else
+      forEachCacheElement(shape, arguments[cache].buffers[0].shape.size(),
+                          [&](int64_t index, int64_t place) {
+                            result.values[index] = values[place];
+                          });
+  }
+  for (auto [i, list] : llvm::enumerate(buffers))
+    for (const GuardedBuffer &buffer : list) {
+      EXPECT_TRUE(buffer.areGuardsWhole()) << "around argument " << i;
+      EXPECT_TRUE(llvm::is_contained(caches, int(i)) || buffer.isUnchanged())
+          << "argument " << i;
+    }
+  for (auto [i, buffer] : llvm::enumerate(outputs))
+    EXPECT_TRUE(buffer.areGuardsWhole()) << "around result " << i;
+  return results;
+}
+
+Tensor flow::withPadding(Tensor tensor, int64_t count) {
+  int64_t first = tensor.values.size() / tensor.shape[0] * count;
+  std::fill(tensor.values.begin() + first, tensor.values.end(), 1e30f);
+  return tensor;
+}
+
+double flow::worstRatio(const Tensor &computed, const Tensor &expected,
+                        int64_t count,
+                        llvm::function_ref<double(size_t)> bound) {
+  size_t end = expected.values.size() / expected.shape[0] * count;
+  double worst = 0;
+  for (size_t i = 0; i != end; ++i) {
+    double miss = std::abs(double(computed.values[i]) - expected.values[i]);
+    if (std::isnan(miss))
+      return std::numeric_limits<double>::infinity();
+    worst = std::max(worst, miss / bound(i));
+  }
+  return worst;
+}
+
+bool flow::sameValues(const Tensor &computed, const Tensor &expected,
+                      int64_t count) {
+  size_t end = expected.values.size() / expected.shape[0] * count;
+  return std::equal(computed.values.begin(), computed.values.begin() + end,
+                    expected.values.begin());
+}

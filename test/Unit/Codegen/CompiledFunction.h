@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// A function of stages that runs both as native code and interpreted.
+
+#ifndef FLOW_TEST_UNIT_CODEGEN_COMPILEDFUNCTION_H
+#define FLOW_TEST_UNIT_CODEGEN_COMPILEDFUNCTION_H
+
+#include "../Reference/TestModule.h"
+
+#include "flow/Compiler/LoadedCode.h"
+
+#include <ostream>
+
+namespace flow {
+
+/// For whom code is made: a CPU by LLVM's name, or `native`, and the
+/// instructions that byte products use.
+struct CodeTarget {
+  const char *cpu, *isa;
+};
+
+inline std::ostream &operator<<(std::ostream &out, const CodeTarget &target) {
+  return out << target.cpu << '/' << target.isa;
+}
+
+/// Every pair that a product of bytes is compiled for.
+constexpr CodeTarget kByteTargets[] = {{"native", "vnni"},
+                                       {"native", "avx2"},
+                                       {"native", "generic"},
+                                       {"x86-64-v3", "avx2"},
+                                       {"x86-64-v3", "generic"}};
+/// The same for functions without a product of bytes, which are what `isa`
+/// changes.
+constexpr CodeTarget kFloatTargets[] = {{"native", "generic"},
+                                        {"x86-64-v3", "generic"}};
+
+/// Whether this machine runs code for `target`.
+bool canRun(const CodeTarget &target);
+
+/// `native_vnni`, for the names of tests.
+std::string targetName(const testing::TestParamInfo<CodeTarget> &info);
+
+/// A buffer of generated code.
+struct CodeBuffer {
+  std::vector<int64_t> shape;
+  std::vector<std::byte> bytes;
+};
+
+/// One argument: the value that the interpreter sees and the buffers that the
+/// code sees. An index has no buffer.
+struct CodeArgument {
+  InterpretedValue value;
+  std::vector<CodeBuffer> buffers;
+};
+
+CodeArgument indexArgument(int64_t value);
+CodeArgument plainArgument(const Tensor &tensor);
+/// Keys `[C, KV, D]`, kept as `[KV, C/32, D, 32]`.
+CodeArgument keyCacheArgument(const Tensor &keys);
+/// Values `[C, KV, D]`, kept as `[KV, C, D]`.
+CodeArgument valueCacheArgument(const Tensor &values);
+/// A weight `[N, K]` in f32 panels `[N/32, K, 32]`.
+CodeArgument f32PanelsArgument(const Tensor &weight);
+
+/// A weight `[N, K]` of bytes: element `[n, k]` is
+/// `scale[n, b] * quant[n, k] + minimum[n, b]` with `b = k / block`, exactly.
+/// Scales and minima are multiples of 2^-8 up to 1, so that f16 holds them.
+struct ByteWeight {
+  /// Random quants, scales and, with `hasMinima`, minima.
+  ByteWeight(int64_t rows, int64_t cols, int64_t block, bool hasMinima,
+             uint32_t seed);
+  /// What the elements mean, and `|scale * quant| + |minimum|` of each.
+  Tensor values() const;
+  Tensor magnitudes() const;
+  /// Panels of quants `[N/32, K/4, 32 * 4]` raised by 128, scales `[N/32,
+  /// K/block, 32]` as f16 or f32, and minima, if any, as f32.
+  CodeArgument argument(bool halfScales) const;
+
+  int64_t rows, cols, block;
+  bool hasMinima;
+  std::vector<int8_t> quants;
+  std::vector<float> scales, minima;
+};
+
+/// Rows `[T, K]` of bytes with a scale for each block.
+struct ByteRows {
+  /// Random quants in [-127, 127] and scales that are multiples of 2^-8 up to
+  /// 1, so that every element `scale * quant` is exact.
+  ByteRows(int64_t rows, int64_t cols, int64_t block, uint32_t seed);
+  Tensor values() const;
+  /// Quants, scales and -128 times the sum of each block.
+  CodeArgument argument() const;
+
+  int64_t rows, cols, block;
+  std::vector<int8_t> quants;
+  std::vector<float> scales;
+};
+
+/// The results of one call, by both ways.
+struct CallResults {
+  std::vector<Tensor> computed, expected;
+};
+
+/// @f of a text, compiled. Constructed and called only when `canRun`.
+///
+/// Each buffer is surrounded by bytes 0xff, NaN as floats, that must survive;
+/// results are NaN before the call; arguments other than caches must stay as
+/// they were; and parallel loops run in several ranges, the last first.
+class CompiledFunction {
+public:
+  CompiledFunction(const std::string &text, const CodeTarget &target);
+  ~CompiledFunction();
+
+  /// Calls @f both ways; the lists are empty after a failure.
+  CallResults call(const std::vector<CodeArgument> &arguments);
+
+  /// What the interpreter makes of `arguments`; empty after a failure.
+  std::vector<Tensor> interpret(const std::vector<CodeArgument> &arguments);
+
+  /// Calls the code alone: the results have `shapes`. A last argument of @f
+  /// that is a buffer to be written counts as a result.
+  std::vector<Tensor> run(const std::vector<CodeArgument> &arguments,
+                          llvm::ArrayRef<llvm::SmallVector<int64_t, 4>> shapes);
+
+private:
+  void findCaches();
+  bool compile(const CodeTarget &target);
+
+  std::unique_ptr<mlir::MLIRContext> context;
+  mlir::OwningOpRef<mlir::ModuleOp> module;
+  TestWeights weights;
+  std::unique_ptr<Interpreter> interpreter;
+  std::unique_ptr<LoadedCode> code;
+  void (*entry)(void **) = nullptr;
+  /// For each result the argument that it is a later state of, or -1.
+  std::vector<int> cacheOfResult;
+};
+
+/// `rows` rows of `tensor` of which only the first `count` matter: the others
+/// become large numbers that must not reach them.
+Tensor withPadding(Tensor tensor, int64_t count);
+
+/// The largest `|computed - expected| / bound` over the first `count` rows of
+/// two tensors; infinite where a result is no number. `bound` is of the
+/// element at an index of `values`, and must be positive.
+double worstRatio(const Tensor &computed, const Tensor &expected, int64_t count,
+                  llvm::function_ref<double(size_t)> bound);
+
+/// True when all values of both are the same numbers.
+bool sameValues(const Tensor &computed, const Tensor &expected, int64_t count);
+
+} // namespace flow
+
+#endif // FLOW_TEST_UNIT_CODEGEN_COMPILEDFUNCTION_H
