@@ -187,6 +187,8 @@ ByteWeight::ByteWeight(int64_t rows, int64_t cols, int64_t block,
   std::mt19937 generator(seed);
   for (int64_t i = 0; i != rows * cols; ++i)
     quants.push_back(int8_t(generator()));
+  std::fill_n(quants.begin(), cols, 127);
+  std::fill_n(quants.begin() + cols, cols, -128);
   for (int64_t i = 0; i != rows * cols / block; ++i) {
     scales.push_back(smallScale(generator));
     minima.push_back(hasMinima ? -64 * smallScale(generator) : 0);
@@ -242,6 +244,9 @@ ByteRows::ByteRows(int64_t rows, int64_t cols, int64_t block, uint32_t seed)
   std::mt19937 generator(seed);
   for (int64_t i = 0; i != rows * cols; ++i)
     quants.push_back(int8_t(int64_t(generator() % 255) - 127));
+  std::fill_n(quants.begin(), cols, 127);
+  if (rows > 1)
+    std::fill_n(quants.begin() + cols, cols, -127);
   for (int64_t i = 0; i != rows * cols / block; ++i)
     scales.push_back(smallScale(generator));
 }

@@ -65,7 +65,8 @@ CodeArgument f32PanelsArgument(const Tensor &weight);
 /// `scale[n, b] * quant[n, k] + minimum[n, b]` with `b = k / block`, exactly.
 /// Scales and minima are multiples of 2^-8 up to 1, so that f16 holds them.
 struct ByteWeight {
-  /// Random quants, scales and, with `hasMinima`, minima.
+  /// Random quants, scales and, with `hasMinima`, minima. All quants of the
+  /// first row are 127 and of the second -128, the extremes of a sum.
   ByteWeight(int64_t rows, int64_t cols, int64_t block, bool hasMinima,
              uint32_t seed);
   /// What the elements mean, and `|scale * quant| + |minimum|` of each.
@@ -83,8 +84,9 @@ struct ByteWeight {
 
 /// Rows `[T, K]` of bytes with a scale for each block.
 struct ByteRows {
-  /// Random quants in [-127, 127] and scales that are multiples of 2^-8 up to
-  /// 1, so that every element `scale * quant` is exact.
+  /// Random quants in [-127, 127], all 127 in the first row and -127 in the
+  /// second, and scales that are multiples of 2^-8 up to 1, so that every
+  /// element `scale * quant` is exact.
   ByteRows(int64_t rows, int64_t cols, int64_t block, uint32_t seed);
   Tensor values() const;
   /// Quants, scales and -128 times the sum of each block.

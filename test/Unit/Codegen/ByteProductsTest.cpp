@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Products of bytes as code, against the interpreter.
+
+#include "StageTest.h"
+
+using namespace flow;
+
+namespace {
+
+using ByteProducts = StageTest;
+INSTANTIATE_TEST_SUITE_P(Targets, ByteProducts, testing::ValuesIn(kByteTargets),
+                         targetName);
+
+/// A weight and the rows that it meets.
+struct ByteCase {
+  int64_t rows, cols, weightBlock, rowBlock;
+  bool halfScales, hasMinima;
+
+  std::string weightType() const {
+    return substitute("tensor<$Nx$Kxf32, #flow.panels<i8, block = $B, scale = "
+                      "$S, min = $M>>",
+                      {{"$N", std::to_string(rows)},
+                       {"$K", std::to_string(cols)},
+                       {"$B", std::to_string(weightBlock)},
+                       {"$S", halfScales ? "f16" : "f32"},
+                       {"$M", hasMinima ? "true" : "false"}});
+  }
+  std::string rowsType(const std::string &extent) const {
+    return substitute("tensor<$Tx$Kxf32, #flow.quantized_rows<block = $B>>",
+                      {{"$T", extent},
+                       {"$K", std::to_string(cols)},
+                       {"$B", std::to_string(rowBlock)}});
+  }
+  std::string resultType(const std::string &extent) const {
+    return "tensor<" + extent + "x" + std::to_string(rows) + "xf32>";
+  }
+
+  /// Roundings of one result, in u of the sum of magnitudes: of the addition
+  /// of each block, twice with minima, of its product of scales, and of the
+  /// interpreter's result. Integer products are exact.
+  double roundings() const { return (hasMinima ? 2 : 1) * cols / rowBlock + 2; }
+};
+
+const ByteCase kCases[] = {
+    // One panel of one block; q8_0; the two forms of k-quants; q4_1.
+    {32, 32, 32, 32, /*halfScales=*/false, /*hasMinima=*/false},
+    {96, 160, 32, 32, /*halfScales=*/true, /*hasMinima=*/false},
+    {96, 160, 16, 16, /*halfScales=*/false, /*hasMinima=*/false},
+    {32, 96, 32, 16, /*halfScales=*/false, /*hasMinima=*/true},
+};
+
+TEST_P(ByteProducts, Linear) {
+  for (const ByteCase &c : kCases) {
+    ByteWeight weight(c.rows, c.cols, c.weightBlock, c.hasMinima, 41);
+    // A quant one off, where the first row of x is 127.
+    ByteWeight wrong = weight;
+    wrong.quants[c.cols - 1] ^= 1;
+    for (const StepForm &form : kForms) {
+      CompiledFunction function(substitute(R"(
+func.func @f(%x: $X, %w: $W) -> $Y {
+  %y = flow.linear %x, %w : $X, $W -> $Y
+  return %y : $Y
+})",
+                                           {{"$X", c.rowsType(form.extent)},
+                                            {"$W", c.weightType()},
+                                            {"$Y", c.resultType(form.extent)}}),
+                                GetParam());
+      for (StepRows rows : form.steps) {
+        SCOPED_TRACE(testing::Message()
+                     << rows.count << " rows by " << c.weightType());
+        ByteRows x(rows.padded, c.cols, c.rowBlock, 42);
+        std::vector<double> magnitudes =
+            productMagnitudes(x.values(), weight.magnitudes());
+        CodeArgument argument = x.argument();
+        CallResults r =
+            function.call({argument, weight.argument(c.halfScales)});
+        ASSERT_EQ(r.computed.size(), 1u);
+        auto bound = [&](size_t at) {
+          return c.roundings() * kF32 * magnitudes[at];
+        };
+        EXPECT_LE(worstRatio(r.computed[0], r.expected[0], rows.padded, bound),
+                  1);
+        std::vector<Tensor> control =
+            function.interpret({argument, wrong.argument(c.halfScales)});
+        EXPECT_GT(worstRatio(control[0], r.expected[0], rows.count, bound), 1);
+      }
+    }
+  }
+}
+
+TEST_P(ByteProducts, LmHead) {
+  ByteCase c{96, 64, 32, 32, /*halfScales=*/true, /*hasMinima=*/false};
+  ByteWeight weight(c.rows, c.cols, c.weightBlock, c.hasMinima, 43);
+  for (const StepForm &form : kForms) {
+    // The scores are some thousands: the cap bends but does not flatten them.
+    CompiledFunction function(substitute(R"(
+func.func @f(%x: $X, %w: $W) -> ($Y, $Y) {
+  %y = flow.lm_head %x, %w : $X, $W -> $Y
+  %z = flow.lm_head %x, %w softcap 3.0e+04 : $X, $W -> $Y
+  return %y, %z : $Y, $Y
+})",
+                                         {{"$X", c.rowsType(form.extent)},
+                                          {"$W", c.weightType()},
+                                          {"$Y", c.resultType(form.extent)}}),
+                              GetParam());
+    for (StepRows rows : form.steps) {
+      SCOPED_TRACE(testing::Message() << rows.count << " rows");
+      ByteRows x(rows.padded, c.cols, c.rowBlock, 44);
+      std::vector<double> magnitudes =
+          productMagnitudes(x.values(), weight.magnitudes());
+      CallResults r =
+          function.call({x.argument(), weight.argument(c.halfScales)});
+      ASSERT_EQ(r.computed.size(), 2u);
+      auto bound = [&](size_t at) {
+        return c.roundings() * kF32 * magnitudes[at];
+      };
+      EXPECT_LE(worstRatio(r.computed[0], r.expected[0], rows.padded, bound),
+                1);
+      EXPECT_LE(worstRatio(r.computed[1], r.expected[1], rows.padded,
+                           [&](size_t at) {
+                             return bound(at) +
+                                    softcapError(r.expected[1].values[at]);
+                           }),
+                1);
+    }
+  }
+}
+
+} // namespace

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Products with f32 weights as code, against the interpreter.
+
+#include "StageTest.h"
+
+using namespace flow;
+
+namespace {
+
+using Products = StageTest;
+INSTANTIATE_TEST_SUITE_P(Cpus, Products, testing::ValuesIn(kFloatTargets),
+                         targetName);
+
+/// Rows and columns of a weight: 1 panel or 3.
+struct WeightShape {
+  int64_t rows, cols;
+};
+
+TEST_P(Products, Linear) {
+  for (WeightShape shape : {WeightShape{32, 32}, WeightShape{96, 165}})
+    for (const StepForm &form : kForms) {
+      int64_t n = shape.rows, k = shape.cols;
+      CompiledFunction function(substitute(R"(
+func.func @f(%x: tensor<$Tx$Kxf32>, %w: tensor<$Nx$Kxf32, #flow.panels<f32>>) -> tensor<$Tx$Nxf32> {
+  %y = flow.linear %x, %w : tensor<$Tx$Kxf32>, tensor<$Nx$Kxf32, #flow.panels<f32>> -> tensor<$Tx$Nxf32>
+  return %y : tensor<$Tx$Nxf32>
+})",
+                                           {{"$T", form.extent},
+                                            {"$N", std::to_string(n)},
+                                            {"$K", std::to_string(k)}}),
+                                GetParam());
+      Tensor weight = randomTensor({n, k}, 31);
+      for (StepRows rows : form.steps) {
+        SCOPED_TRACE(testing::Message()
+                     << rows.count << " rows by " << n << " of " << k);
+        Tensor x = randomTensor({rows.padded, k}, 32);
+        std::vector<double> magnitudes = productMagnitudes(x, weight);
+        x = withPadding(x, rows.count);
+        CallResults r =
+            function.call({plainArgument(x), f32PanelsArgument(weight)});
+        ASSERT_EQ(r.computed.size(), 1u);
+        // K u of the sum of magnitudes by the contract, and the interpreter's
+        // rounding.
+        auto bound = [&](size_t at) { return (k + 1) * kF32 * magnitudes[at]; };
+        EXPECT_LE(worstRatio(r.computed[0], r.expected[0], rows.count, bound),
+                  1);
+        // What the last element of a row adds is far above that.
+        for (size_t i = k - 1; i < x.values.size(); i += k)
+          x.values[i] = 0;
+        std::vector<Tensor> control =
+            function.interpret({plainArgument(x), f32PanelsArgument(weight)});
+        EXPECT_GT(worstRatio(control[0], r.expected[0], rows.count, bound), 1);
+      }
+    }
+}
+
+// Rows of 96 logits are capped 32 at a time, rows of 512 in two pieces.
+TEST_P(Products, LmHead) {
+  for (WeightShape shape : {WeightShape{96, 64}, WeightShape{512, 32}})
+    for (const StepForm &form : kForms) {
+      int64_t n = shape.rows, k = shape.cols;
+      CompiledFunction function(substitute(R"(
+func.func @f(%x: tensor<$Tx$Kxf32>, %w: tensor<$Nx$Kxf32, #flow.panels<f32>>) -> (tensor<$Tx$Nxf32>, tensor<$Tx$Nxf32>) {
+  %y = flow.lm_head %x, %w : tensor<$Tx$Kxf32>, tensor<$Nx$Kxf32, #flow.panels<f32>> -> tensor<$Tx$Nxf32>
+  %z = flow.lm_head %x, %w softcap 2.0e+00 : tensor<$Tx$Kxf32>, tensor<$Nx$Kxf32, #flow.panels<f32>> -> tensor<$Tx$Nxf32>
+  return %y, %z : tensor<$Tx$Nxf32>, tensor<$Tx$Nxf32>
+})",
+                                           {{"$T", form.extent},
+                                            {"$N", std::to_string(n)},
+                                            {"$K", std::to_string(k)}}),
+                                GetParam());
+      Tensor weight = randomTensor({n, k}, 33);
+      for (StepRows rows : form.steps) {
+        SCOPED_TRACE(testing::Message()
+                     << rows.count << " rows by " << n << " of " << k);
+        Tensor x = randomTensor({rows.padded, k}, 34);
+        std::vector<double> magnitudes = productMagnitudes(x, weight);
+        CallResults r =
+            function.call({plainArgument(withPadding(x, rows.count)),
+                           f32PanelsArgument(weight)});
+        ASSERT_EQ(r.computed.size(), 2u);
+        auto bound = [&](size_t at) { return (k + 1) * kF32 * magnitudes[at]; };
+        EXPECT_LE(worstRatio(r.computed[0], r.expected[0], rows.count, bound),
+                  1);
+        EXPECT_LE(worstRatio(r.computed[1], r.expected[1], rows.count,
+                             [&](size_t at) {
+                               return bound(at) +
+                                      softcapError(r.expected[1].values[at]);
+                             }),
+                  1);
+      }
+    }
+}
+
+} // namespace
