@@ -69,15 +69,15 @@ func.func @f(%x: $X, %w: $W) -> $Y {
         SCOPED_TRACE(testing::Message()
                      << rows.count << " rows by " << c.weightType());
         ByteRows x(rows.padded, c.cols, c.rowBlock, 42);
-        std::vector<double> magnitudes =
-            productMagnitudes(x.values(), weight.magnitudes());
+        std::vector<double> errors =
+            linear(Inexact(x.values()), weight.values(), weight.magnitudes(),
+                   c.roundings())
+                .errors;
         CodeArgument argument = x.argument();
         CallResults r =
             function.call({argument, weight.argument(c.halfScales)});
         ASSERT_EQ(r.computed.size(), 1u);
-        auto bound = [&](size_t at) {
-          return c.roundings() * kF32 * magnitudes[at];
-        };
+        auto bound = [&](size_t at) { return errors[at]; };
         EXPECT_LE(worstRatio(r.computed[0], r.expected[0], rows.padded, bound),
                   1);
         std::vector<Tensor> control =
@@ -106,14 +106,13 @@ func.func @f(%x: $X, %w: $W) -> ($Y, $Y) {
     for (StepRows rows : form.steps) {
       SCOPED_TRACE(testing::Message() << rows.count << " rows");
       ByteRows x(rows.padded, c.cols, c.rowBlock, 44);
-      std::vector<double> magnitudes =
-          productMagnitudes(x.values(), weight.magnitudes());
+      std::vector<double> errors = linear(Inexact(x.values()), weight.values(),
+                                          weight.magnitudes(), c.roundings())
+                                       .errors;
       CallResults r =
           function.call({x.argument(), weight.argument(c.halfScales)});
       ASSERT_EQ(r.computed.size(), 2u);
-      auto bound = [&](size_t at) {
-        return c.roundings() * kF32 * magnitudes[at];
-      };
+      auto bound = [&](size_t at) { return errors[at]; };
       EXPECT_LE(worstRatio(r.computed[0], r.expected[0], rows.padded, bound),
                 1);
       EXPECT_LE(worstRatio(r.computed[1], r.expected[1], rows.padded,

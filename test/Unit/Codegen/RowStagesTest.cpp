@@ -11,13 +11,6 @@ using RowStages = StageTest;
 INSTANTIATE_TEST_SUITE_P(Cpus, RowStages, testing::ValuesIn(kFloatTargets),
                          targetName);
 
-/// What each element of a tensor may err by.
-using Bound = llvm::function_ref<double(size_t)>;
-
-/// The relative error of a norm of `d` values: flow.rms_norm states (d/2 + 6) u
-/// and u for the result, and the interpreter rounds once.
-double normError(int64_t d) { return (d / 2.0 + 8) * kF32; }
-
 /// A random tensor with one large element at the end of each row: an error in
 /// it is far above what all roundings of a row may add up to.
 Tensor spikedRows(llvm::ArrayRef<int64_t> shape, uint32_t seed) {
@@ -99,31 +92,6 @@ func.func @f(%x: tensor<$Tx3x$Dxf32>, %w: tensor<$Dxf32>) -> (tensor<$Tx3x$Dxf32
     }
 }
 
-/// The bound of `normed = rms_norm(sum) * weight` when element `i` of `sum`
-/// errs by `sumError(i)`: with `r` the inverse root mean square, `normed[i]`
-/// moves by `r * weight[i]` times that, and `r` itself, by Cauchy-Schwarz, by
-/// at most `|sumError| / |sum|` of the row. 1 + 2^-10 covers their products.
-std::vector<double> normedBounds(const Tensor &sum, const Tensor &weight,
-                                 double eps, const Tensor &normed,
-                                 Bound sumError) {
-  int64_t d = sum.rowLength();
-  std::vector<double> bounds(sum.values.size());
-  for (size_t row = 0; row < bounds.size(); row += d) {
-    double squares = 0, errors = 0;
-    for (size_t i = row; i != row + d; ++i) {
-      squares += double(sum.values[i]) * sum.values[i];
-      errors += sumError(i) * sumError(i);
-    }
-    double r = 1 / std::sqrt(squares / d + eps);
-    for (size_t i = row; i != row + d; ++i)
-      bounds[i] =
-          std::abs(normed.values[i]) *
-              (normError(d) + 0x1.004p0 * std::sqrt(errors / squares)) +
-          0x1.004p0 * sumError(i) * r * std::abs(weight.values[i - row]);
-  }
-  return bounds;
-}
-
 TEST_P(RowStages, AddRmsNorm) {
   for (int64_t d : {96})
     for (const StepForm &form : kForms) {
@@ -149,8 +117,7 @@ func.func @f(%x: tensor<$Tx$Dxf32>, %b: tensor<$Tx$Dxf32>, %w: tensor<$Dxf32>) -
         // One addition, rounded once.
         EXPECT_TRUE(sameValues(r.computed[0], r.expected[0], rows.count));
         std::vector<double> bounds =
-            normedBounds(r.expected[0], weight, 1e-6, r.expected[1],
-                         [](size_t) { return 0.0; });
+            rmsNorm(Inexact(r.expected[0]), d, &weight, 1e-6).errors;
         EXPECT_LE(worstRatio(r.computed[1], r.expected[1], rows.count,
                              [&](size_t at) { return bounds[at]; }),
                   1);
@@ -181,16 +148,17 @@ func.func @f(%x: tensor<$Tx$Dxf32>, %b: tensor<$Tx$Dxf32>, %wb: tensor<$Dxf32>, 
                                        plainArgument(randomTensor({d}, 17)),
                                        plainArgument(weight)});
         ASSERT_EQ(r.computed.size(), 2u);
-        const Tensor &sum = r.expected[0];
-        // The branch errs as a norm does; both sums round once.
-        auto sumError = [&](size_t i) {
-          double s = std::abs(double(sum.values[i]));
-          double y = std::abs(double(sum.values[i]) - stream.values[i]);
-          return normError(d) * (y + kF32 * s) + 2 * kF32 * s;
-        };
-        EXPECT_LE(worstRatio(r.computed[0], sum, rows.count, sumError), 1);
-        std::vector<double> bounds =
-            normedBounds(sum, weight, 1e-5, r.expected[1], sumError);
+        // The branch errs as a norm does; both sums are rounded once.
+        Inexact sum(r.expected[0]);
+        for (size_t i = 0; i != sum.values.size(); ++i) {
+          double s = sum.values[i], y = s - stream.values[i];
+          sum.errors[i] = normError(d) * (std::abs(y) + kF32 * std::abs(s)) +
+                          2 * kF32 * std::abs(s);
+        }
+        EXPECT_LE(worstRatio(r.computed[0], r.expected[0], rows.count,
+                             [&](size_t at) { return sum.errors[at]; }),
+                  1);
+        std::vector<double> bounds = rmsNorm(sum, d, &weight, 1e-5).errors;
         EXPECT_LE(worstRatio(r.computed[1], r.expected[1], rows.count,
                              [&](size_t at) { return bounds[at]; }),
                   1);

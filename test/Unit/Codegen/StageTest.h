@@ -5,6 +5,7 @@
 #define FLOW_TEST_UNIT_CODEGEN_STAGETEST_H
 
 #include "CompiledFunction.h"
+#include "ErrorBounds.h"
 
 namespace flow {
 
@@ -45,33 +46,6 @@ substitute(std::string text,
          at += to.size())
       text.replace(at, from.size(), to);
   return text;
-}
-
-/// `sum over k of |a[t, k]| * |b[n, k]|` in f64, `[T, N]`.
-inline std::vector<double> productMagnitudes(const Tensor &a, const Tensor &b) {
-  int64_t depth = a.rowLength();
-  std::vector<double> sums;
-  for (int64_t t = 0; t != a.shape[0]; ++t)
-    for (int64_t n = 0; n != b.shape[0]; ++n) {
-      double sum = 0;
-      for (int64_t k = 0; k != depth; ++k)
-        sum +=
-            std::abs(double(a.values[t * depth + k]) * b.values[n * depth + k]);
-      sums.push_back(sum);
-    }
-  return sums;
-}
-
-/// Largest relative errors of the code's exp and tanh, which MathTest checks:
-/// for exp what flow.attention states, for tanh six roundings.
-constexpr double kExpError = 4e-7, kTanhError = 6 * kF32;
-
-/// What the code's `y = cap * tanh(z / cap)` errs by, beside the error of `z`,
-/// which it does not enlarge: the quotient is rounded, which moves tanh by at
-/// most `|v| sech^2(v) u < |tanh(v)| u`; tanh errs; the product is rounded, and
-/// so is what it is compared with.
-inline double softcapError(double y) {
-  return std::abs(y) * (kTanhError + 3.01 * kF32);
 }
 
 } // namespace flow
