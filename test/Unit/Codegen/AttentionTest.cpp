@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Attention over rings of cached keys as code, against the interpreter.
+
+#include "StageTest.h"
+
+using namespace flow;
+
+namespace {
+
+using CompiledAttention = StageTest;
+INSTANTIATE_TEST_SUITE_P(Cpus, CompiledAttention,
+                         testing::ValuesIn(kFloatTargets), targetName);
+
+/// One attention, in numbers and as text. A tile is 12 rows: the query heads of
+/// one key/value head for 12, 6 or 3 tokens, or for one if 12 is no multiple.
+struct AttentionCase {
+  int64_t heads, kvHeads, dim, capacity;
+  bool causal = true;
+  int64_t window = 0;
+  bool startsAtWindow = false;
+  int64_t softcap = 0;
+
+  double scale() const { return 1 / std::sqrt(double(dim)); }
+
+  std::string text(const std::string &extent) const {
+    std::string mask = causal ? "causal" : "full";
+    if (window)
+      mask += ", window = " + std::to_string(window);
+    std::string numbers = "scale " + std::to_string(scale());
+    if (softcap)
+      numbers += " softcap " + std::to_string(softcap) + ".0";
+    return substitute(
+        R"(
+func.func @f(%q: $Y, %kc: $C, %vc: $C, %start: index, %total: index) -> $Y {
+  %o = flow.attention %q at %start, %kc, %vc total %total mask <$M> blocks <first = $F, size = 32> $S : $Y, $C
+  return %o : $Y
+})",
+        {{"$Y", "tensor<$Tx$Hx$Dxf32>"},
+         {"$C", "tensor<?x$Kx$Dxf32>"},
+         {"$T", extent},
+         {"$H", std::to_string(heads)},
+         {"$K", std::to_string(kvHeads)},
+         {"$D", std::to_string(dim)},
+         {"$M", mask},
+         {"$F", startsAtWindow ? "window" : "zero"},
+         {"$S", numbers}});
+  }
+
+  /// The first position that the row at `position` sees, and one past the last.
+  int64_t first(int64_t position) const {
+    return window ? std::max<int64_t>(0, position + 1 - window) : 0;
+  }
+  int64_t last(int64_t position, int64_t total) const {
+    return causal ? position + 1 : total;
+  }
+};
+
+/// Keys or values `[C, KV, D]` of the positions below `total`. Rows that no
+/// position has reached yet hold what must not be seen.
+Tensor randomCache(const AttentionCase &c, int64_t total, uint32_t seed) {
+  Tensor cache = randomTensor({c.capacity, c.kvHeads, c.dim}, seed);
+  return withPadding(cache, std::min(c.capacity, total));
+}
+
+/// What each element of the result errs by. With `d` what a score errs by and
+/// `e` what exp does, weights move by e^(2 d) - 1 + 2 e, and n keys and three
+/// more steps round: flow.attention states this of the largest value, which
+/// need not be of more than one column. A score errs by (D + 2) u of what its
+/// product sums up, and by its cap. The interpreter rounds.
+std::vector<double> attentionErrors(const AttentionCase &c, const Tensor &query,
+                                    const Tensor &keys, const Tensor &values,
+                                    int64_t start, int64_t count) {
+  std::vector<double> errors(query.values.size());
+  int64_t total = start + count;
+  for (int64_t t = 0; t != count; ++t)
+    for (int64_t h = 0; h != c.heads; ++h) {
+      int64_t g = h * c.kvHeads / c.heads;
+      size_t row = (t * c.heads + h) * c.dim;
+      int64_t first = c.first(start + t), last = c.last(start + t, total);
+      auto at = [&](int64_t j) {
+        return (j % c.capacity * c.kvHeads + g) * c.dim;
+      };
+      double largest = 0;
+      for (int64_t j = first; j != last; ++j) {
+        double sum = 0;
+        for (int64_t i = 0; i != c.dim; ++i)
+          sum +=
+              std::abs(double(query.values[row + i]) * keys.values[at(j) + i]);
+        largest = std::max(largest, sum * c.scale());
+      }
+      double score = (c.dim + 2) * kF32 * largest;
+      if (c.softcap)
+        score += softcapError(std::min<double>(largest, c.softcap));
+      double relative = std::expm1(2 * score) + (last - first + 3) * kF32 +
+                        2 * kExpError + kF32;
+      for (int64_t i = 0; i != c.dim; ++i) {
+        double value = 0;
+        for (int64_t j = first; j != last; ++j)
+          value = std::max<double>(value, std::abs(values.values[at(j) + i]));
+        errors[row + i] = relative * value;
+      }
+    }
+  return errors;
+}
+
+/// Runs both forms of `c` at each of `starts`.
+void expectAttention(const AttentionCase &c, const CodeTarget &target,
+                     llvm::ArrayRef<int64_t> starts) {
+  for (const StepForm &form : kForms) {
+    CompiledFunction function(c.text(form.extent), target);
+    for (StepRows rows : form.steps)
+      for (int64_t start : starts) {
+        SCOPED_TRACE(testing::Message() << rows.count << " rows at " << start);
+        int64_t total = start + rows.count;
+        Tensor query = randomTensor({rows.padded, c.heads, c.dim}, 101);
+        Tensor keys = randomCache(c, total, 102);
+        Tensor values = randomCache(c, total, 103);
+        std::vector<double> errors =
+            attentionErrors(c, query, keys, values, start, rows.count);
+        auto bound = [&](size_t at) { return errors[at]; };
+        CodeArgument queryArgument =
+            plainArgument(withPadding(query, rows.count));
+        CallResults r = function.call(
+            {queryArgument, keyCacheArgument(keys), valueCacheArgument(values),
+             indexArgument(start), indexArgument(total)});
+        ASSERT_EQ(r.computed.size(), 1u);
+        EXPECT_LE(worstRatio(r.computed[0], r.expected[0], rows.count, bound),
+                  1);
+        // Without the value of the oldest key that the first row sees.
+        int64_t width = c.kvHeads * c.dim;
+        std::fill_n(values.values.begin() + c.first(start) % c.capacity * width,
+                    width, 0.0f);
+        std::vector<Tensor> control = function.interpret(
+            {queryArgument, keyCacheArgument(keys), valueCacheArgument(values),
+             indexArgument(start), indexArgument(total)});
+        EXPECT_GT(worstRatio(control[0], r.expected[0], 1, bound), 1);
+      }
+  }
+}
+
+TEST_P(CompiledAttention, Causal) {
+  for (AttentionCase c :
+       {AttentionCase{2, 1, 64, 96}, AttentionCase{2, 2, 256, 96},
+        AttentionCase{5, 1, 64, 96}})
+    expectAttention(c, GetParam(), {0, 1, 19, 20, 31, 32, 63, 83});
+}
+
+TEST_P(CompiledAttention, CausalWithSoftcap) {
+  AttentionCase c{8, 2, 64, 96};
+  c.softcap = 1;
+  expectAttention(c, GetParam(), {0, 31, 32, 83});
+}
+
+TEST_P(CompiledAttention, Full) {
+  AttentionCase c{4, 2, 64, 96};
+  c.causal = false;
+  expectAttention(c, GetParam(), {0, 19, 20, 31, 32, 83});
+}
+
+// A window of 40 and steps of 24 need 63 rows, which are 64.
+TEST_P(CompiledAttention, WindowFromZero) {
+  AttentionCase c{2, 1, 64, 64};
+  c.window = 40;
+  expectAttention(c, GetParam(), {0, 27, 38, 39, 40, 41, 52, 63, 64, 200});
+}
+
+TEST_P(CompiledAttention, StartsAtWindow) {
+  for (AttentionCase c :
+       {AttentionCase{2, 1, 256, 64}, AttentionCase{4, 2, 64, 64}}) {
+    c.window = 40;
+    c.startsAtWindow = true;
+    expectAttention(c, GetParam(),
+                    {0, 27, 38, 39, 40, 41, 52, 63, 64, 71, 72, 1000});
+  }
+}
+
+} // namespace
