@@ -174,4 +174,94 @@ TEST_P(CompiledAttention, StartsAtWindow) {
   }
 }
 
+/// `c` after an append to the caches that it reads, which are results too.
+std::string appendText(const AttentionCase &c, const std::string &extent) {
+  std::string text = c.text(extent);
+  std::string rows =
+      substitute("tensor<$Tx$Kx$Dxf32>", {{"$T", extent},
+                                          {"$K", std::to_string(c.kvHeads)},
+                                          {"$D", std::to_string(c.dim)}});
+  std::string cache = "tensor<?" + rows.substr(rows.find('x'));
+  std::string query =
+      substitute("tensor<$Tx$Hx$Dxf32>", {{"$T", extent},
+                                          {"$H", std::to_string(c.heads)},
+                                          {"$D", std::to_string(c.dim)}});
+  std::string attention =
+      text.substr(text.find("  %o"), text.find("  return") - text.find("  %o"));
+  return substitute(
+      R"(
+func.func @f(%q: $Y, %k: $R, %v: $R, %ka: $C, %va: $C, %start: index, %count: index) -> ($Y, $C, $C) {
+  %kc, %vc = flow.kv_append %k, %v into %ka, %va at %start count %count : $R, $C
+  %total = arith.addi %start, %count : index
+$O  return %o, %kc, %vc : $Y, $C, $C
+})",
+      {{"$O", attention}, {"$Y", query}, {"$R", rows}, {"$C", cache}});
+}
+
+// The rows of a step see each other, and those that the step overwrites are
+// those that none of it sees.
+TEST_P(CompiledAttention, ReadsWhatTheStepAppends) {
+  AttentionCase c{4, 2, 64, 64};
+  c.window = 40;
+  c.startsAtWindow = true;
+  for (const StepForm &form : kForms) {
+    CompiledFunction function(appendText(c, form.extent), GetParam());
+    for (StepRows rows : form.steps)
+      for (int64_t start : {0, 39, 40, 52, 63, 64, 200}) {
+        SCOPED_TRACE(testing::Message() << rows.count << " rows at " << start);
+        Tensor query = randomTensor({rows.padded, c.heads, c.dim}, 104);
+        auto argument = [&](uint32_t seed) {
+          return plainArgument(withPadding(
+              randomTensor({rows.padded, c.kvHeads, c.dim}, seed), rows.count));
+        };
+        CallResults r = function.call(
+            {plainArgument(withPadding(query, rows.count)), argument(105),
+             argument(106), keyCacheArgument(randomCache(c, start, 107)),
+             valueCacheArgument(randomCache(c, start, 108)),
+             indexArgument(start), indexArgument(rows.count)});
+        ASSERT_EQ(r.computed.size(), 3u);
+        for (int i : {1, 2})
+          EXPECT_TRUE(sameValues(r.computed[i], r.expected[i], c.capacity));
+        std::vector<double> errors = attentionErrors(
+            c, query, r.expected[1], r.expected[2], start, rows.count);
+        EXPECT_LE(worstRatio(r.computed[0], r.expected[0], rows.count,
+                             [&](size_t at) { return errors[at]; }),
+                  1);
+      }
+  }
+}
+
+// Prefill in steps of any size and decode make the same cache, so they must
+// make the same bits of every row.
+TEST_P(CompiledAttention, ARowDoesNotDependOnItsStep) {
+  AttentionCase c{2, 1, 64, 64};
+  c.window = 40;
+  c.startsAtWindow = true;
+  CompiledFunction step(c.text("?"), GetParam()), row(c.text("1"), GetParam());
+  constexpr int64_t start = 47, count = 13, padded = 24;
+  Tensor query = randomTensor({padded, c.heads, c.dim}, 109);
+  Tensor keys = randomCache(c, start + count, 110);
+  Tensor values = randomCache(c, start + count, 111);
+  llvm::SmallVector<int64_t, 4> shape{padded, c.heads, c.dim};
+  std::vector<Tensor> together = step.run(
+      {plainArgument(query), keyCacheArgument(keys), valueCacheArgument(values),
+       indexArgument(start), indexArgument(start + count)},
+      shape);
+  ASSERT_EQ(together.size(), 1u);
+  int64_t width = c.heads * c.dim;
+  shape[0] = 1;
+  for (int64_t t = 0; t != count; ++t) {
+    auto from = query.values.begin() + t * width;
+    Tensor one(shape, {from, from + width});
+    std::vector<Tensor> alone = row.run(
+        {plainArgument(one), keyCacheArgument(keys), valueCacheArgument(values),
+         indexArgument(start + t), indexArgument(start + t + 1)},
+        shape);
+    ASSERT_EQ(alone.size(), 1u);
+    EXPECT_TRUE(std::equal(alone[0].values.begin(), alone[0].values.end(),
+                           together[0].values.begin() + t * width))
+        << "row " << t;
+  }
+}
+
 } // namespace
