@@ -88,6 +88,44 @@ func.func @f(%x: $X, %w: $W) -> $Y {
   }
 }
 
+// Integers are exact, and the blocks are added in one order in prefill and
+// decode.
+TEST_P(ByteProducts, ARowDoesNotDependOnItsStep) {
+  const ByteCase &c = kCases[3];
+  auto compile = [&](const char *extent) {
+    return std::make_unique<CompiledFunction>(
+        substitute(R"(
+func.func @f(%x: $X, %w: $W) -> $Y {
+  %y = flow.linear %x, %w : $X, $W -> $Y
+  return %y : $Y
+})",
+                   {{"$X", c.rowsType(extent)},
+                    {"$W", c.weightType()},
+                    {"$Y", c.resultType(extent)}}),
+        GetParam());
+  };
+  std::unique_ptr<CompiledFunction> step = compile("?"), row = compile("1");
+  CodeArgument weight =
+      ByteWeight(c.rows, c.cols, c.weightBlock, c.hasMinima, 45)
+          .argument(c.halfScales);
+  ByteRows x(24, c.cols, c.rowBlock, 46);
+  llvm::SmallVector<int64_t, 4> shape{24, c.rows};
+  std::vector<Tensor> together = step->run({x.argument(), weight}, shape);
+  ASSERT_EQ(together.size(), 1u);
+  shape[0] = 1;
+  int64_t blocks = c.cols / c.rowBlock;
+  for (int64_t t = 0; t != 24; ++t) {
+    ByteRows one(1, c.cols, c.rowBlock, 47);
+    std::copy_n(x.quants.begin() + t * c.cols, c.cols, one.quants.begin());
+    std::copy_n(x.scales.begin() + t * blocks, blocks, one.scales.begin());
+    std::vector<Tensor> alone = row->run({one.argument(), weight}, shape);
+    ASSERT_EQ(alone.size(), 1u);
+    EXPECT_TRUE(std::equal(alone[0].values.begin(), alone[0].values.end(),
+                           together[0].values.begin() + t * c.rows))
+        << "row " << t;
+  }
+}
+
 TEST_P(ByteProducts, LmHead) {
   ByteCase c{96, 64, 32, 32, /*halfScales=*/true, /*hasMinima=*/false};
   ByteWeight weight(c.rows, c.cols, c.weightBlock, c.hasMinima, 43);

@@ -52,6 +52,35 @@ func.func @f(%x: tensor<$Tx$Kxf32>, %w: tensor<$Nx$Kxf32, #flow.panels<f32>>) ->
     }
 }
 
+// A row's chain of additions is the same in prefill and decode.
+TEST_P(Products, ARowDoesNotDependOnItsStep) {
+  auto compile = [&](const char *extent) {
+    return std::make_unique<CompiledFunction>(substitute(R"(
+func.func @f(%x: tensor<$Tx165xf32>, %w: tensor<32x165xf32, #flow.panels<f32>>) -> tensor<$Tx32xf32> {
+  %y = flow.linear %x, %w : tensor<$Tx165xf32>, tensor<32x165xf32, #flow.panels<f32>> -> tensor<$Tx32xf32>
+  return %y : tensor<$Tx32xf32>
+})",
+                                                         {{"$T", extent}}),
+                                              GetParam());
+  };
+  std::unique_ptr<CompiledFunction> step = compile("?"), row = compile("1");
+  CodeArgument weight = f32PanelsArgument(randomTensor({32, 165}, 35));
+  Tensor x = randomTensor({24, 165}, 36);
+  llvm::SmallVector<int64_t, 4> shape{24, 32};
+  std::vector<Tensor> together = step->run({plainArgument(x), weight}, shape);
+  ASSERT_EQ(together.size(), 1u);
+  shape[0] = 1;
+  for (int64_t t = 0; t != 24; ++t) {
+    auto from = x.values.begin() + t * 165;
+    Tensor one(llvm::ArrayRef<int64_t>{1, 165}, {from, from + 165});
+    std::vector<Tensor> alone = row->run({plainArgument(one), weight}, shape);
+    ASSERT_EQ(alone.size(), 1u);
+    EXPECT_TRUE(std::equal(alone[0].values.begin(), alone[0].values.end(),
+                           together[0].values.begin() + t * 32))
+        << "row " << t;
+  }
+}
+
 // Rows of 96 logits are capped 32 at a time, rows of 512 in two pieces.
 TEST_P(Products, LmHead) {
   for (WeightShape shape : {WeightShape{96, 64}, WeightShape{512, 32}})
