@@ -119,15 +119,12 @@ std::vector<double> cacheBounds(const Tensor &cache, const Inexact &rows,
 void expectQkv(const CallResults &r, const QkvBounds &bounds, int64_t start,
                int64_t count) {
   ASSERT_EQ(r.computed.size(), 3u);
-  EXPECT_LE(worstRatio(r.computed[0], r.expected[0], count,
-                       [&](size_t at) { return bounds.query.errors[at]; }),
-            1);
+  EXPECT_LE(
+      worstRatio(r.computed[0], r.expected[0], count, bounds.query.errors), 1);
   for (int i : {1, 2}) {
     std::vector<double> cache = cacheBounds(
         r.expected[i], i == 1 ? bounds.key : bounds.value, start, count);
-    EXPECT_LE(worstRatio(r.computed[i], r.expected[i], kCapacity,
-                         [&](size_t at) { return cache[at]; }),
-              1);
+    EXPECT_LE(worstRatio(r.computed[i], r.expected[i], kCapacity, cache), 1);
   }
 }
 

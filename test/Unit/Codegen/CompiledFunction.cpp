@@ -7,7 +7,6 @@
 #include "flow/Ggml/Types.h"
 #include "flow/Pipelines/Pipelines.h"
 #include "flow/Runtime/Abi.h"
-#include "mlir/IR/Verifier.h"
 
 #include <cstring>
 #include <limits>
@@ -35,34 +34,18 @@ template <typename T> void store(CodeBuffer &buffer, int64_t index, T value) {
   std::memcpy(buffer.bytes.data() + index * sizeof(T), &value, sizeof(T));
 }
 
-/// Where element `[position, head, i]` of a cache lies in its buffer.
-using CachePlace =
-    llvm::function_ref<int64_t(int64_t position, int64_t head, int64_t i)>;
-
-void forEachCacheElement(llvm::ArrayRef<int64_t> shape,
-                         llvm::function_ref<void(int64_t, int64_t)> visit,
-                         CachePlace place) {
-  int64_t index = 0;
-  for (int64_t c = 0; c != shape[0]; ++c)
-    for (int64_t h = 0; h != shape[1]; ++h)
-      for (int64_t i = 0; i != shape[2]; ++i)
-        visit(index++, place(c, h, i));
-}
-
 /// Visits a cache of `shape` `[C, KV, D]` with the index of each element and
 /// its place in the buffer, whose rank tells keys from values.
 void forEachCacheElement(llvm::ArrayRef<int64_t> shape, size_t rank,
                          llvm::function_ref<void(int64_t, int64_t)> visit) {
-  int64_t capacity = shape[0], dim = shape[2];
-  if (rank == 4)
-    forEachCacheElement(shape, visit, [&](int64_t c, int64_t h, int64_t i) {
-      return ((h * (capacity / kPanel) + c / kPanel) * dim + i) * kPanel +
-             c % kPanel;
-    });
-  else
-    forEachCacheElement(shape, visit, [&](int64_t c, int64_t h, int64_t i) {
-      return (h * capacity + c) * dim + i;
-    });
+  int64_t capacity = shape[0], dim = shape[2], index = 0;
+  for (int64_t c = 0; c != capacity; ++c)
+    for (int64_t h = 0; h != shape[1]; ++h)
+      for (int64_t i = 0; i != dim; ++i) {
+        int64_t panel = h * (capacity / kPanel) + c / kPanel;
+        visit(index++, rank == 4 ? (panel * dim + i) * kPanel + c % kPanel
+                                 : (h * capacity + c) * dim + i);
+      }
 }
 
 CodeArgument cacheArgument(const Tensor &tensor, std::vector<int64_t> shape) {
@@ -433,6 +416,12 @@ Tensor flow::withPadding(Tensor tensor, int64_t count) {
   int64_t first = tensor.values.size() / tensor.shape[0] * count;
   std::fill(tensor.values.begin() + first, tensor.values.end(), 1e30f);
   return tensor;
+}
+
+double flow::worstRatio(const Tensor &computed, const Tensor &expected,
+                        int64_t count, llvm::ArrayRef<double> bounds) {
+  return worstRatio(computed, expected, count,
+                    [&](size_t at) { return bounds[at]; });
 }
 
 double flow::worstRatio(const Tensor &computed, const Tensor &expected,

@@ -142,8 +142,10 @@ private:
 Tensor withPadding(Tensor tensor, int64_t count);
 
 /// The largest `|computed - expected| / bound` over the first `count` rows of
-/// two tensors; infinite where a result is no number. `bound` is of the
-/// element at an index of `values`, and must be positive.
+/// two tensors, the bound being of each element; infinite where a result is no
+/// number.
+double worstRatio(const Tensor &computed, const Tensor &expected, int64_t count,
+                  llvm::ArrayRef<double> bounds);
 double worstRatio(const Tensor &computed, const Tensor &expected, int64_t count,
                   llvm::function_ref<double(size_t)> bound);
 

@@ -36,8 +36,7 @@ func.func @f(%x: tensor<$Tx64xf32>, %gu: tensor<192x64xf32, #flow.panels<f32>>, 
           function.call({plainArgument(withPadding(x, rows.count)),
                          f32PanelsArgument(gateUp), f32PanelsArgument(down)});
       ASSERT_EQ(r.computed.size(), 1u);
-      EXPECT_LE(worstRatio(r.computed[0], r.expected[0], rows.count,
-                           [&](size_t at) { return errors[at]; }),
+      EXPECT_LE(worstRatio(r.computed[0], r.expected[0], rows.count, errors),
                 1);
     }
   }
@@ -76,8 +75,7 @@ func.func @f(%x: $X, %gu: $G, %d: $D) -> tensor<$Tx64xf32> {
       CallResults r = function.call(
           {x.argument(), gateUp.argument(true), down.argument(false)});
       ASSERT_EQ(r.computed.size(), 1u);
-      EXPECT_LE(worstRatio(r.computed[0], r.expected[0], rows.padded,
-                           [&](size_t at) { return errors[at]; }),
+      EXPECT_LE(worstRatio(r.computed[0], r.expected[0], rows.padded, errors),
                 1);
     }
   }

@@ -62,108 +62,105 @@ func.func @f(%x: tensor<$Tx$Dxf32>, %w: tensor<$Dxf32>) -> (tensor<$Tx$Dxf32>, t
 }
 
 TEST_P(RowStages, RmsNormOfHeads) {
-  for (int64_t d : {64, 256})
-    for (const StepForm &form : kForms) {
-      CompiledFunction function(
-          substitute(R"(
+  constexpr int64_t d = 256;
+  for (const StepForm &form : kForms) {
+    CompiledFunction function(
+        substitute(R"(
 func.func @f(%x: tensor<$Tx3x$Dxf32>, %w: tensor<$Dxf32>) -> (tensor<$Tx3x$Dxf32>, tensor<$Tx3x$Dxf32>) {
   %y = flow.rms_norm %x scale %w : tensor<$Tx3x$Dxf32>, tensor<$Dxf32>
   %z = flow.rms_norm %x eps 1.0e-02 : tensor<$Tx3x$Dxf32>
   return %y, %z : tensor<$Tx3x$Dxf32>, tensor<$Tx3x$Dxf32>
 })",
-                     {{"$T", form.extent}, {"$D", std::to_string(d)}}),
-          GetParam());
-      CodeArgument weight = plainArgument(randomTensor({d}, 9));
-      for (StepRows rows : form.steps) {
-        SCOPED_TRACE(testing::Message() << rows.count << " rows of " << d);
-        CallResults r = function.call(
-            {plainArgument(
-                 withPadding(spikedRows({rows.padded, 3, d}, 10), rows.count)),
-             weight});
-        ASSERT_EQ(r.computed.size(), 2u);
-        for (int i : {0, 1})
-          EXPECT_LE(worstRatio(r.computed[i], r.expected[i], rows.count,
-                               [&](size_t at) {
-                                 return normError(d) *
-                                        std::abs(r.expected[i].values[at]);
-                               }),
-                    1);
-      }
+                   {{"$T", form.extent}, {"$D", std::to_string(d)}}),
+        GetParam());
+    CodeArgument weight = plainArgument(randomTensor({d}, 9));
+    for (StepRows rows : form.steps) {
+      SCOPED_TRACE(testing::Message() << rows.count << " rows of " << d);
+      CallResults r =
+          function.call({plainArgument(withPadding(
+                             spikedRows({rows.padded, 3, d}, 10), rows.count)),
+                         weight});
+      ASSERT_EQ(r.computed.size(), 2u);
+      for (int i : {0, 1})
+        EXPECT_LE(worstRatio(r.computed[i], r.expected[i], rows.count,
+                             [&](size_t at) {
+                               return normError(d) *
+                                      std::abs(r.expected[i].values[at]);
+                             }),
+                  1);
     }
+  }
 }
 
 TEST_P(RowStages, AddRmsNorm) {
-  for (int64_t d : {96})
-    for (const StepForm &form : kForms) {
-      CompiledFunction function(
-          substitute(R"(
+  constexpr int64_t d = 96;
+  for (const StepForm &form : kForms) {
+    CompiledFunction function(
+        substitute(R"(
 func.func @f(%x: tensor<$Tx$Dxf32>, %b: tensor<$Tx$Dxf32>, %w: tensor<$Dxf32>) -> (tensor<$Tx$Dxf32>, tensor<$Tx$Dxf32>) {
   %s, %n = flow.add_rms_norm %x, %b scale %w : tensor<$Tx$Dxf32>, tensor<$Dxf32>
   return %s, %n : tensor<$Tx$Dxf32>, tensor<$Tx$Dxf32>
 })",
-                     {{"$T", form.extent}, {"$D", std::to_string(d)}}),
-          GetParam());
-      Tensor weight = randomTensor({d}, 11);
-      for (StepRows rows : form.steps) {
-        SCOPED_TRACE(testing::Message() << rows.count << " rows of " << d);
-        auto argument = [&](Tensor tensor) {
-          return plainArgument(withPadding(std::move(tensor), rows.count));
-        };
-        CallResults r =
-            function.call({argument(spikedRows({rows.padded, d}, 12)),
-                           argument(randomTensor({rows.padded, d}, 13)),
-                           plainArgument(weight)});
-        ASSERT_EQ(r.computed.size(), 2u);
-        // One addition, rounded once.
-        EXPECT_TRUE(sameValues(r.computed[0], r.expected[0], rows.count));
-        std::vector<double> bounds =
-            rmsNorm(Inexact(r.expected[0]), d, &weight, 1e-6).errors;
-        EXPECT_LE(worstRatio(r.computed[1], r.expected[1], rows.count,
-                             [&](size_t at) { return bounds[at]; }),
-                  1);
-      }
+                   {{"$T", form.extent}, {"$D", std::to_string(d)}}),
+        GetParam());
+    Tensor weight = randomTensor({d}, 11);
+    for (StepRows rows : form.steps) {
+      SCOPED_TRACE(testing::Message() << rows.count << " rows of " << d);
+      auto argument = [&](Tensor tensor) {
+        return plainArgument(withPadding(std::move(tensor), rows.count));
+      };
+      CallResults r =
+          function.call({argument(spikedRows({rows.padded, d}, 12)),
+                         argument(randomTensor({rows.padded, d}, 13)),
+                         plainArgument(weight)});
+      ASSERT_EQ(r.computed.size(), 2u);
+      // One addition, rounded once.
+      EXPECT_TRUE(sameValues(r.computed[0], r.expected[0], rows.count));
+      std::vector<double> bounds =
+          rmsNorm(Inexact(r.expected[0]), d, &weight, 1e-6).errors;
+      EXPECT_LE(worstRatio(r.computed[1], r.expected[1], rows.count, bounds),
+                1);
     }
+  }
 }
 
 TEST_P(RowStages, AddRmsNormOfANormedBranch) {
-  for (int64_t d : {96, 640})
-    for (const StepForm &form : kForms) {
-      CompiledFunction function(
-          substitute(R"(
+  constexpr int64_t d = 640;
+  for (const StepForm &form : kForms) {
+    CompiledFunction function(
+        substitute(R"(
 func.func @f(%x: tensor<$Tx$Dxf32>, %b: tensor<$Tx$Dxf32>, %wb: tensor<$Dxf32>, %w: tensor<$Dxf32>) -> (tensor<$Tx$Dxf32>, tensor<$Tx$Dxf32>) {
   %s, %n = flow.add_rms_norm %x, %b branch_scale %wb scale %w eps 1.0e-05 : tensor<$Tx$Dxf32>, tensor<$Dxf32>
   return %s, %n : tensor<$Tx$Dxf32>, tensor<$Tx$Dxf32>
 })",
-                     {{"$T", form.extent}, {"$D", std::to_string(d)}}),
-          GetParam());
-      Tensor weight = randomTensor({d}, 14);
-      for (StepRows rows : form.steps) {
-        SCOPED_TRACE(testing::Message() << rows.count << " rows of " << d);
-        Tensor stream = randomTensor({rows.padded, d}, 15);
-        Tensor branch = spikedRows({rows.padded, d}, 16);
-        auto argument = [&](const Tensor &tensor) {
-          return plainArgument(withPadding(tensor, rows.count));
-        };
-        CallResults r = function.call({argument(stream), argument(branch),
-                                       plainArgument(randomTensor({d}, 17)),
-                                       plainArgument(weight)});
-        ASSERT_EQ(r.computed.size(), 2u);
-        // The branch errs as a norm does; both sums are rounded once.
-        Inexact sum(r.expected[0]);
-        for (size_t i = 0; i != sum.values.size(); ++i) {
-          double s = sum.values[i], y = s - stream.values[i];
-          sum.errors[i] = normError(d) * (std::abs(y) + kF32 * std::abs(s)) +
-                          2 * kF32 * std::abs(s);
-        }
-        EXPECT_LE(worstRatio(r.computed[0], r.expected[0], rows.count,
-                             [&](size_t at) { return sum.errors[at]; }),
-                  1);
-        std::vector<double> bounds = rmsNorm(sum, d, &weight, 1e-5).errors;
-        EXPECT_LE(worstRatio(r.computed[1], r.expected[1], rows.count,
-                             [&](size_t at) { return bounds[at]; }),
-                  1);
+                   {{"$T", form.extent}, {"$D", std::to_string(d)}}),
+        GetParam());
+    Tensor weight = randomTensor({d}, 14);
+    for (StepRows rows : form.steps) {
+      SCOPED_TRACE(testing::Message() << rows.count << " rows of " << d);
+      Tensor stream = randomTensor({rows.padded, d}, 15);
+      Tensor branch = spikedRows({rows.padded, d}, 16);
+      auto argument = [&](const Tensor &tensor) {
+        return plainArgument(withPadding(tensor, rows.count));
+      };
+      CallResults r = function.call({argument(stream), argument(branch),
+                                     plainArgument(randomTensor({d}, 17)),
+                                     plainArgument(weight)});
+      ASSERT_EQ(r.computed.size(), 2u);
+      // The branch errs as a norm does; both sums are rounded once.
+      Inexact sum(r.expected[0]);
+      for (size_t i = 0; i != sum.values.size(); ++i) {
+        double s = sum.values[i], y = s - stream.values[i];
+        sum.errors[i] = normError(d) * (std::abs(y) + kF32 * std::abs(s)) +
+                        2 * kF32 * std::abs(s);
       }
+      EXPECT_LE(
+          worstRatio(r.computed[0], r.expected[0], rows.count, sum.errors), 1);
+      std::vector<double> bounds = rmsNorm(sum, d, &weight, 1e-5).errors;
+      EXPECT_LE(worstRatio(r.computed[1], r.expected[1], rows.count, bounds),
+                1);
     }
+  }
 }
 
 TEST_P(RowStages, Rope) {
@@ -199,36 +196,35 @@ func.func @f(%x: tensor<$Tx3x$Dxf32>, %a: tensor<$Tx$Hx2xf32>) -> tensor<$Tx3x$D
 }
 
 TEST_P(RowStages, Geglu) {
-  for (int64_t d : {64, 96})
-    for (const StepForm &form : kForms) {
-      CompiledFunction function(
-          substitute(R"(
+  constexpr int64_t d = 96;
+  for (const StepForm &form : kForms) {
+    CompiledFunction function(
+        substitute(R"(
 func.func @f(%g: tensor<$Tx$Dxf32>, %u: tensor<$Tx$Dxf32>) -> tensor<$Tx$Dxf32> {
   %y = flow.geglu %g, %u : tensor<$Tx$Dxf32>
   return %y : tensor<$Tx$Dxf32>
 })",
-                     {{"$T", form.extent}, {"$D", std::to_string(d)}}),
-          GetParam());
-      for (StepRows rows : form.steps) {
-        SCOPED_TRACE(testing::Message() << rows.count << " rows of " << d);
-        // Gates from -8 to 8, where GELU turns from nothing into the gate.
-        Tensor gate = randomTensor({rows.padded, d}, 20);
-        for (float &value : gate.values)
-          value *= 8;
-        Tensor up = randomTensor({rows.padded, d}, 21);
-        CallResults r =
-            function.call({plainArgument(withPadding(gate, rows.count)),
-                           plainArgument(withPadding(up, rows.count))});
-        ASSERT_EQ(r.computed.size(), 1u);
-        // The contract, and the interpreter's rounding.
-        auto bound = [&](size_t at) {
-          return 0x1p-19 * std::abs(gate.values[at] * up.values[at]) +
-                 17 * kF32 * std::abs(r.expected[0].values[at]);
-        };
-        EXPECT_LE(worstRatio(r.computed[0], r.expected[0], rows.count, bound),
-                  1);
-      }
+                   {{"$T", form.extent}, {"$D", std::to_string(d)}}),
+        GetParam());
+    for (StepRows rows : form.steps) {
+      SCOPED_TRACE(testing::Message() << rows.count << " rows of " << d);
+      // Gates from -8 to 8, where GELU turns from nothing into the gate.
+      Tensor gate = randomTensor({rows.padded, d}, 20);
+      for (float &value : gate.values)
+        value *= 8;
+      Tensor up = randomTensor({rows.padded, d}, 21);
+      CallResults r =
+          function.call({plainArgument(withPadding(gate, rows.count)),
+                         plainArgument(withPadding(up, rows.count))});
+      ASSERT_EQ(r.computed.size(), 1u);
+      // The contract, and the interpreter's rounding.
+      auto bound = [&](size_t at) {
+        return 0x1p-19 * std::abs(gate.values[at] * up.values[at]) +
+               17 * kF32 * std::abs(r.expected[0].values[at]);
+      };
+      EXPECT_LE(worstRatio(r.computed[0], r.expected[0], rows.count, bound), 1);
     }
+  }
 }
 
 } // namespace
