@@ -45,7 +45,7 @@ void forSamples(CompiledFunction &function, double limit, bool negative,
                 Check check) {
   std::vector<float> list = samples(limit);
   for (size_t first = 0; first != list.size(); first += kLanes) {
-    Tensor x({kLanes});
+    Tensor x(llvm::ArrayRef<int64_t>{kLanes});
     for (int64_t i = 0; i != kLanes; ++i)
       x.values[i] = negative ? -list[first + i] : list[first + i];
     std::vector<Tensor> y = function.run({plainArgument(x)}, {{kLanes}});
