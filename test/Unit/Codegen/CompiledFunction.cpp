@@ -125,7 +125,8 @@ bool flow::canRun(const CodeTarget &target) {
   llvm::StringRef isa = target.isa;
   // The third level of x86-64 is AVX2 and what came with it.
   bool needsAvx2 = isa == "avx2" || llvm::StringRef(target.cpu) != "native";
-  return (isa != "vnni" || host->vnni) && (!needsAvx2 || host->avx2);
+  return (isa != "vnni" || host->vnni) && (isa != "bf16" || host->bf16) &&
+         (!needsAvx2 || host->avx2);
 }
 
 std::string flow::targetName(const testing::TestParamInfo<CodeTarget> &info) {
@@ -161,6 +162,18 @@ CodeArgument flow::f32PanelsArgument(const Tensor &weight) {
     for (int64_t k = 0; k != cols; ++k)
       data[(n / kPanel * cols + k) * kPanel + n % kPanel] =
           weight.values[n * cols + k];
+  return {share(weight), {std::move(buffer)}};
+}
+
+CodeArgument flow::bf16PanelsArgument(const Tensor &weight) {
+  int64_t rows = weight.shape[0], cols = weight.shape[1];
+  CodeBuffer buffer =
+      makeBuffer({rows / kPanel, cols / 2, 2 * kPanel}, sizeof(uint16_t));
+  uint16_t *data = dataOf<uint16_t>(buffer);
+  for (int64_t n = 0; n != rows; ++n)
+    for (int64_t k = 0; k != cols; ++k)
+      data[((n / kPanel * cols / 2 + k / 2) * kPanel + n % kPanel) * 2 +
+           k % 2] = ggml::f32ToBf16(weight.values[n * cols + k]);
   return {share(weight), {std::move(buffer)}};
 }
 
@@ -302,7 +315,8 @@ bool CompiledFunction::compile(const CodeTarget &target) {
   if (!cpu)
     return fail(cpu.takeError());
   PipelineOptions options;
-  options.isa = target.isa;
+  options.bf16 = llvm::StringRef(target.isa) == "bf16";
+  options.isa = options.bf16 ? "generic" : target.isa;
   options.avx512 = cpu->avx512;
   // The interpreter keeps the stages.
   mlir::OwningOpRef<mlir::ModuleOp> lowered = module->clone();

@@ -12,8 +12,8 @@
 
 namespace flow {
 
-/// For whom code is made: a CPU by LLVM's name, or `native`, and the
-/// instructions that byte products use.
+/// For whom code is made: a CPU by LLVM's name, or `native`, and the dot
+/// instructions that products use: those of bytes, or `bf16`.
 struct CodeTarget {
   const char *cpu, *isa;
 };
@@ -32,6 +32,10 @@ constexpr CodeTarget kByteTargets[] = {{"native", "vnni"},
 /// changes.
 constexpr CodeTarget kFloatTargets[] = {{"native", "generic"},
                                         {"x86-64-v3", "generic"}};
+
+/// Every pair that a product of bf16 is compiled for.
+constexpr CodeTarget kBf16Targets[] = {
+    {"native", "bf16"}, {"native", "generic"}, {"x86-64-v3", "generic"}};
 
 /// Whether this machine runs code for `target`.
 bool canRun(const CodeTarget &target);
@@ -60,6 +64,9 @@ CodeArgument keyCacheArgument(const Tensor &keys);
 CodeArgument valueCacheArgument(const Tensor &values);
 /// A weight `[N, K]` in f32 panels `[N/32, K, 32]`.
 CodeArgument f32PanelsArgument(const Tensor &weight);
+
+/// A weight `[N, K]` rounded to bf16 in panels of pairs `[N/32, K/2, 64]`.
+CodeArgument bf16PanelsArgument(const Tensor &weight);
 
 /// A weight `[N, K]` of bytes: element `[n, k]` is
 /// `scale[n, b] * quant[n, k] + minimum[n, b]` with `b = k / block`, exactly.

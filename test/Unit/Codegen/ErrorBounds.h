@@ -151,6 +151,23 @@ inline Inexact quantizeRows(const Inexact &rows, int64_t block) {
   return result;
 }
 
+/// Rows as bf16 holds them: wherever a value may lie, rounded too.
+inline Inexact roundToBf16(const Inexact &rows) {
+  Inexact result(rows.length);
+  for (size_t i = 0; i != rows.values.size(); ++i) {
+    double value = rows.values[i], error = rows.errors[i];
+    auto round = [](double v) {
+      return ggml::bf16ToF32(ggml::f32ToBf16(static_cast<float>(v)));
+    };
+    result.values.push_back(round(value));
+    // Rounding does not change the order of numbers.
+    double low = round(value - error), high = round(value + error);
+    result.errors.push_back(
+        std::max(high - result.values[i], result.values[i] - low));
+  }
+  return result;
+}
+
 /// What the code's `y = cap * tanh(z / cap)` errs by, beside the error of `z`,
 /// which it does not enlarge: the quotient `v` is rounded, which moves tanh by
 /// at most `|v| sech^2(v) u <= |tanh(v)| u`; tanh errs; the product is rounded,

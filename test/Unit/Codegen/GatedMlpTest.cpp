@@ -48,7 +48,7 @@ TEST_P(GatedMlpOfBytes, QuantizesTheInnerRows) {
         substitute(
             R"(
 func.func @f(%x: $X, %gu: $G, %d: $D) -> tensor<$Tx64xf32> {
-  %y = flow.gated_mlp %x, %gu, %d hidden <block = 16> : $X, $G, $D -> tensor<$Tx64xf32>
+  %y = flow.gated_mlp %x, %gu, %d hidden(#flow.quantized_rows<block = 16>) : $X, $G, $D -> tensor<$Tx64xf32>
   return %y : tensor<$Tx64xf32>
 })",
             {{"$X", "tensor<$Tx64xf32, #flow.quantized_rows<block = 32>>"},
