@@ -58,12 +58,17 @@ CodeArgument cacheArgument(const Tensor &tensor, std::vector<int64_t> shape) {
   return {share(tensor), {std::move(buffer)}};
 }
 
+/// What guards are filled with: NaN around arguments, so that what is read
+/// there is seen in a result, and another number around results, so that what
+/// comes of it is seen when it is written there.
+constexpr std::byte kArgumentGuard{0xff}, kResultGuard{0x5a};
+
 /// A buffer between two guards, and its memref descriptor.
 class GuardedBuffer {
 public:
-  explicit GuardedBuffer(const CodeBuffer &buffer)
-      : before(buffer.bytes),
-        memory(buffer.bytes.size() + 2 * kGuard + 64, std::byte(0xff)) {
+  GuardedBuffer(const CodeBuffer &buffer, std::byte guard)
+      : guard(guard), before(buffer.bytes),
+        memory(buffer.bytes.size() + 2 * kGuard + 64, guard) {
     // Buffers of the runtime start where vectors may.
     auto address = reinterpret_cast<uintptr_t>(memory.data()) + kGuard;
     begin = memory.data() + kGuard + (64 - address % 64) % 64;
@@ -87,15 +92,15 @@ public:
     return std::memcmp(begin, before.data(), before.size()) == 0;
   }
   bool areGuardsWhole() const {
-    auto whole = [](const std::byte *from, const std::byte *to) {
-      return std::all_of(from, to,
-                         [](std::byte b) { return b == std::byte(0xff); });
+    auto whole = [this](const std::byte *from, const std::byte *to) {
+      return std::all_of(from, to, [this](std::byte b) { return b == guard; });
     };
     return whole(memory.data(), begin) &&
            whole(begin + before.size(), memory.data() + memory.size());
   }
 
 private:
+  std::byte guard;
   std::vector<std::byte> before, memory;
   std::byte *begin;
   std::vector<int64_t> descriptor;
@@ -383,7 +388,7 @@ CompiledFunction::run(const std::vector<CodeArgument> &arguments,
       pointers.push_back(&indices[i]);
     }
     for (const CodeBuffer &buffer : argument.buffers)
-      buffers[i].emplace_back(buffer);
+      buffers[i].emplace_back(buffer, kArgumentGuard);
     for (GuardedBuffer &buffer : buffers[i])
       pointers.push_back(buffer.argument());
   }
@@ -396,7 +401,7 @@ CompiledFunction::run(const std::vector<CodeArgument> &arguments,
       continue;
     CodeBuffer buffer = makeBuffer({shape.begin(), shape.end()}, sizeof(float));
     std::fill(buffer.bytes.begin(), buffer.bytes.end(), std::byte(0xff));
-    outputs.emplace_back(buffer);
+    outputs.emplace_back(buffer, kResultGuard);
     pointers.push_back(outputs.back().argument());
   }
   entry(pointers.data());

@@ -111,9 +111,9 @@ struct CallResults {
 
 /// @f of a text, compiled. Constructed and called only when `canRun`.
 ///
-/// Each buffer is surrounded by bytes 0xff, NaN as floats, that must survive;
-/// results are NaN before the call; arguments other than caches must stay as
-/// they were; and parallel loops run in several ranges, the last first.
+/// Each buffer stands between guards that must survive; results are NaN before
+/// the call; arguments other than caches must stay as they were; and parallel
+/// loops run in several ranges, the last first.
 class CompiledFunction {
 public:
   CompiledFunction(const std::string &text, const CodeTarget &target);
