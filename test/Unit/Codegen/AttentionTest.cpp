@@ -156,6 +156,24 @@ TEST_P(CompiledAttention, Full) {
   expectAttention(c, GetParam(), {0, 19, 20, 31, 32, 83});
 }
 
+// Without any key a row has no weights to divide by their sum.
+TEST_P(CompiledAttention, GivesZerosWithoutKeys) {
+  AttentionCase c{4, 2, 64, 32};
+  c.causal = false;
+  for (const StepForm &form : kForms) {
+    CompiledFunction function(c.text(form.extent), GetParam());
+    int64_t rows = form.steps.front().padded;
+    Tensor cache = randomCache(c, /*total=*/0, 112);
+    CallResults r =
+        function.call({plainArgument(randomTensor({rows, c.heads, c.dim}, 113)),
+                       keyCacheArgument(cache), valueCacheArgument(cache),
+                       indexArgument(0), indexArgument(0)});
+    ASSERT_EQ(r.computed.size(), 1u);
+    EXPECT_TRUE(sameValues(r.computed[0], r.expected[0], rows));
+    EXPECT_EQ(r.expected[0].values.front(), 0);
+  }
+}
+
 // A window of 40 and steps of 24 need 63 rows, which are 64.
 TEST_P(CompiledAttention, WindowFromZero) {
   AttentionCase c{2, 1, 64, 64};
