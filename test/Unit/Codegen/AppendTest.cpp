@@ -25,18 +25,19 @@ constexpr int64_t kStarts[] = {0, 31, 32, 52, 53, 63, 64, 1023};
 struct HeadShape {
   int64_t heads, kvHeads, dim;
 
+  int64_t weightRows() const { return (heads + 2 * kvHeads) * dim; }
+
   std::string text(const std::string &extent, std::string text) const {
-    return substitute(std::move(text),
-                      {{"$Y", "tensor<$Tx$Hx$Dxf32>"},
-                       {"$R", "tensor<$Tx$Kx$Dxf32>"},
-                       {"$C", "tensor<?x$Kx$Dxf32>"},
-                       {"$A", "tensor<$Tx$Px2xf32>"},
-                       {"$N", std::to_string((heads + 2 * kvHeads) * dim)},
-                       {"$T", extent},
-                       {"$H", std::to_string(heads)},
-                       {"$K", std::to_string(kvHeads)},
-                       {"$D", std::to_string(dim)},
-                       {"$P", std::to_string(dim / 2)}});
+    return substitute(std::move(text), {{"$Y", "tensor<$Tx$Hx$Dxf32>"},
+                                        {"$R", "tensor<$Tx$Kx$Dxf32>"},
+                                        {"$C", "tensor<?x$Kx$Dxf32>"},
+                                        {"$A", "tensor<$Tx$Px2xf32>"},
+                                        {"$N", std::to_string(weightRows())},
+                                        {"$T", extent},
+                                        {"$H", std::to_string(heads)},
+                                        {"$K", std::to_string(kvHeads)},
+                                        {"$D", std::to_string(dim)},
+                                        {"$P", std::to_string(dim / 2)}});
   }
 };
 
@@ -132,7 +133,7 @@ constexpr int64_t kDepth = 64;
 
 TEST_P(Append, QkvWithNorms) {
   HeadShape shape{4, 2, 64};
-  Tensor weight = randomTensor({8 * 64, kDepth}, 75);
+  Tensor weight = randomTensor({shape.weightRows(), kDepth}, 75);
   Tensor queryNorm = randomTensor({64}, 76), keyNorm = randomTensor({64}, 77);
   Tensor keys = randomTensor({kCapacity, 2, 64}, 78);
   Tensor values = randomTensor({kCapacity, 2, 64}, 79);
@@ -164,7 +165,7 @@ func.func @f(%x: tensor<$Tx64xf32>, %w: tensor<$Nx64xf32, #flow.panels<f32>>, %q
 
 TEST_P(Append, QkvWithoutNorms) {
   HeadShape shape{2, 1, 256};
-  Tensor weight = randomTensor({4 * 256, kDepth}, 82);
+  Tensor weight = randomTensor({shape.weightRows(), kDepth}, 82);
   Tensor keys = randomTensor({kCapacity, 1, 256}, 83);
   Tensor values = randomTensor({kCapacity, 1, 256}, 84);
   for (const StepForm &form : kForms) {
@@ -194,7 +195,7 @@ func.func @f(%x: tensor<$Tx64xf32>, %w: tensor<$Nx64xf32, #flow.panels<f32>>, %a
 
 TEST_P(QkvOfBytes, WithNorms) {
   HeadShape shape{4, 1, 64};
-  ByteWeight weight(6 * 64, kDepth, 32, /*hasMinima=*/false, 87);
+  ByteWeight weight(shape.weightRows(), kDepth, 32, /*hasMinima=*/false, 87);
   Tensor queryNorm = randomTensor({64}, 88), keyNorm = randomTensor({64}, 89);
   Tensor keys = randomTensor({kCapacity, 1, 64}, 90);
   Tensor values = randomTensor({kCapacity, 1, 64}, 91);

@@ -38,7 +38,9 @@ struct ByteCase {
   /// Roundings of one result, in u of the sum of magnitudes: of the addition
   /// of each block, twice with minima, of its product of scales, and of the
   /// interpreter's result. Integer products are exact.
-  double roundings() const { return (hasMinima ? 2 : 1) * cols / rowBlock + 2; }
+  int64_t roundings() const {
+    return (hasMinima ? 2 : 1) * (cols / rowBlock) + 2;
+  }
 };
 
 const ByteCase kCases[] = {

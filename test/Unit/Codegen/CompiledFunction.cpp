@@ -136,7 +136,7 @@ bool flow::canRun(const CodeTarget &target) {
 
 std::string flow::targetName(const testing::TestParamInfo<CodeTarget> &info) {
   std::string name = std::string(info.param.cpu) + "_" + info.param.isa;
-  std::replace(name.begin(), name.end(), '-', '_');
+  llvm::replace(name, '-', '_');
   return name;
 }
 
@@ -358,6 +358,7 @@ CompiledFunction::interpret(const std::vector<CodeArgument> &arguments) {
   if (!interpreter)
     return {};
   std::vector<InterpretedValue> values;
+  values.reserve(arguments.size());
   for (const CodeArgument &argument : arguments)
     values.push_back(argument.value);
   CacheState caches(1);
@@ -368,6 +369,7 @@ CompiledFunction::interpret(const std::vector<CodeArgument> &arguments) {
     return {};
   }
   std::vector<Tensor> tensors;
+  tensors.reserve(results->size());
   for (const InterpretedValue &result : *results)
     tensors.push_back(*std::get<TensorRef>(result));
   return tensors;
@@ -400,7 +402,7 @@ CompiledFunction::run(const std::vector<CodeArgument> &arguments,
     if (cache >= 0)
       continue;
     CodeBuffer buffer = makeBuffer({shape.begin(), shape.end()}, sizeof(float));
-    std::fill(buffer.bytes.begin(), buffer.bytes.end(), std::byte(0xff));
+    llvm::fill(buffer.bytes, std::byte(0xff));
     outputs.emplace_back(buffer, kResultGuard);
     pointers.push_back(outputs.back().argument());
   }

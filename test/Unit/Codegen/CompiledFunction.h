@@ -70,7 +70,8 @@ CodeArgument bf16PanelsArgument(const Tensor &weight);
 
 /// A weight `[N, K]` of bytes: element `[n, k]` is
 /// `scale[n, b] * quant[n, k] + minimum[n, b]` with `b = k / block`, exactly.
-/// Scales and minima are multiples of 2^-8 up to 1, so that f16 holds them.
+/// Scales are multiples of 2^-8 up to 1, which f16 holds, and minima of 2^-2
+/// from -64 on.
 struct ByteWeight {
   /// Random quants, scales and, with `hasMinima`, minima. All quants of the
   /// first row are 127 and of the second -128, the extremes of a sum.
@@ -144,8 +145,8 @@ private:
   std::vector<int> cacheOfResult;
 };
 
-/// `rows` rows of `tensor` of which only the first `count` matter: the others
-/// become large numbers that must not reach them.
+/// `tensor` with rows from `count` on that are padding: large numbers, which
+/// must not reach the rows before them.
 Tensor withPadding(Tensor tensor, int64_t count);
 
 /// The largest `|computed - expected| / bound` over the first `count` rows of

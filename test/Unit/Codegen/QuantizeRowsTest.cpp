@@ -16,10 +16,10 @@ constexpr int64_t kDepth = 96;
 /// The weight that gives back each element of a row.
 ByteWeight identity(int64_t block) {
   ByteWeight weight(kDepth, kDepth, block, /*hasMinima=*/false, 51);
-  std::fill(weight.quants.begin(), weight.quants.end(), 0);
+  llvm::fill(weight.quants, 0);
   for (int64_t i = 0; i != kDepth; ++i)
     weight.quants[i * kDepth + i] = 1;
-  std::fill(weight.scales.begin(), weight.scales.end(), 1.0f);
+  llvm::fill(weight.scales, 1.0f);
   return weight;
 }
 
