@@ -10,6 +10,7 @@
 #include "llvm/ADT/Twine.h"
 
 #include <cmath>
+#include <cstring>
 
 using namespace flow;
 
@@ -23,24 +24,27 @@ constexpr int64_t kMaxLayers = 512, kMaxWidth = 1 << 20, kMaxVocab = 1 << 24,
 /// What a generation has that its files do not say.
 struct Generation {
   llvm::StringRef architecture, name;
-  /// Norms after both branches, and on query and key heads.
-  bool postNorms, qkNorm;
+  /// Norms after both branches, on query and key heads, and on value heads.
+  bool postNorms, qkNorm, vNorm;
   /// Layers are windowed but for every `period`-th, unless the file says
   /// otherwise; 0 = no windows at all.
   int64_t period;
   /// Rotary base of full and of windowed layers, where not given.
-  float thetaGlobal, thetaLocal;
+  float thetaFull, thetaSliding;
   /// Caps that a file may leave out.
   float attentionSoftcap, finalSoftcap;
-  /// Layers of the one size whose scale is `(hidden / heads)^-1/2` rather than
-  /// `headDim^-1/2`; 0 = no such size.
+  /// Layers of the one size whose scale is `(hidden / heads)^-1/2`; 0 = no such
+  /// size.
   int64_t layersOf27B;
+  /// Layers differ in heads and widths, and the file lists which slide.
+  bool variesByLayer;
 };
 
 constexpr Generation kGenerations[] = {
-    {"gemma", "Gemma 1", false, false, 0, 1e4f, 1e4f, 0, 0, 0},
-    {"gemma2", "Gemma 2", true, false, 2, 1e4f, 1e4f, 50, 30, 46},
-    {"gemma3", "Gemma 3", true, true, 6, 1e6f, 1e4f, 0, 0, 62},
+    {"gemma", "Gemma 1", false, false, false, 0, 1e4f, 1e4f, 0, 0, 0, false},
+    {"gemma2", "Gemma 2", true, false, false, 2, 1e4f, 1e4f, 50, 30, 46, false},
+    {"gemma3", "Gemma 3", true, true, false, 6, 1e6f, 1e4f, 0, 0, 62, false},
+    {"gemma4", "Gemma 4", true, true, true, 6, 1e6f, 1e4f, 0, 0, 0, true},
 };
 
 class ConfigReader {
@@ -58,9 +62,10 @@ private:
   /// A number that must be there.
   llvm::Error integer(llvm::StringRef name, int64_t &out, int64_t high,
                       std::optional<int64_t> otherwise = std::nullopt);
-  /// As `integer`, of a key that may also give one number for each layer. No
-  /// Gemma before the fourth has layers that differ in it.
-  llvm::Error sharedInteger(llvm::StringRef name, int64_t &out, int64_t high);
+  /// As `integer`, of a key that may also give one number for each layer: a
+  /// number for each layer. None differs from the others before Gemma 4.
+  llvm::Expected<std::vector<int64_t>> numberOfEachLayer(llvm::StringRef name,
+                                                         int64_t high);
   llvm::Error number(llvm::StringRef name, float &out,
                      std::optional<float> otherwise);
   /// The array `name`, which must have an entry for each layer.
@@ -68,8 +73,12 @@ private:
   /// A number that a file may state again must be `expected`.
   llvm::Error agree(llvm::StringRef name, int64_t expected);
   llvm::Error readNumbers();
+  llvm::Error readLayers();
+  llvm::Error readHeads();
   llvm::Error readRope();
+  llvm::Error readRopePairs();
   llvm::Error readPattern();
+  llvm::Error refuseWhatHasNoRecipe();
   llvm::Error checkTensors();
 
   const GgufReader &file;
@@ -98,28 +107,35 @@ ConfigReader::layerIntegers(llvm::StringRef name) {
       file.getIntegers(key(name));
   if (!values)
     return values.takeError();
-  if (static_cast<int64_t>((*values)->size()) != config.layers)
+  if ((*values)->size() != config.layers.size())
     return fail("key '" + key(name) + "' has " +
                 llvm::Twine((*values)->size()) + " entries, expected " +
-                llvm::Twine(config.layers) + ", one for each layer");
+                llvm::Twine(config.layers.size()) + ", one for each layer");
   return std::move(**values);
 }
 
-llvm::Error ConfigReader::sharedInteger(llvm::StringRef name, int64_t &out,
-                                        int64_t high) {
-  if (!file.isArray(key(name)))
-    return integer(name, out, high);
+llvm::Expected<std::vector<int64_t>>
+ConfigReader::numberOfEachLayer(llvm::StringRef name, int64_t high) {
+  if (!file.isArray(key(name))) {
+    int64_t value;
+    if (llvm::Error error = integer(name, value, high))
+      return std::move(error);
+    return std::vector<int64_t>(config.layers.size(), value);
+  }
   llvm::Expected<std::vector<int64_t>> values = layerIntegers(name);
   if (!values)
     return values.takeError();
-  out = values->front();
-  for (int64_t value : *values)
-    if (value < 1 || value > high || value != out)
+  for (int64_t value : *values) {
+    if (value < 1 || value > high)
+      return fail("key '" + key(name) + "' must hold numbers in 1 to " +
+                  llvm::Twine(high) + ", found " + llvm::Twine(value));
+    if (value != values->front() && !generation->variesByLayer)
       return fail("key '" + key(name) +
-                  "' must hold the same number for each layer, in 1 to " +
-                  llvm::Twine(high) + ", found " + llvm::Twine(out) + " and " +
-                  llvm::Twine(value));
-  return llvm::Error::success();
+                  "' must hold the same number for each layer of a " +
+                  generation->name + ", found " + llvm::Twine(values->front()) +
+                  " and " + llvm::Twine(value));
+  }
+  return values;
 }
 
 llvm::Error ConfigReader::agree(llvm::StringRef name, int64_t expected) {
@@ -158,60 +174,118 @@ llvm::Error ConfigReader::readNumbers() {
       failed = std::move(error);
     return !failed;
   };
-  (void)(step(integer("block_count", c.layers, kMaxLayers)) &&
+  int64_t layers = 0;
+  (void)(step(integer("block_count", layers, kMaxLayers)) &&
          step(integer("embedding_length", c.hidden, kMaxWidth)) &&
-         step(sharedInteger("feed_forward_length", c.ffn, kMaxWidth)) &&
          step(integer("attention.head_count", c.heads, kMaxWidth)) &&
-         step(sharedInteger("attention.head_count_kv", c.kvHeads, kMaxWidth)) &&
-         step(integer("attention.key_length", c.headDim, kMaxWidth)) &&
          step(integer("context_length", c.context, kMaxContext)) &&
          step(number("attention.layer_norm_rms_epsilon", c.eps, {})) &&
-         step(readRope()) &&
          step(number("final_logit_softcapping", c.finalSoftcap,
                      generation->finalSoftcap)) &&
          step(number("attn_logit_softcapping", c.attentionSoftcap,
                      generation->attentionSoftcap)));
   if (failed)
     return failed;
-  int64_t valueLength;
-  if (llvm::Error error =
-          integer("attention.value_length", valueLength, kMaxWidth, c.headDim))
-    return error;
-  if (valueLength != c.headDim)
-    return fail("keys of " + llvm::Twine(c.headDim) + " and values of " +
-                llvm::Twine(valueLength) + " differ, which no " +
-                generation->name + " has");
-  // A head of which only a part is rotated would be another model.
-  if (llvm::Error error = agree("rope.dimension_count", c.headDim))
-    return error;
-  if (c.heads % c.kvHeads != 0)
-    return fail(llvm::Twine(c.heads) + " query heads cannot share " +
-                llvm::Twine(c.kvHeads) + " key/value heads");
-  if (c.headDim % 2 != 0)
-    return fail("a head of " + llvm::Twine(c.headDim) +
-                " cannot be rotated in pairs");
-  double base =
-      c.layers == generation->layersOf27B
-          ? static_cast<double>(c.hidden) / static_cast<double>(c.heads)
-          : static_cast<double>(c.headDim);
-  c.attentionScale = static_cast<float>(1.0 / std::sqrt(base));
+  c.layers.resize(layers);
   c.qkNorm = generation->qkNorm;
+  c.vNorm = generation->vNorm;
   c.postNorms = generation->postNorms;
+  (void)(step(refuseWhatHasNoRecipe()) && step(readPattern()) &&
+         step(readLayers()) && step(readHeads()) && step(readRope()));
+  if (failed)
+    return failed;
+  // Norms of queries and keys bear the scale in Gemma 4.
+  if (generation->variesByLayer)
+    c.attentionScale = 1;
+  else if (layers == generation->layersOf27B)
+    c.attentionScale =
+        static_cast<float>(1.0 / std::sqrt(static_cast<double>(c.hidden) /
+                                           static_cast<double>(c.heads)));
+  return llvm::Error::success();
+}
+
+llvm::Error ConfigReader::refuseWhatHasNoRecipe() {
+  constexpr std::pair<llvm::StringLiteral, llvm::StringLiteral> kParts[] = {
+      {"attention.shared_kv_layers", "layers that share keys and values"},
+      {"embedding_length_per_layer_input", "embeddings of layers"},
+      {"expert_count", "experts"}};
+  for (auto [name, what] : kParts) {
+    llvm::Expected<std::optional<int64_t>> value = file.getInteger(key(name));
+    if (!value)
+      return value.takeError();
+    if (value->value_or(0) != 0)
+      return fail("key '" + key(name) + "' is " + llvm::Twine(**value) + ": " +
+                  what + " are not supported");
+  }
+  return llvm::Error::success();
+}
+
+llvm::Error ConfigReader::readLayers() {
+  llvm::Expected<std::vector<int64_t>> widths =
+      numberOfEachLayer("feed_forward_length", kMaxWidth);
+  if (!widths)
+    return widths.takeError();
+  llvm::Expected<std::vector<int64_t>> kvHeads =
+      numberOfEachLayer("attention.head_count_kv", kMaxWidth);
+  if (!kvHeads)
+    return kvHeads.takeError();
+  for (auto [layer, width, heads] :
+       llvm::zip_equal(config.layers, *widths, *kvHeads)) {
+    layer.ffn = width;
+    layer.kvHeads = heads;
+    if (config.heads % heads != 0)
+      return fail(llvm::Twine(config.heads) + " query heads cannot share " +
+                  llvm::Twine(heads) + " key/value heads");
+  }
+  return llvm::Error::success();
+}
+
+llvm::Error ConfigReader::readHeads() {
+  // Of full layers and, where they may differ, of sliding ones.
+  int64_t full = 0, sliding = 0;
+  if (llvm::Error error = integer("attention.key_length", full, kMaxWidth))
+    return error;
+  sliding = full;
+  if (generation->variesByLayer)
+    if (llvm::Error error =
+            integer("attention.key_length_swa", sliding, kMaxWidth, full))
+      return error;
+  for (auto [suffix, headDim] : {std::pair("", full), {"_swa", sliding}}) {
+    if (*suffix && !generation->variesByLayer)
+      break;
+    std::string values = std::string("attention.value_length") + suffix;
+    int64_t valueLength;
+    if (llvm::Error error = integer(values, valueLength, kMaxWidth, headDim))
+      return error;
+    if (valueLength != headDim)
+      return fail("keys of " + llvm::Twine(headDim) + " and values of " +
+                  llvm::Twine(valueLength) + " differ, which no " +
+                  generation->name + " has");
+    // A head of which only a part is rotated would be another model: where
+    // Gemma 4 rotates a part, a tensor says so.
+    if (llvm::Error error =
+            agree(std::string("rope.dimension_count") + suffix, headDim))
+      return error;
+    if (headDim % 2 != 0)
+      return fail("a head of " + llvm::Twine(headDim) +
+                  " cannot be rotated in pairs");
+  }
+  for (GemmaLayer &layer : config.layers)
+    layer.headDim = layer.sliding ? sliding : full;
   return llvm::Error::success();
 }
 
 llvm::Error ConfigReader::readRope() {
-  auto &c = config;
+  GemmaRope &full = config.ropeFull, &sliding = config.ropeSliding;
   if (llvm::Error error =
-          number("rope.freq_base", c.ropeThetaGlobal, generation->thetaGlobal))
+          number("rope.freq_base", full.theta, generation->thetaFull))
     return error;
   // Where a generation has one base for all layers, so has the file.
-  bool isOne = generation->thetaLocal == generation->thetaGlobal;
-  if (llvm::Error error =
-          number("rope.freq_base_swa", c.ropeThetaLocal,
-                 isOne ? c.ropeThetaGlobal : generation->thetaLocal))
+  bool isOne = generation->thetaSliding == generation->thetaFull;
+  if (llvm::Error error = number("rope.freq_base_swa", sliding.theta,
+                                 isOne ? full.theta : generation->thetaSliding))
     return error;
-  if (llvm::Error error = number("rope.scaling.factor", c.ropeFactor, 1.0f))
+  if (llvm::Error error = number("rope.scaling.factor", full.factor, 1.0f))
     return error;
   auto scaling = file.getString(key("rope.scaling.type"));
   if (!scaling)
@@ -220,11 +294,42 @@ llvm::Error ConfigReader::readRope() {
     return fail("key '" + key("rope.scaling.type") +
                 "' must be linear or none, found " + quoted(**scaling));
   if (*scaling && **scaling == "none")
-    c.ropeFactor = 1;
-  if (isOne && c.ropeFactor != 1)
+    full.factor = 1;
+  if (isOne && full.factor != 1)
     return fail("key '" + key("rope.scaling.factor") + "' scales angles by " +
-                std::to_string(c.ropeFactor) + ", which no " +
-                generation->name + " does");
+                std::to_string(full.factor) + ", which no " + generation->name +
+                " does");
+  return readRopePairs();
+}
+
+llvm::Error ConfigReader::readRopePairs() {
+  constexpr llvm::StringLiteral kName = "rope_freqs.weight";
+  const GgufTensor *divisors = file.findTensor(kName);
+  if (!divisors || !generation->variesByLayer)
+    return llvm::Error::success(); // a tensor without place is found later
+  auto full = llvm::find_if(
+      config.layers, [](const GemmaLayer &layer) { return !layer.sliding; });
+  if (full == config.layers.end())
+    return fail("tensor '" + kName +
+                "' is of full layers, of which there are "
+                "none");
+  if (divisors->type != ggml::Type::F32 || divisors->dims.size() != 1 ||
+      divisors->dims[0] != full->headDim / 2)
+    return fail("tensor '" + kName + "' must be a vector of " +
+                llvm::Twine(full->headDim / 2) + " F32");
+  // Divisors of 1 and then of 1e30, which stop the rest: the first turn.
+  int64_t pairs = 0;
+  for (int64_t i = 0; i != divisors->dims[0]; ++i) {
+    float divisor;
+    std::memcpy(&divisor, divisors->data + 4 * i, sizeof(divisor));
+    if (divisor == 1 && pairs == i)
+      ++pairs;
+    else if (!(divisor >= 1e30f) || pairs == 0)
+      return fail("tensor '" + kName + "' holds " + std::to_string(divisor) +
+                  " at " + llvm::Twine(i) +
+                  ", expected numbers of 1 and then of 1e30");
+  }
+  config.ropeFull.pairs = pairs == divisors->dims[0] ? 0 : pairs;
   return llvm::Error::success();
 }
 
@@ -235,7 +340,6 @@ llvm::Error ConfigReader::readPattern() {
     if (file.hasKey(key(kWindow)))
       return fail("key '" + key(kWindow) + "' gives a window, which no " +
                   generation->name + " has");
-    config.sliding.assign(config.layers, false);
     return llvm::Error::success();
   }
   if (llvm::Error error = integer(kWindow, config.window, kMaxContext))
@@ -244,17 +348,19 @@ llvm::Error ConfigReader::readPattern() {
     llvm::Expected<std::vector<int64_t>> pattern = layerIntegers(kPattern);
     if (!pattern)
       return pattern.takeError();
-    for (int64_t sliding : *pattern)
-      config.sliding.push_back(sliding != 0);
+    for (auto [layer, sliding] : llvm::zip_equal(config.layers, *pattern))
+      layer.sliding = sliding != 0;
     return llvm::Error::success();
   }
+  if (generation->variesByLayer)
+    return fail("key '" + key(kPattern) + "' must list the layers that slide");
   int64_t period;
   if (llvm::Error error =
           integer(kPattern, period, kMaxLayers, generation->period))
     return error;
   // Every period-th layer is full; a period of 1 makes all of them full.
-  for (int64_t i = 0; i != config.layers; ++i)
-    config.sliding.push_back((i + 1) % period != 0);
+  for (auto [i, layer] : llvm::enumerate(config.layers))
+    layer.sliding = (static_cast<int64_t>(i) + 1) % period != 0;
   return llvm::Error::success();
 }
 
@@ -304,26 +410,38 @@ llvm::Error ConfigReader::checkTensors() {
   c.tiedHead = !file.findTensor("output.weight");
   if (!c.tiedHead)
     expect("output.weight", {c.vocab, c.hidden});
-  int64_t q = c.heads * c.headDim, kv = c.kvHeads * c.headDim;
-  for (int64_t i = 0; i != c.layers; ++i) {
+  if (generation->variesByLayer && file.findTensor("rope_freqs.weight"))
+    expected.insert("rope_freqs.weight"); // read already
+  for (auto [i, numbers] : llvm::enumerate(c.layers)) {
     std::string layer = "blk." + std::to_string(i) + ".";
+    int64_t q = c.heads * numbers.headDim;
+    int64_t kv = numbers.kvHeads * numbers.headDim;
+    if (generation->variesByLayer) {
+      // No key says either; a tensor does.
+      numbers.kEqV =
+          !numbers.sliding && !file.findTensor(layer + "attn_v.weight");
+      numbers.scalar = file.findTensor(layer + "layer_output_scale.weight");
+    }
     expect(layer + "attn_norm.weight", {c.hidden});
     expect(layer + "attn_q.weight", {q, c.hidden});
     expect(layer + "attn_k.weight", {kv, c.hidden});
-    expect(layer + "attn_v.weight", {kv, c.hidden});
+    if (!numbers.kEqV)
+      expect(layer + "attn_v.weight", {kv, c.hidden});
     if (c.qkNorm) {
-      expect(layer + "attn_q_norm.weight", {c.headDim});
-      expect(layer + "attn_k_norm.weight", {c.headDim});
+      expect(layer + "attn_q_norm.weight", {numbers.headDim});
+      expect(layer + "attn_k_norm.weight", {numbers.headDim});
     }
     expect(layer + "attn_output.weight", {c.hidden, q});
     if (c.postNorms)
       expect(layer + "post_attention_norm.weight", {c.hidden});
     expect(layer + "ffn_norm.weight", {c.hidden});
-    expect(layer + "ffn_gate.weight", {c.ffn, c.hidden});
-    expect(layer + "ffn_up.weight", {c.ffn, c.hidden});
-    expect(layer + "ffn_down.weight", {c.hidden, c.ffn});
+    expect(layer + "ffn_gate.weight", {numbers.ffn, c.hidden});
+    expect(layer + "ffn_up.weight", {numbers.ffn, c.hidden});
+    expect(layer + "ffn_down.weight", {c.hidden, numbers.ffn});
     if (c.postNorms)
       expect(layer + "post_ffw_norm.weight", {c.hidden});
+    if (numbers.scalar)
+      expect(layer + "layer_output_scale.weight", {1});
   }
   if (failed)
     return failed;
@@ -351,11 +469,10 @@ llvm::Expected<GemmaConfig> ConfigReader::read() {
   });
   if (generation == std::end(kGenerations))
     return fail("the architecture " + quoted(**architecture) +
-                " is not supported, expected 'gemma', 'gemma2' or 'gemma3'");
+                " is not supported, expected 'gemma', 'gemma2', 'gemma3' or "
+                "'gemma4'");
   config.architecture = (*architecture)->str();
   if (llvm::Error error = readNumbers())
-    return error;
-  if (llvm::Error error = readPattern())
     return error;
   if (llvm::Error error = checkTensors())
     return error;

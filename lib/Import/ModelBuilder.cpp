@@ -38,7 +38,8 @@ static StringRef tensorNameOf(StringRef role) {
       .Case("gate", "ffn_gate")
       .Case("up", "ffn_up")
       .Case("down", "ffn_down")
-      .Case("post_ffn_norm", "post_ffw_norm");
+      .Case("post_ffn_norm", "post_ffw_norm")
+      .Case("layer_scalar", "layer_output_scale");
 }
 
 namespace {
@@ -55,23 +56,17 @@ public:
 private:
   llvm::Error addWeight(StringRef symbol, ArrayRef<int64_t> shape,
                         StringRef tensor);
-  llvm::Error addLayer(int64_t index);
+  llvm::Error addLayer(size_t index);
+  /// One rotary table, or one of sliding and one of full layers where they
+  /// differ.
   void addTables();
-  /// Whether all layers rotate alike.
-  bool hasOneTable() const {
-    return config.ropeThetaLocal == config.ropeThetaGlobal &&
-           config.ropeFactor == 1;
-  }
-  StringRef tableOf(int64_t index) const {
-    return hasOneTable()             ? "rope"
-           : config.isSliding(index) ? "rope_local"
-                                     : "rope_global";
-  }
+  StringRef tableOf(const GemmaLayer &layer) const;
 
   OpBuilder b;
   Location loc;
   const GemmaConfig &config;
   const GgufReader &file;
+  bool hasTwoTables = false;
 };
 
 llvm::Error RecipeBuilder::addWeight(StringRef symbol, ArrayRef<int64_t> shape,
@@ -90,40 +85,54 @@ llvm::Error RecipeBuilder::addWeight(StringRef symbol, ArrayRef<int64_t> shape,
   return llvm::Error::success();
 }
 
-void RecipeBuilder::addTables() {
-  auto table = [&](StringRef name, double theta, double factor) {
-    RopeTableOp::create(b, loc, name, llvm::APFloat(theta), config.headDim,
-                        /*pairs=*/nullptr, llvm::APFloat(factor));
-  };
-  if (hasOneTable())
-    return table("rope", shortest(config.ropeThetaGlobal), 1.0);
-  table("rope_local", shortest(config.ropeThetaLocal), 1.0);
-  table("rope_global", shortest(config.ropeThetaGlobal),
-        shortest(config.ropeFactor));
+StringRef RecipeBuilder::tableOf(const GemmaLayer &layer) const {
+  return !hasTwoTables ? "rope" : layer.sliding ? "rope_local" : "rope_global";
 }
 
-llvm::Error RecipeBuilder::addLayer(int64_t index) {
+void RecipeBuilder::addTables() {
+  const GemmaRope &full = config.ropeFull, &sliding = config.ropeSliding;
+  auto find = [&](bool isSliding) {
+    return llvm::find_if(config.layers, [&](const GemmaLayer &layer) {
+      return layer.sliding == isSliding;
+    });
+  };
+  auto local = find(true), global = find(false), end = config.layers.end();
+  hasTwoTables =
+      full.theta != sliding.theta || full.factor != sliding.factor ||
+      full.pairs != sliding.pairs ||
+      (local != end && global != end && local->headDim != global->headDim);
+  auto table = [&](const GemmaLayer &layer, const GemmaRope &rope) {
+    RopeTableOp::create(b, loc, tableOf(layer),
+                        llvm::APFloat(shortest(rope.theta)), layer.headDim,
+                        rope.pairs ? b.getI64IntegerAttr(rope.pairs)
+                                   : IntegerAttr(),
+                        llvm::APFloat(shortest(rope.factor)));
+  };
+  if (local != end && hasTwoTables)
+    table(*local, sliding);
+  if (global != end || !hasTwoTables)
+    table(global != end ? *global : *local, full);
+}
+
+llvm::Error RecipeBuilder::addLayer(size_t index) {
   std::string number = std::to_string(index);
   MLIRContext *context = b.getContext();
-  double scale = shortest(config.attentionScale);
-  // The usual scale is not written: a recipe states what is special.
-  if (scale == shortest(1.0f / std::sqrt(static_cast<float>(config.headDim))))
-    scale = 0;
+  const GemmaLayer &numbers = config.layers[index];
   auto spec = AttentionSpecAttr::get(
-      context, config.heads, config.kvHeads, config.headDim,
-      llvm::APFloat(scale), llvm::APFloat(shortest(config.attentionSoftcap)),
-      config.qkNorm,
-      /*v_norm=*/false, /*k_eq_v=*/false);
+      context, config.heads, numbers.kvHeads, numbers.headDim,
+      llvm::APFloat(shortest(config.attentionScale)),
+      llvm::APFloat(shortest(config.attentionSoftcap)), config.qkNorm,
+      config.vNorm, numbers.kEqV);
   auto mask = MaskAttr::get(context, MaskPattern::Causal,
-                            config.isSliding(index) ? config.window : 0);
+                            numbers.sliding ? config.window : 0);
   auto norms = config.postNorms ? NormPlacement::Sandwich : NormPlacement::Pre;
   std::string cache = "kv" + number;
-  KvCacheOp::create(b, loc, cache, config.kvHeads, config.headDim,
+  KvCacheOp::create(b, loc, cache, numbers.kvHeads, numbers.headDim,
                     /*ring=*/nullptr);
-  auto layer =
-      LayerOp::create(b, loc, "layer" + number, norms, spec, mask,
-                      tableOf(index), FlatSymbolRefAttr::get(context, cache),
-                      FeedForwardAttr::get(context, config.ffn, 0, 0, 0));
+  auto layer = LayerOp::create(
+      b, loc, "layer" + number, norms, spec, mask, tableOf(numbers),
+      FlatSymbolRefAttr::get(context, cache),
+      FeedForwardAttr::get(context, numbers.ffn, 0, 0, 0), numbers.scalar);
   OpBuilder::InsertionGuard guard(b);
   b.createBlock(&layer.getBody());
   for (const WeightRole &role : getWeightRoles(layer))
@@ -157,7 +166,7 @@ llvm::Expected<OwningOpRef<ModuleOp>> RecipeBuilder::build() {
           addWeight("final_norm", {config.hidden}, "output_norm.weight"))
     return error;
   addTables();
-  for (int64_t index = 0; index != config.layers; ++index)
+  for (size_t index = 0; index != config.layers.size(); ++index)
     if (llvm::Error error = addLayer(index))
       return error;
   if (failed(verify(*module)))

@@ -233,6 +233,8 @@ static Result evaluateAddRmsNorm(AddRmsNormOp op, const Frame &frame) {
       branchWeight
           ? add(stream, rmsNorm(branch, branchWeight, eps, element), element)
           : add(stream, branch, element);
+  if (const Tensor *factor = frame.optionalTensor(op.getSumScale()))
+    sum = scale(sum, factor->values[0], element);
   Tensor normed = rmsNorm(sum, &frame.tensor(op.getWeight()), eps, element);
   return EvaluatedValues{wrap(std::move(sum)), wrap(std::move(normed))};
 }
@@ -267,7 +269,7 @@ Result Evaluator::evaluateQkv(QkvRopeAppendOp op, const Frame &frame) {
   Tensor all = product(input, op.getWeight(), frame, std::nullopt, element);
   Tensor query = takeHeads(all, 0, queries, dim);
   Tensor key = takeHeads(all, queries, keys, dim);
-  Tensor value = takeHeads(all, queries + keys, keys, dim);
+  Tensor value = takeHeads(all, queries + (op.getKEqV() ? 0 : keys), keys, dim);
 
   double eps = op.getEps().convertToDouble();
   if (op.getQNorm()) {
@@ -336,6 +338,11 @@ Result Evaluator::evaluateFlow(Operation *op, const Frame &frame) {
         return single(rmsNorm(
             frame.tensor(op.getInput()), frame.optionalTensor(op.getWeight()),
             op.getEps().convertToDouble(), elementOf(op.getType())));
+      })
+      .Case([&](ScaleOp op) -> Result {
+        return single(scale(frame.tensor(op.getInput()),
+                            frame.tensor(op.getFactor()).values[0],
+                            elementOf(op.getType())));
       })
       .Case([&](LinearOp op) -> Result {
         return single(product(frame.tensor(op.getInput()), op.getWeight(),

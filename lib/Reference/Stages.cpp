@@ -42,6 +42,13 @@ Tensor reference::multiply(const Tensor &a, const Tensor &b, Element element) {
   return result;
 }
 
+Tensor reference::scale(const Tensor &input, float factor, Element element) {
+  Tensor result(input.shape);
+  for (size_t i = 0; i < input.values.size(); ++i)
+    result.values[i] = roundTo(element, double(input.values[i]) * factor);
+  return result;
+}
+
 Tensor reference::rmsNorm(const Tensor &input, const Tensor *weight, double eps,
                           Element element) {
   Tensor result(input.shape);

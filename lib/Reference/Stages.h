@@ -28,6 +28,9 @@ double capped(double z, std::optional<double> softcap);
 Tensor add(const Tensor &a, const Tensor &b, Element element);
 Tensor multiply(const Tensor &a, const Tensor &b, Element element);
 
+/// `flow.scale`.
+Tensor scale(const Tensor &input, float factor, Element element);
+
 /// `flow.rms_norm`; `weight` may be null.
 Tensor rmsNorm(const Tensor &input, const Tensor *weight, double eps,
                Element element);

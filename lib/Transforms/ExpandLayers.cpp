@@ -187,7 +187,11 @@ Value StepBuilder::layer(LayerOp layer, Value x) {
   prefix = layerName + "/ffn/";
   branch = mlp(layer, normed);
   prefix = layerName + "/";
-  return residual(layer, "ffn_add", x, branch, "post_ffn_norm");
+  x = residual(layer, "ffn_add", x, branch, "post_ffn_norm");
+  if (!layer.getLayerScalar())
+    return x;
+  name(layerName + "/scale");
+  return ScaleOp::create(b, x.getType(), x, weight(layer, "layer_scalar"));
 }
 
 Value StepBuilder::head(Value x) {

@@ -38,16 +38,28 @@ struct FuseAddNormPattern : OpRewritePattern<RmsNormOp> {
 
   LogicalResult matchAndRewrite(RmsNormOp norm,
                                 PatternRewriter &rewriter) const override {
-    auto add = norm.getInput().getDefiningOp<arith::AddFOp>();
+    auto scale = norm.getInput().getDefiningOp<ScaleOp>();
+    Value unscaled = scale ? scale.getInput() : norm.getInput();
+    auto add = unscaled.getDefiningOp<arith::AddFOp>();
     if (!add)
       return failure(); // not a candidate: no reason to give
     if (!norm.getWeight())
       return rewriter.notifyMatchFailure(norm, "the norm has no weight");
-    if (add->getBlock() != norm->getBlock())
+    if (scale && !add->hasOneUse())
+      return rewriter.notifyMatchFailure(norm,
+                                         "the sum is read before it is scaled");
+    if (scale &&
+        scale.getFactor().getType().getElementType() !=
+            cast<RankedTensorType>(norm.getWeight().getType()).getElementType())
+      return rewriter.notifyMatchFailure(
+          norm, "the factor has another type than the weight");
+    Operation *sum = scale ? scale.getOperation() : add.getOperation();
+    if (add->getBlock() != norm->getBlock() ||
+        sum->getBlock() != norm->getBlock())
       return rewriter.notifyMatchFailure(norm, "the sum is from another block");
     if (norm.getWeight() == norm.getInput())
       return rewriter.notifyMatchFailure(norm, "the sum is also the weight");
-    for (Operation *user : add->getUsers()) {
+    for (Operation *user : sum->getUsers()) {
       Operation *there = norm->getBlock()->findAncestorOpInBlock(*user);
       if (!there)
         return rewriter.notifyMatchFailure(norm,
@@ -66,16 +78,21 @@ struct FuseAddNormPattern : OpRewritePattern<RmsNormOp> {
       branchWeight = inner.getWeight();
       locations.push_back(inner.getLoc());
     }
+    if (scale)
+      locations.push_back(scale.getLoc());
     locations.push_back(norm.getLoc());
     Type type = norm.getType();
     auto fused = AddRmsNormOp::create(
         rewriter, FusedLoc::get(getContext(), locations), type, type, stream,
-        branch, branchWeight, norm.getWeight(), norm.getEps());
+        branch, branchWeight, scale ? scale.getFactor() : Value(),
+        norm.getWeight(), norm.getEps());
     remark::passed(
         norm.getLoc(),
         remark::RemarkOpts::name("add-norm-fused").category(kCategory));
     rewriter.replaceOp(norm, fused.getNormed());
-    rewriter.replaceOp(add, fused.getSum());
+    rewriter.replaceOp(sum, fused.getSum());
+    if (scale)
+      rewriter.eraseOp(add);
     if (inner)
       rewriter.eraseOp(inner);
     return success();

@@ -8,6 +8,7 @@
 #include "flow/Transforms/FusionPatterns.h"
 #include "flow/Transforms/Passes.h"
 #include "mlir/IR/PatternMatch.h"
+#include "llvm/ADT/SetVector.h"
 
 using namespace mlir;
 
@@ -92,8 +93,10 @@ struct FuseQkvPattern : OpRewritePattern<KvAppendOp> {
     HeadPath v = HeadPath::of(append.getValue());
     if (!k.linear || !v.linear)
       return refuse("keys and values are not projections split into heads");
-    if (v.linear == k.linear)
-      return refuse("the values are the raw keys");
+    // The values may be the keys before norm and rotation: one projection.
+    bool kEqV = v.expand == k.expand;
+    if (!kEqV && v.linear == k.linear)
+      return refuse("keys and values split one projection apart");
     std::optional<HeadPath> query = findQuery(append, k.linear);
     if (!query)
       return refuse("no attention reads the cache that it writes");
@@ -122,16 +125,21 @@ struct FuseQkvPattern : OpRewritePattern<KvAppendOp> {
       if (norm)
         eps = norm.getEps();
     }
-    SmallVector<Operation *> absorbed = q.ops();
-    absorbed.append(k.ops());
-    absorbed.append(v.ops());
+    // From the projections on, each once: values may begin as keys do.
+    SetVector<Operation *> absorbed;
+    for (HeadPath *path : {&q, &k, &v})
+      for (Operation *op : llvm::reverse(path->ops()))
+        absorbed.insert(op);
     for (Operation *op : absorbed) {
       if (op->getBlock() != append->getBlock())
         return refuse("a stage stands in another block");
       if (!op->isBeforeInBlock(append))
         return refuse("a stage stands behind the cache write");
       // The last query is read by the attention, after the cache write.
-      if (op != q.rope && !op->hasOneUse())
+      bool hasOtherUsers = llvm::any_of(op->getUsers(), [&](Operation *user) {
+        return user != append && !absorbed.contains(user);
+      });
+      if (op != q.rope && hasOtherUsers)
         return refuse("others read the result of " +
                       op->getName().getStringRef());
     }
@@ -140,8 +148,11 @@ struct FuseQkvPattern : OpRewritePattern<KvAppendOp> {
       if (!there || !append->isBeforeInBlock(there))
         return refuse("the queries are read before the cache is written");
     }
+    SmallVector<LinearOp> projections{q.linear, k.linear};
+    if (!kEqV)
+      projections.push_back(v.linear);
     SmallVector<WeightRefOp> refs;
-    for (LinearOp linear : {q.linear, k.linear, v.linear}) {
+    for (LinearOp linear : projections) {
       refs.push_back(getWeightRef(linear.getWeight()));
       if (!refs.back())
         return refuse("a weight is not one of the model");
@@ -151,31 +162,32 @@ struct FuseQkvPattern : OpRewritePattern<KvAppendOp> {
           linear.getInput().getType().getElementType())
         return refuse("a projection changes the element type");
     }
-    if (!agreeInArithmetic({q.linear, k.linear, v.linear}))
+    if (!agreeInArithmetic(projections))
       return refuse("the projections are marked with different arithmetic");
     std::string refusal;
     SymbolRefAttr path =
-        getDerivedWeight(refs, "qkv", Combine::Concat, refusal);
+        getDerivedWeight(refs, kEqV ? "qk" : "qkv", Combine::Concat, refusal);
     if (!path)
       return refuse(refusal);
-    fuse(append, q, k, v, path, eps, rewriter);
+    fuse(append, q, k, v, path, eps, absorbed.getArrayRef(), rewriter);
     return success();
   }
 
 private:
   static void fuse(KvAppendOp append, HeadPath q, HeadPath k, HeadPath v,
                    SymbolRefAttr path, std::optional<llvm::APFloat> eps,
-                   PatternRewriter &rewriter) {
+                   ArrayRef<Operation *> absorbed, PatternRewriter &rewriter) {
     SmallVector<Location> locations;
-    for (HeadPath *head : {&q, &k, &v})
-      for (Operation *op : llvm::reverse(head->ops()))
-        locations.push_back(op->getLoc());
+    for (Operation *op : absorbed)
+      locations.push_back(op->getLoc());
     locations.push_back(append.getLoc());
     Location loc = FusedLoc::get(append.getContext(), locations);
 
-    int64_t rows = 0;
-    for (HeadPath *head : {&q, &k, &v})
-      rows += head->linear.getWeight().getType().getDimSize(0);
+    bool kEqV = k.expand == v.expand;
+    int64_t rows = q.linear.getWeight().getType().getDimSize(0) +
+                   k.linear.getWeight().getType().getDimSize(0);
+    if (!kEqV)
+      rows += v.linear.getWeight().getType().getDimSize(0);
     LinearOp project = q.linear;
     RankedTensorType weightType = project.getWeight().getType();
     Value weight = WeightRefOp::create(
@@ -189,7 +201,7 @@ private:
         weight, qNorm ? qNorm.getWeight() : Value(),
         kNorm ? kNorm.getWeight() : Value(), queryRope.getAngles(),
         append.getKeyCache(), append.getValueCache(), append.getStart(),
-        append.getCount(), /*v_norm=*/static_cast<bool>(v.norm),
+        append.getCount(), kEqV, /*v_norm=*/static_cast<bool>(v.norm),
         eps.value_or(llvm::APFloat(1e-6)));
     carryArithmetic(project, fused);
     remark::passed(append.getLoc(),
@@ -197,9 +209,9 @@ private:
     rewriter.replaceAllUsesWith(queryRope.getResult(), fused.getQuery());
     rewriter.replaceOp(append,
                        {fused.getNewKeyCache(), fused.getNewValueCache()});
-    for (HeadPath *head : {&q, &k, &v})
-      for (Operation *op : head->ops())
-        rewriter.eraseOp(op);
+    // Paths only share where they begin, so users are erased first.
+    for (Operation *op : llvm::reverse(absorbed))
+      rewriter.eraseOp(op);
   }
 };
 

@@ -58,3 +58,30 @@ flow.model @m <hidden = 64, vocab = 512, positions = 256> {
     flow.weight @post_ffn_norm : tensor<64xf32>
   }
 }
+
+// -----
+
+// The stream, residual included, is multiplied in the end.
+// CHECK-LABEL: func.func @prefill
+// CHECK: %[[X:.*]] = arith.addf
+// CHECK: %[[SUM:.*]] = arith.addf %[[X]]
+// CHECK: %[[C:.*]] = flow.weight_ref @m::@layer0::@layer_scalar : tensor<1xf32>
+// CHECK: %[[Y:.*]] = flow.scale %[[SUM]] by %[[C]]
+// CHECK: tensor.extract_slice %[[Y]]
+flow.model @m <hidden = 64, vocab = 512, positions = 256> {
+  flow.weight @embedding : tensor<512x64xf32>
+  flow.weight @final_norm : tensor<64xf32>
+  flow.rope_table @rope theta 1.0e+04 head_dim 32
+  flow.layer @layer0 norms pre attention <heads = 2, kv_heads = 1, head_dim = 32> mask <causal> rope @rope feed_forward <width = 128> layer_scalar {
+    flow.weight @attention_norm : tensor<64xf32>
+    flow.weight @q : tensor<64x64xf32>
+    flow.weight @k : tensor<32x64xf32>
+    flow.weight @v : tensor<32x64xf32>
+    flow.weight @o : tensor<64x64xf32>
+    flow.weight @ffn_norm : tensor<64xf32>
+    flow.weight @gate : tensor<128x64xf32>
+    flow.weight @up : tensor<128x64xf32>
+    flow.weight @down : tensor<64x128xf32>
+    flow.weight @layer_scalar : tensor<1xf32>
+  }
+}

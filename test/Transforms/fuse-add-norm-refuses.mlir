@@ -40,3 +40,23 @@ func.func @sum_from_another_block(%x: tensor<?x8xf32>, %w: tensor<8xf32>, %c: i1
   }
   return %r : tensor<?x8xf32>
 }
+
+// -----
+
+func.func @sum_read_unscaled(%x: tensor<?x8xf32>, %w: tensor<8xf32>, %c: tensor<1xf32>) -> (tensor<?x8xf32>, tensor<?x8xf32>) {
+  %s = arith.addf %x, %x : tensor<?x8xf32>
+  %t = flow.scale %s by %c : tensor<?x8xf32>, tensor<1xf32>
+  // expected-remark @+1 {{the sum is read before it is scaled}}
+  %n = flow.rms_norm %t scale %w : tensor<?x8xf32>, tensor<8xf32>
+  return %n, %s : tensor<?x8xf32>, tensor<?x8xf32>
+}
+
+// -----
+
+func.func @scale_of_another_type(%x: tensor<?x8xf32>, %w: tensor<8xf32>, %c: tensor<1xbf16>) -> tensor<?x8xf32> {
+  %s = arith.addf %x, %x : tensor<?x8xf32>
+  %t = flow.scale %s by %c : tensor<?x8xf32>, tensor<1xbf16>
+  // expected-remark @+1 {{the factor has another type than the weight}}
+  %n = flow.rms_norm %t scale %w : tensor<?x8xf32>, tensor<8xf32>
+  return %n : tensor<?x8xf32>
+}

@@ -118,7 +118,7 @@ flow.model @m <hidden = 64, vocab = 512, positions = 256> {
   flow.weight @v : tensor<32x64xf32>
   flow.weight @n : tensor<32xf32>
 }
-func.func @raw_keys(%x: tensor<?x64xf32>, %y: tensor<?x64xf32>, %a: tensor<?x16x2xf32>, %b: tensor<?x16x2xf32>, %kc: tensor<?x1x32xf32>, %vc: tensor<?x1x32xf32>, %start: index, %count: index, %rows: index) -> tensor<?x2x32xf32> {
+func.func @two_splits_of_one_projection(%x: tensor<?x64xf32>, %y: tensor<?x64xf32>, %a: tensor<?x16x2xf32>, %b: tensor<?x16x2xf32>, %kc: tensor<?x1x32xf32>, %vc: tensor<?x1x32xf32>, %start: index, %count: index, %rows: index) -> tensor<?x2x32xf32> {
   %wq = flow.weight_ref @m::@q : tensor<64x64xf32>
   %wk = flow.weight_ref @m::@k : tensor<32x64xf32>
   %wv = flow.weight_ref @m::@v : tensor<32x64xf32>
@@ -131,8 +131,9 @@ func.func @raw_keys(%x: tensor<?x64xf32>, %y: tensor<?x64xf32>, %a: tensor<?x16x
   %vh = tensor.expand_shape %v [[0], [1, 2]] output_shape [%rows, 1, 32] : tensor<?x32xf32> into tensor<?x1x32xf32>
   %q2 = flow.rope %qh, %a : tensor<?x2x32xf32>, tensor<?x16x2xf32>
   %k2 = flow.rope %kh, %a : tensor<?x1x32xf32>, tensor<?x16x2xf32>
-  // expected-remark @+1 {{the values are the raw keys}}
-  %k3, %v3 = flow.kv_append %k2, %kh into %kc, %vc at %start count %count : tensor<?x1x32xf32>, tensor<?x1x32xf32>
+  %kh2 = tensor.expand_shape %k [[0], [1, 2]] output_shape [%rows, 1, 32] : tensor<?x32xf32> into tensor<?x1x32xf32>
+  // expected-remark @+1 {{keys and values split one projection apart}}
+  %k3, %v3 = flow.kv_append %k2, %kh2 into %kc, %vc at %start count %count : tensor<?x1x32xf32>, tensor<?x1x32xf32>
   %o = flow.attention %q2 at %start, %k3, %v3 total %count mask <causal> scale 1.0 : tensor<?x2x32xf32>, tensor<?x1x32xf32>
   return %o : tensor<?x2x32xf32>
 }

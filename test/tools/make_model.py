@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Makes a small Gemma 1, 2 or 3 with random weights: a GGUF file.
+"""Makes a small Gemma of any generation with random weights: a GGUF file.
 
 The same options and seed make the same bytes. Weights have the magnitudes of
 a trained model: each stage keeps the scale of its input, and logits are of the
@@ -28,13 +28,16 @@ WIDE = [name for name, (elements, _) in random_blocks.MAKERS.items()
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("output", metavar="OUT.gguf")
-    parser.add_argument("--family", choices=["gemma", "gemma2", "gemma3"],
+    parser.add_argument("--family", choices=["gemma", "gemma2", "gemma3", "gemma4"],
                         default="gemma3")
     parser.add_argument("--layers", type=int, default=7)
     parser.add_argument("--hidden", type=int)
     parser.add_argument("--heads", type=int, default=4)
     parser.add_argument("--kv-heads", type=int, default=2)
     parser.add_argument("--head-dim", type=int)
+    parser.add_argument("--full-kv-heads", type=int, help="of the full layers "
+                        "of a gemma4, whose values are their keys; 0: as the "
+                        "others, with values of their own", default=1)
     parser.add_argument("--ffn", type=int)
     parser.add_argument("--vocab", type=int, default=512)
     parser.add_argument("--window", type=int, default=16)
@@ -80,6 +83,8 @@ class ModelWriter:
 
     def __init__(self, args, path):
         self.args = args
+        self.is_fourth = args.family == "gemma4"
+        self.has_head_norms = args.family in ("gemma3", "gemma4")
         self.rng = np.random.default_rng(args.seed)
         self.out = gguf.GGUFWriter(path, args.family)
 
@@ -103,6 +108,18 @@ class ModelWriter:
             self.out.add_tensor(
                 name, values.astype(np.float16 if kind == "f16" else np.float32))
 
+    def slides(self, i):
+        """Whether layer i of a gemma4 does; the last is full always."""
+        return (i + 1) % 6 != 0 and i + 1 != self.args.layers
+
+    def heads(self, i):
+        """Head dimension and key/value heads of layer i, and whether its
+        values are its keys."""
+        a = self.args
+        if not self.is_fourth or self.slides(i):
+            return a.head_dim, a.kv_heads, False
+        return 2 * a.head_dim, a.full_kv_heads or a.kv_heads, a.full_kv_heads
+
     def norm(self, name, size, mean=1.0):
         # GGUF holds 1 + w.
         values = mean * (1 + self.rng.normal(0, 0.1, size))
@@ -116,11 +133,14 @@ class ModelWriter:
         out.add_block_count(a.layers)
         out.add_feed_forward_length(a.ffn)
         out.add_head_count(a.heads)
-        out.add_head_count_kv(a.kv_heads)
-        out.add_key_length(a.head_dim)
-        out.add_value_length(a.head_dim)
+        if self.is_fourth:
+            self.write_fourth_keys()
+        else:
+            out.add_head_count_kv(a.kv_heads)
+            out.add_key_length(a.head_dim)
+            out.add_value_length(a.head_dim)
         out.add_layer_norm_rms_eps(1e-6)
-        out.add_rope_freq_base(1e6 if a.family == "gemma3" else 1e4)
+        out.add_rope_freq_base(1e6 if self.has_head_norms else 1e4)
         if a.family != "gemma":
             out.add_sliding_window(a.window)
         if a.family == "gemma2":
@@ -130,6 +150,22 @@ class ModelWriter:
         if a.rope_factor != 1:
             out.add_rope_scaling_type(gguf.RopeScalingType.LINEAR)
             out.add_rope_scaling_factor(a.rope_factor)
+
+    def write_fourth_keys(self):
+        a, out = self.args, self.out
+        layers = range(a.layers)
+        out.add_head_count_kv([self.heads(i)[1] for i in layers])
+        out.add_array("gemma4.attention.sliding_window_pattern",
+                      [self.slides(i) for i in layers])
+        for suffix, head_dim in (("", 2 * a.head_dim), ("_swa", a.head_dim)):
+            for name in ("attention.key_length", "attention.value_length",
+                         "rope.dimension_count"):
+                out.add_uint32("gemma4.%s%s" % (name, suffix), head_dim)
+        out.add_float32("gemma4.rope.freq_base_swa", 1e4)
+        out.add_uint32("gemma4.attention.shared_kv_layers", 0)
+        out.add_uint32("gemma4.embedding_length_per_layer_input", 0)
+        # Low, so that it bends what is of the order of 1 to 10.
+        out.add_final_logit_softcapping(8.0)
 
     def write_tokenizer(self):
         out, vocabulary = self.out, Vocabulary(self.args.vocab)
@@ -148,7 +184,7 @@ class ModelWriter:
 
     def write_tensors(self):
         a = self.args
-        d, q, kv = a.hidden, a.heads * a.head_dim, a.kv_heads * a.head_dim
+        d = a.hidden
         # The head is the same matrix as the embedding, so that a token's own
         # logit grows with the share of its embedding in the stream, to which
         # every branch adds elements of 1. Embeddings of length 2 keep it from
@@ -157,15 +193,25 @@ class ModelWriter:
         if a.separate_head:
             self.matrix("output", a.vocab, d, 2 / d)
         self.norm("output_norm", d, mean=1.5 * np.sqrt(d))
+        if self.is_fourth:
+            # A quarter of the pairs of a full layer turns.
+            divisors = np.full(a.head_dim, 1e30, np.float32)
+            divisors[:a.head_dim // 4] = 1
+            self.out.add_tensor("rope_freqs.weight", divisors)
         for i in range(a.layers):
             layer = "blk.%d." % i
+            head_dim, kv_heads, k_eq_v = self.heads(i)
+            q, kv = a.heads * head_dim, kv_heads * head_dim
             self.norm(layer + "attn_norm", d)
             self.matrix(layer + "attn_q", q, d, 1 / np.sqrt(d), i)
             self.matrix(layer + "attn_k", kv, d, 1 / np.sqrt(d), i)
-            self.matrix(layer + "attn_v", kv, d, 1 / np.sqrt(d), i)
-            if a.family == "gemma3":
-                self.norm(layer + "attn_q_norm", a.head_dim)
-                self.norm(layer + "attn_k_norm", a.head_dim)
+            if not k_eq_v:
+                self.matrix(layer + "attn_v", kv, d, 1 / np.sqrt(d), i)
+            if self.has_head_norms:
+                # Scores of the order of 1: the fourth has no other scale.
+                mean = head_dim**-0.25 if self.is_fourth else 1.0
+                self.norm(layer + "attn_q_norm", head_dim, mean)
+                self.norm(layer + "attn_k_norm", head_dim, mean)
             self.matrix(layer + "attn_output", d, q, 1 / np.sqrt(q), i)
             if a.family != "gemma":
                 self.norm(layer + "post_attention_norm", d)
@@ -175,6 +221,10 @@ class ModelWriter:
             self.matrix(layer + "ffn_down", d, a.ffn, 1 / np.sqrt(a.ffn), i)
             if a.family != "gemma":
                 self.norm(layer + "post_ffw_norm", d)
+            if self.is_fourth:
+                self.out.add_tensor(
+                    layer + "layer_output_scale.weight",
+                    self.rng.uniform(0.3, 0.9, 1).astype(np.float32))
 
     def write(self):
         self.write_keys()

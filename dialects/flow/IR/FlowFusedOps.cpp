@@ -28,19 +28,25 @@ static void printSameType(OpAsmPrinter &printer, Operation *, Type lhs, Type) {
   printer << lhs;
 }
 
-/// The weight of the branch has the type of the weight of the sum.
+/// The weight of the branch has the type of the weight of the sum, and the
+/// scale of the sum is one element of it.
 static ParseResult parseNormWeightTypes(OpAsmParser &parser, Type &branch,
-                                        Type &weight,
-                                        const OptionalOperand &branchOperand) {
-  if (parser.parseType(weight))
+                                        Type &sumScale, Type &weight,
+                                        const OptionalOperand &branchOperand,
+                                        const OptionalOperand &scaleOperand) {
+  RankedTensorType type;
+  if (parser.parseType(type))
     return failure();
+  weight = type;
   if (branchOperand)
-    branch = weight;
+    branch = type;
+  if (scaleOperand)
+    sumScale = RankedTensorType::get({1}, type.getElementType());
   return success();
 }
 
-static void printNormWeightTypes(OpAsmPrinter &printer, Operation *, Type,
-                                 Type weight, Value) {
+static void printNormWeightTypes(OpAsmPrinter &printer, Operation *, Type, Type,
+                                 Type weight, Value, Value) {
   printer << weight;
 }
 
@@ -81,6 +87,11 @@ LogicalResult AddRmsNormOp::verify() {
       branchWeight && branchWeight.getType() != getWeight().getType())
     return emitOpError("(C2): branch_weight must have the type of weight, ")
            << getWeight().getType() << ", got " << branchWeight.getType();
+  if (Value scale = getSumScale();
+      scale && scale.getType() != getWeight().getType().clone({1}))
+    return emitOpError("(C2): sum_scale must be [1] of the weight's element "
+                       "type, got ")
+           << scale.getType();
   return verifyPositive(*this, "(C3)", "eps", getEps());
 }
 
@@ -103,16 +114,19 @@ LogicalResult QkvRopeAppendOp::verify() {
   // A dynamic extent is a negative number.
   bool arePositive = heads > 0 && kvHeads > 0 && headDim > 0;
   std::optional<int64_t> allHeads =
-      arePositive ? llvm::checkedMulAdd<int64_t>(2, kvHeads, heads)
-                  : std::nullopt;
+      arePositive
+          ? llvm::checkedMulAdd<int64_t>(getKEqV() ? 1 : 2, kvHeads, heads)
+          : std::nullopt;
   std::optional<int64_t> columns =
       allHeads ? llvm::checkedMul(*allHeads, headDim) : std::nullopt;
   if (!columns || query.getDimSize(2) != headDim || heads % kvHeads != 0 ||
       !weight.hasStaticShape() || weight.getDimSize(0) != *columns ||
       weight.getDimSize(1) != input.getDimSize(1) ||
       query.getDimSize(0) != input.getDimSize(0))
-    return emitOpError("(C1): weight must be [(H + 2 K) * D, d] for query [T, "
-                       "H, D], caches [C, K, D] and input [T, d], got ")
+    return emitOpError("(C1): weight must be [(H + ")
+           << (getKEqV() ? "K" : "2 K")
+           << ") * D, d] for query [T, H, D], caches [C, K, D] and input [T, "
+              "d], got "
            << weight << " for " << query << ", " << cache << " and " << input;
   if (!getQNorm() != !getKNorm())
     return emitOpError("(C3): there must be both head norms or none");

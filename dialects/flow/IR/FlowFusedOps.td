@@ -7,41 +7,47 @@
 include "flow/IR/FlowStageOps.td"
 
 def Flow_AddRmsNormOp : Flow_RowwiseOp<"add_rms_norm",
-    [Pure, AllTypesMatch<["stream", "branch", "sum", "normed"]>
+    [Pure, AttrSizedOperandSegments, AllTypesMatch<["stream", "branch", "sum", "normed"]>
      /*add_rms_norm (C1)*/]> {
   let summary = "Residual add and the norm that follows it";
   let description = [{
     ```
     sum    = stream + branch                      no branch_weight
            | stream + rms_norm(branch) * branch_weight
+    sum    = sum * sum_scale                      with sum_scale
     normed = rms_norm(sum) * weight
     ```
 
-    Equals `flow.rms_norm`, `arith.addf`, `flow.rms_norm` bit for bit. Both norms
-    use `eps`.
+    Equals `flow.rms_norm`, `arith.addf`, `flow.scale`, `flow.rms_norm` bit for
+    bit. Both norms use `eps`.
 
     Example:
 
     ```mlir
     %s, %n = flow.add_rms_norm %x, %b scale %w : tensor<?x64xf32>, tensor<64xf32>
     %t, %m = flow.add_rms_norm %x, %b branch_scale %wb scale %w : tensor<?x64xf32>, tensor<64xf32>
+    %u, %l = flow.add_rms_norm %x, %b branch_scale %wb sum_scale %c scale %w : tensor<?x64xf32>, tensor<64xf32>
     ```
 
     Constraints:
 
     - (C1) `stream`, `branch`, `sum` and `normed` have one type `[..., d]`, `d`
       static and positive.
-    - (C2) `shape(weight) = [d]`, `type(branch_weight) = type(weight)`.
+    - (C2) `shape(weight) = [d]`, `type(branch_weight) = type(weight)`;
+      `sum_scale` is `[1]` of the weight's element type.
     - (C3) `eps` is finite and positive.
   }];
   let arguments = (ins Flow_Rows:$stream, Flow_Rows:$branch,
-    Optional<Flow_Vector>:$branch_weight, Flow_Vector:$weight,
+    Optional<Flow_Vector>:$branch_weight, Optional<Flow_Vector>:$sum_scale,
+    Flow_Vector:$weight,
     DefaultValuedAttr<F64Attr, "1.0e-6">:$eps);
   let results = (outs Flow_Rows:$sum, Flow_Rows:$normed);
   let assemblyFormat = [{
-    $stream `,` $branch (`branch_scale` $branch_weight^)? `scale` $weight
-    (`eps` $eps^)? attr-dict `:` type($stream) `,`
-    custom<NormWeightTypes>(type($branch_weight), type($weight), ref($branch_weight))
+    $stream `,` $branch (`branch_scale` $branch_weight^)?
+    (`sum_scale` $sum_scale^)? `scale` $weight (`eps` $eps^)? attr-dict
+    `:` type($stream) `,`
+    custom<NormWeightTypes>(type($branch_weight), type($sum_scale),
+                            type($weight), ref($branch_weight), ref($sum_scale))
   }];
   let hasVerifier = 1;
 }
@@ -54,6 +60,7 @@ def Flow_QkvRopeAppendOp : Flow_Op<"qkv_rope_append",
   let description = [{
     ```
     q, k, v = split(linear(input, weight))     H*D, K*D and K*D columns
+    q, k    = split(linear(input, weight)), v = k            with k_eq_v
     q, k    = rms_norm(q) * q_norm, rms_norm(k) * k_norm     with norms
     v       = rms_norm(v)                                    with v_norm
     query   = rope(q, angles)
@@ -67,13 +74,14 @@ def Flow_QkvRopeAppendOp : Flow_Op<"qkv_rope_append",
 
     ```mlir
     %q, %k1, %v1 = flow.qkv_rope_append %x, %w norms %qn, %kn rope %angles into %kc, %vc at %start count %count : tensor<?x64xf32>, tensor<128x64xf32>, tensor<32xf32>, tensor<?x16x2xf32>, tensor<?x1x32xf32> -> tensor<?x2x32xf32>
+    %p, %k2, %v2 = flow.qkv_rope_append %x, %u k_eq_v norms %qn, %kn v_norm rope %angles into %kc, %vc at %start count %count : tensor<?x64xf32>, tensor<96x64xf32>, tensor<32xf32>, tensor<?x16x2xf32>, tensor<?x1x32xf32> -> tensor<?x2x32xf32>
     ```
 
     Constraints:
 
-    - (C1) `weight` is `[(H + 2 K) * D, d]` and static for `query` `[T, H, D]`,
-      caches `[C, K, D]` and `input` `[T, d]`; `H`, `K`, `D` positive and
-      `H mod K = 0`.
+    - (C1) `weight` is `[(H + 2 K) * D, d]`, with `k_eq_v` `[(H + K) * D, d]`,
+      and static for `query` `[T, H, D]`, caches `[C, K, D]` and `input`
+      `[T, d]`; `H`, `K`, `D` positive and `H mod K = 0`.
     - (C2) the four cache types are equal.
     - (C3) both norms or none, of one type `[D]`.
     - (C4) `angles` is `[T, D/2, 2]`, `D` even.
@@ -85,12 +93,13 @@ def Flow_QkvRopeAppendOp : Flow_Op<"qkv_rope_append",
   let arguments = (ins Flow_ProductRows:$input, Flow_ProductWeight:$weight,
     Optional<Flow_Vector>:$q_norm, Optional<Flow_Vector>:$k_norm,
     Flow_Angles:$angles, Flow_Heads:$key_cache, Flow_Heads:$value_cache,
-    Index:$start, Index:$count, UnitAttr:$v_norm,
+    Index:$start, Index:$count, UnitAttr:$k_eq_v, UnitAttr:$v_norm,
     DefaultValuedAttr<F64Attr, "1.0e-6">:$eps);
   let results = (outs Flow_Heads:$query, Flow_Heads:$new_key_cache,
     Flow_Heads:$new_value_cache);
   let assemblyFormat = [{
-    $input `,` $weight (`norms` $q_norm^ `,` $k_norm)? (`v_norm` $v_norm^)?
+    $input `,` $weight (`k_eq_v` $k_eq_v^)? (`norms` $q_norm^ `,` $k_norm)?
+    (`v_norm` $v_norm^)?
     `rope` $angles `into` $key_cache `,` $value_cache `at` $start
     `count` $count (`eps` $eps^)? attr-dict
     `:` type($input) `,` type($weight) `,`

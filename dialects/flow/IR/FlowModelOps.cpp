@@ -169,6 +169,8 @@ SmallVector<WeightRole> flow::getWeightRoles(LayerOp layer) {
   roles.push_back({"down", {d, width}});
   if (sandwich)
     roles.push_back({"post_ffn_norm", {d}});
+  if (layer.getLayerScalar())
+    roles.push_back({"layer_scalar", {1}});
   return roles;
 }
 

@@ -205,6 +205,9 @@ def Flow_LayerOp : Flow_Op<"layer",
     x = x + post_ffn_norm(mlp(ffn_norm(x)))
     ```
 
+    With `layer_scalar` the stream, residual included, is multiplied by the
+    weight of that name in the end.
+
     `rope` and `cache` name a `flow.rope_table` and a `flow.kv_cache` of the
     model. A layer without a cache attends within the rows of one call only
     (scoring). The body holds the layer's weights under fixed names, all
@@ -221,6 +224,7 @@ def Flow_LayerOp : Flow_Op<"layer",
     | `@o` | `[d, H*D]` | always |
     | `@gate`, `@up` | `[F, d]` | always |
     | `@down` | `[d, F]` | always |
+    | `@layer_scalar` | `[1]` | `layer_scalar` |
 
     Example:
 
@@ -254,12 +258,12 @@ def Flow_LayerOp : Flow_Op<"layer",
   let arguments = (ins SymbolNameAttr:$sym_name, Flow_NormPlacementAttr:$norms,
     Flow_AttentionSpecAttr:$attention, Flow_MaskAttr:$mask,
     FlatSymbolRefAttr:$rope, OptionalAttr<FlatSymbolRefAttr>:$cache,
-    Flow_FeedForwardAttr:$feed_forward);
+    Flow_FeedForwardAttr:$feed_forward, UnitAttr:$layer_scalar);
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = [{
     $sym_name `norms` `` $norms `attention` $attention `mask` $mask `rope` $rope
     (`cache` $cache^)? `feed_forward` $feed_forward
-    attr-dict-with-keyword $body
+    (`layer_scalar` $layer_scalar^)? attr-dict-with-keyword $body
   }];
   let hasRegionVerifier = 1;
 }

@@ -120,6 +120,23 @@ SmallVector<OpOperand *> RmsNormOp::getRowOperands() {
 }
 
 //===----------------------------------------------------------------------===//
+// ScaleOp
+//===----------------------------------------------------------------------===//
+
+LogicalResult ScaleOp::verify() {
+  if (getFactor().getType().getShape() != ArrayRef<int64_t>(1))
+    return emitOpError("(C2): factor must have shape [1], got ")
+           << getFactor().getType();
+  return success();
+}
+
+SmallVector<OpOperand *> ScaleOp::getRowOperands() {
+  if (cast<RankedTensorType>(getType()).getRank() < 2)
+    return {};
+  return {&getInputMutable()};
+}
+
+//===----------------------------------------------------------------------===//
 // LinearOp, LmHeadOp, GegluOp
 //===----------------------------------------------------------------------===//
 

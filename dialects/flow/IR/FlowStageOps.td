@@ -118,6 +118,33 @@ def Flow_RmsNormOp : Flow_RowwiseOp<"rms_norm",
   let hasVerifier = 1;
 }
 
+def Flow_ScaleOp : Flow_RowwiseOp<"scale",
+    [Pure, AllTypesMatch<["input", "result"]> /*scale (C1)*/]> {
+  let summary = "Multiply a stream by a weight of the model";
+  let description = [{
+    `result[..., i] = input[..., i] * factor[0]`, one rounding. Gemma 4 ends each
+    layer so, residual included.
+
+    Example:
+
+    ```mlir
+    %y = flow.scale %x by %s : tensor<?x64xf32>, tensor<1xf32>
+    ```
+
+    Constraints:
+
+    - (C1) `type(result) = type(input)`.
+    - (C2) `shape(factor) = [1]`.
+  }];
+  let arguments = (ins Arg<Flow_Rows, "[..., d]">:$input,
+    Arg<Flow_Vector, "[1]">:$factor);
+  let results = (outs Res<Flow_Rows, "same type as `input`">:$result);
+  let assemblyFormat = [{
+    $input `by` $factor attr-dict `:` type($input) `,` type($factor)
+  }];
+  let hasVerifier = 1;
+}
+
 //===----------------------------------------------------------------------===//
 // Products
 //===----------------------------------------------------------------------===//

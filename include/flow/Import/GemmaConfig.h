@@ -10,33 +10,50 @@
 
 namespace flow {
 
+/// One layer of a decoder by its numbers.
+struct GemmaLayer {
+  /// Windowed rather than full.
+  bool sliding = false;
+  int64_t kvHeads = 0, headDim = 0, ffn = 0;
+  /// The values are the keys as they were projected.
+  bool kEqV = false;
+  /// The stream is multiplied by a weight in the end.
+  bool scalar = false;
+};
+
+/// The rotary embedding of a kind of layers: angles are
+/// `position * theta^(-2 i / headDim) / factor` for the first `pairs` pairs,
+/// all of a head where `pairs` is 0.
+struct GemmaRope {
+  float theta = 0, factor = 1;
+  int64_t pairs = 0;
+};
+
 /// A Gemma decoder by its numbers. Every field has been checked.
 struct GemmaConfig {
   std::string architecture;
-  int64_t hidden = 0, layers = 0, heads = 0, kvHeads = 0, headDim = 0;
-  int64_t ffn = 0, vocab = 0, context = 0;
+  int64_t hidden = 0, heads = 0, vocab = 0, context = 0;
+  std::vector<GemmaLayer> layers;
   /// Keys that a sliding layer sees, the query's own included; 0 where no layer
   /// slides.
   int64_t window = 0;
-  /// By layer: windowed rather than full.
-  std::vector<bool> sliding;
-  /// Rotary base of full and of sliding layers; full layers divide their
-  /// angles by `ropeFactor`.
-  float ropeThetaGlobal = 0, ropeThetaLocal = 0, ropeFactor = 1;
-  /// Factor on attention scores; caps, 0 = none.
+  /// Of full and of sliding layers.
+  GemmaRope ropeFull, ropeSliding;
+  /// Factor on attention scores, 0 = `headDim^-1/2`; caps, 0 = none.
   float attentionScale = 0, attentionSoftcap = 0, finalSoftcap = 0;
   float eps = 0;
-  /// Norms on query and key heads, and after both branches.
-  bool qkNorm = false, postNorms = false;
+  /// Norms on query and key heads, on value heads (without weight), and after
+  /// both branches.
+  bool qkNorm = false, vNorm = false, postNorms = false;
   /// The head is the embedding.
   bool tiedHead = true;
-
-  bool isSliding(int64_t layer) const { return sliding[layer]; }
 };
 
-/// Reads the configuration of a `gemma`, `gemma2` or `gemma3` file. Another
-/// architecture, a missing or impossible number, or a tensor that is missing,
-/// surplus or of the wrong shape is an error that names it.
+/// Reads the configuration of a `gemma`, `gemma2`, `gemma3` or `gemma4` file.
+/// Another architecture, a missing or impossible number, something of Gemma 4
+/// that has no recipe here (experts, embeddings of layers, shared keys and
+/// values), or a tensor that is missing, surplus or of the wrong shape is an
+/// error that names it.
 llvm::Expected<GemmaConfig> readGemmaConfig(const GgufReader &file);
 
 } // namespace flow

@@ -63,14 +63,14 @@ def FuseQkv : Pass<"flow-fuse-qkv", "::mlir::ModuleOp"> {
 
     A cache that several attentions read is fused with the queries that come
     from the same input. Queries of which only a slice is read are all made.
+    Values that are the raw keys (Gemma 4) share their projection: `k_eq_v`.
     The arithmetic that `flow-plan-numerics` has marked the projections with is
     that of the fused product.
 
     Refuses, saying why in a missed remark `qkv-not-fused` at the cache write
     (or at the attention, when the keys are not written to a cache):
 
-    - queries, keys or values that are not a projection split into heads, or
-      values that are the raw keys;
+    - queries, keys or values that are not a projection split into heads;
     - a cache that no attention reads;
     - projections of different inputs, that change the element type, or that are
       marked with different arithmetic;
@@ -134,7 +134,8 @@ def FuseAddNorm : Pass<"flow-fuse-add-norm"> {
     Turns `arith.addf` of the stream and a branch, and the `flow.rms_norm` that
     reads the sum, into one `flow.add_rms_norm`; a norm of the branch, if
     nobody else reads it, is taken in too. The sum stays available to its other
-    users. Results are bit-equal.
+    users. A `flow.scale` of the sum (Gemma 4) is taken in too. Results are
+    bit-equal.
 
     Example:
 
@@ -156,7 +157,9 @@ def FuseAddNorm : Pass<"flow-fuse-add-norm"> {
     - a norm without weight;
     - a sum from another block, or that is used in one;
     - a sum that is used before the norm: the fused op stands at the norm;
-    - a sum that is also the weight.
+    - a sum that is also the weight;
+    - a sum that others read before it is scaled, or a factor whose element type
+      is not the weight's.
 
     A fusion is a passed remark `add-norm-fused`.
   }];

@@ -137,11 +137,31 @@ Value flow::cpu::buildRmsNorm(OpBuilder &builder, Location loc, Value x,
       })[0];
 }
 
-std::pair<Value, Value> flow::cpu::buildAddRmsNorm(OpBuilder &builder,
-                                                   Location loc, Value stream,
-                                                   Value branch,
-                                                   Value branchWeight,
-                                                   Value weight, double eps) {
+Value flow::cpu::buildScale(OpBuilder &builder, Location loc, Value x,
+                            Value factor) {
+  KernelBuilder b(loc, builder);
+  int64_t d = typeOf(x).getDimSize(1), lanes = lanesFor(d);
+  Value rows = b.dim(x, 0);
+  return b.forall(
+      rows, b.empty(typeOf(x), rows),
+      [&](KernelBuilder &b, Value t) -> SmallVector<Slice> {
+        return {rowSlice(b, t, d)};
+      },
+      [&](KernelBuilder &b, Value t, ValueRange outs) -> SmallVector<Value> {
+        Value scale = b.splat(b.extract(factor, {b.index(0)}), lanes);
+        return b.loop(b.index(0), b.index(d), lanes, outs,
+                      [&](KernelBuilder &b, Value i,
+                          ValueRange outs) -> SmallVector<Value> {
+                        Value y = b.mul(b.read(x, {t, i}, lanes), scale);
+                        return {b.write(y, outs[0], {i})};
+                      });
+      })[0];
+}
+
+std::pair<Value, Value>
+flow::cpu::buildAddRmsNorm(OpBuilder &builder, Location loc, Value stream,
+                           Value branch, Value branchWeight, Value sumScale,
+                           Value weight, double eps) {
   KernelBuilder b(loc, builder);
   int64_t d = typeOf(stream).getDimSize(1), lanes = lanesFor(d);
   Value rows = b.dim(stream, 0);
@@ -153,7 +173,9 @@ std::pair<Value, Value> flow::cpu::buildAddRmsNorm(OpBuilder &builder,
         return {rowSlice(b, t, d), rowSlice(b, t, d)};
       },
       [&](KernelBuilder &b, Value t, ValueRange outs) -> SmallVector<Value> {
-        Value scale;
+        Value scale, factor;
+        if (sumScale)
+          factor = b.splat(b.extract(sumScale, {b.index(0)}), lanes);
         auto loadBranch = [&](KernelBuilder &b, Value i) {
           return b.read(branch, {t, i}, lanes);
         };
@@ -168,6 +190,8 @@ std::pair<Value, Value> flow::cpu::buildAddRmsNorm(OpBuilder &builder,
               if (branchWeight)
                 y = b.mul(b.mul(y, scale), b.read(branchWeight, {i}, lanes));
               Value sum = b.add(b.read(stream, {t, i}, lanes), y);
+              if (sumScale)
+                sum = b.mul(sum, factor);
               return {b.write(sum, args[0], {i}), b.fma(sum, sum, args[1])};
             });
         Value sum = summed[0];

@@ -104,6 +104,7 @@ private:
   LogicalResult lowerReturn(func::ReturnOp op);
   LogicalResult lower(Operation &op);
   LogicalResult lower(RmsNormOp op);
+  LogicalResult lower(ScaleOp op);
   LogicalResult lower(LinearOp op);
   LogicalResult lower(LmHeadOp op);
   LogicalResult lower(GegluOp op);
@@ -278,6 +279,14 @@ LogicalResult FunctionLowering::lower(RmsNormOp op) {
   return success();
 }
 
+LogicalResult FunctionLowering::lower(ScaleOp op) {
+  if (cast<RankedTensorType>(op.getType()).getRank() != 2)
+    return op.emitOpError("of a rank other than 2 has no lowering");
+  set(op, cpu::buildScale(b, b.getLoc(), single(op.getInput()),
+                          single(op.getFactor())));
+  return success();
+}
+
 LogicalResult FunctionLowering::lower(LinearOp op) {
   Value result = product(op, parts.at(op.getInput()), op.getWeight());
   if (!result)
@@ -362,8 +371,8 @@ LogicalResult FunctionLowering::lower(AddRmsNormOp op) {
     return op.emitOpError("of a rank other than 2 has no lowering");
   auto [sum, normed] = cpu::buildAddRmsNorm(
       b, b.getLoc(), single(op.getStream()), single(op.getBranch()),
-      singleOrNull(op.getBranchWeight()), single(op.getWeight()),
-      op.getEps().convertToDouble());
+      singleOrNull(op.getBranchWeight()), singleOrNull(op.getSumScale()),
+      single(op.getWeight()), op.getEps().convertToDouble());
   set(op.getSum(), sum);
   set(op.getNormed(), normed);
   return success();
@@ -377,7 +386,9 @@ LogicalResult FunctionLowering::lower(QkvRopeAppendOp op) {
   RankedTensorType cacheType = op.getKeyCache().getType();
   int64_t heads = query.getDimSize(1), headDim = query.getDimSize(2);
   int64_t firstKey = heads * headDim;
-  int64_t firstValue = firstKey + cacheType.getDimSize(1) * headDim;
+  // With k_eq_v the values are the keys as they were projected.
+  int64_t firstValue =
+      op.getKEqV() ? firstKey : firstKey + cacheType.getDimSize(1) * headDim;
   double eps = op.getEps().convertToDouble();
   Value angles = single(op.getAngles());
   bool norms = static_cast<bool>(op.getQNorm());
@@ -435,7 +446,7 @@ LogicalResult FunctionLowering::cloneForeign(Operation &op) {
 LogicalResult FunctionLowering::lower(Operation &op) {
   b.setLoc(op.getLoc());
   return llvm::TypeSwitch<Operation *, LogicalResult>(&op)
-      .Case<RmsNormOp, LinearOp, LmHeadOp, GegluOp, RopeOp, KvAppendOp,
+      .Case<RmsNormOp, ScaleOp, LinearOp, LmHeadOp, GegluOp, RopeOp, KvAppendOp,
             AttentionOp, AddRmsNormOp, QkvRopeAppendOp, GatedMlpOp,
             QuantizeRowsOp>([&](auto stage) { return lower(stage); })
       .Case([&](func::ReturnOp ret) { return lowerReturn(ret); })

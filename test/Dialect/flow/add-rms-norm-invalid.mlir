@@ -3,7 +3,7 @@
 // add_rms_norm (C1)
 func.func @shorter_branch(%x: tensor<4x8xf32>, %b: tensor<4x9xf32>, %w: tensor<8xf32>) {
   // expected-error @+1 {{all of {stream, branch, sum, normed} have same type}}
-  %s, %n = "flow.add_rms_norm"(%x, %b, %w) : (tensor<4x8xf32>, tensor<4x9xf32>, tensor<8xf32>) -> (tensor<4x8xf32>, tensor<4x8xf32>)
+  %s, %n = "flow.add_rms_norm"(%x, %b, %w) {operandSegmentSizes = array<i32: 1, 1, 0, 0, 1>} : (tensor<4x8xf32>, tensor<4x9xf32>, tensor<8xf32>) -> (tensor<4x8xf32>, tensor<4x8xf32>)
   return
 }
 
@@ -39,7 +39,16 @@ func.func @long_weight(%x: tensor<4x8xf32>, %w: tensor<9xf32>) {
 // add_rms_norm (C2)
 func.func @two_weight_types(%x: tensor<4x8xf32>, %b: tensor<8xbf16>, %w: tensor<8xf32>) {
   // expected-error @+1 {{(C2): branch_weight must have the type of weight, 'tensor<8xf32>', got 'tensor<8xbf16>'}}
-  %s, %n = "flow.add_rms_norm"(%x, %x, %b, %w) : (tensor<4x8xf32>, tensor<4x8xf32>, tensor<8xbf16>, tensor<8xf32>) -> (tensor<4x8xf32>, tensor<4x8xf32>)
+  %s, %n = "flow.add_rms_norm"(%x, %x, %b, %w) {operandSegmentSizes = array<i32: 1, 1, 1, 0, 1>} : (tensor<4x8xf32>, tensor<4x8xf32>, tensor<8xbf16>, tensor<8xf32>) -> (tensor<4x8xf32>, tensor<4x8xf32>)
+  return
+}
+
+// -----
+
+// add_rms_norm (C2)
+func.func @long_sum_scale(%x: tensor<4x8xf32>, %c: tensor<8xf32>, %w: tensor<8xf32>) {
+  // expected-error @+1 {{(C2): sum_scale must be [1] of the weight's element type, got 'tensor<8xf32>'}}
+  %s, %n = "flow.add_rms_norm"(%x, %x, %c, %w) {operandSegmentSizes = array<i32: 1, 1, 0, 1, 1>} : (tensor<4x8xf32>, tensor<4x8xf32>, tensor<8xf32>, tensor<8xf32>) -> (tensor<4x8xf32>, tensor<4x8xf32>)
   return
 }
 

@@ -1,12 +1,16 @@
 // RUN: flow-opt %s --verify-roundtrip | FileCheck %s
 
 // CHECK-LABEL: @add_rms_norm
-// CHECK-SAME: (%[[X:.*]]: tensor<?x64xf32>, %[[B:.*]]: tensor<?x64xf32>, %[[W:.*]]: tensor<64xf32>, %[[WB:.*]]: tensor<64xf32>)
-func.func @add_rms_norm(%x: tensor<?x64xf32>, %b: tensor<?x64xf32>, %w: tensor<64xf32>, %wb: tensor<64xf32>) {
+// CHECK-SAME: (%[[X:.*]]: tensor<?x64xf32>, %[[B:.*]]: tensor<?x64xf32>, %[[W:.*]]: tensor<64xf32>, %[[WB:.*]]: tensor<64xf32>, %[[C:.*]]: tensor<1xf32>)
+func.func @add_rms_norm(%x: tensor<?x64xf32>, %b: tensor<?x64xf32>, %w: tensor<64xf32>, %wb: tensor<64xf32>, %c: tensor<1xf32>) {
   // CHECK: flow.add_rms_norm %[[X]], %[[B]] scale %[[W]] : tensor<?x64xf32>, tensor<64xf32>
   %s, %n = flow.add_rms_norm %x, %b scale %w : tensor<?x64xf32>, tensor<64xf32>
   // CHECK: flow.add_rms_norm %[[X]], %[[B]] branch_scale %[[WB]] scale %[[W]] : tensor<?x64xf32>, tensor<64xf32>
   %t, %m = flow.add_rms_norm %x, %b branch_scale %wb scale %w : tensor<?x64xf32>, tensor<64xf32>
+  // CHECK: flow.add_rms_norm %[[X]], %[[B]] branch_scale %[[WB]] sum_scale %[[C]] scale %[[W]] : tensor<?x64xf32>, tensor<64xf32>
+  %u, %l = flow.add_rms_norm %x, %b branch_scale %wb sum_scale %c scale %w : tensor<?x64xf32>, tensor<64xf32>
+  // CHECK: flow.add_rms_norm %[[X]], %[[B]] sum_scale %[[C]] scale %[[W]] : tensor<?x64xf32>, tensor<64xf32>
+  %v, %k = flow.add_rms_norm %x, %b sum_scale %c scale %w : tensor<?x64xf32>, tensor<64xf32>
   return
 }
 

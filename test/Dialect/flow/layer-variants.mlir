@@ -40,3 +40,21 @@ flow.model @experts <hidden = 64, vocab = 512, positions = 256> {
     flow.derived_weight @gate_up : tensor<256x64xf32> = interleave [@gate, @up]
   }
 }
+
+// CHECK-LABEL: flow.model @scaled
+flow.model @scaled <hidden = 64, vocab = 512, positions = 256> {
+  flow.rope_table @rope theta 1.0e+04 head_dim 32
+  // CHECK: flow.layer @layer0 norms pre {{.*}} feed_forward <width = 128> layer_scalar {
+  flow.layer @layer0 norms pre attention <heads = 2, kv_heads = 1, head_dim = 32> mask <causal> rope @rope feed_forward <width = 128> layer_scalar {
+    flow.weight @attention_norm : tensor<64xf32>
+    flow.weight @q : tensor<64x64xf32>
+    flow.weight @k : tensor<32x64xf32>
+    flow.weight @v : tensor<32x64xf32>
+    flow.weight @o : tensor<64x64xf32>
+    flow.weight @ffn_norm : tensor<64xf32>
+    flow.weight @gate : tensor<128x64xf32>
+    flow.weight @up : tensor<128x64xf32>
+    flow.weight @down : tensor<64x128xf32>
+    flow.weight @layer_scalar : tensor<1xf32>
+  }
+}

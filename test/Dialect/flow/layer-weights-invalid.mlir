@@ -261,3 +261,42 @@ flow.model @post_norm_beside_pre <hidden = 64, vocab = 512, positions = 256> {
     flow.weight @post_ffn_norm : tensor<64xf32>
   }
 }
+
+// -----
+
+// layer (C2)
+flow.model @scalar_missing <hidden = 64, vocab = 512, positions = 256> {
+  flow.rope_table @rope theta 1.0e+04 head_dim 32
+  // expected-error @+1 {{(C2): weight @layer_scalar is missing}}
+  flow.layer @layer0 norms pre attention <heads = 2, kv_heads = 1, head_dim = 32> mask <causal> rope @rope feed_forward <width = 128> layer_scalar {
+    flow.weight @attention_norm : tensor<64xf32>
+    flow.weight @q : tensor<64x64xf32>
+    flow.weight @k : tensor<32x64xf32>
+    flow.weight @v : tensor<32x64xf32>
+    flow.weight @o : tensor<64x64xf32>
+    flow.weight @ffn_norm : tensor<64xf32>
+    flow.weight @gate : tensor<128x64xf32>
+    flow.weight @up : tensor<128x64xf32>
+    flow.weight @down : tensor<64x128xf32>
+  }
+}
+
+// -----
+
+// layer (C2)
+flow.model @scalar_for_nothing <hidden = 64, vocab = 512, positions = 256> {
+  flow.rope_table @rope theta 1.0e+04 head_dim 32
+  flow.layer @layer0 norms pre attention <heads = 2, kv_heads = 1, head_dim = 32> mask <causal> rope @rope feed_forward <width = 128> {
+    flow.weight @attention_norm : tensor<64xf32>
+    flow.weight @q : tensor<64x64xf32>
+    flow.weight @k : tensor<32x64xf32>
+    flow.weight @v : tensor<32x64xf32>
+    flow.weight @o : tensor<64x64xf32>
+    flow.weight @ffn_norm : tensor<64xf32>
+    flow.weight @gate : tensor<128x64xf32>
+    flow.weight @up : tensor<128x64xf32>
+    flow.weight @down : tensor<64x128xf32>
+    // expected-error @+1 {{(C2) of flow.layer: the recipe has no weight @layer_scalar}}
+    flow.weight @layer_scalar : tensor<1xf32>
+  }
+}

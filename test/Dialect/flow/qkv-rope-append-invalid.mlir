@@ -168,3 +168,12 @@ func.func @zero_eps(%x: tensor<?x64xf32>, %w: tensor<128x64xf32>, %a: tensor<?x1
   %q, %k, %v = flow.qkv_rope_append %x, %w rope %a into %c, %c at %i count %i eps 0.0 : tensor<?x64xf32>, tensor<128x64xf32>, tensor<?x16x2xf32>, tensor<?x1x32xf32> -> tensor<?x2x32xf32>
   return
 }
+
+// -----
+
+// qkv_rope_append (C1)
+func.func @values_beside_raw_keys(%x: tensor<?x64xf32>, %w: tensor<128x64xf32>, %angles: tensor<?x16x2xf32>, %c: tensor<?x1x32xf32>, %i: index) {
+  // expected-error @+1 {{(C1): weight must be [(H + K) * D, d] for query [T, H, D], caches [C, K, D] and input [T, d], got }}
+  %q, %k1, %v1 = flow.qkv_rope_append %x, %w k_eq_v rope %angles into %c, %c at %i count %i : tensor<?x64xf32>, tensor<128x64xf32>, tensor<?x16x2xf32>, tensor<?x1x32xf32> -> tensor<?x2x32xf32>
+  return
+}

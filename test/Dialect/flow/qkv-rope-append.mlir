@@ -15,3 +15,10 @@ func.func @without_head_norms(%x: tensor<?x64xf32>, %w: tensor<128x64xf32>, %ang
   %q, %k1, %v1 = flow.qkv_rope_append %x, %w v_norm rope %angles into %c, %c at %i count %i eps 0.25 : tensor<?x64xf32>, tensor<128x64xf32>, tensor<?x16x2xf32>, tensor<?x1x32xf32> -> tensor<?x2x32xf32>
   return
 }
+
+// CHECK-LABEL: @raw_keys
+func.func @raw_keys(%x: tensor<?x64xf32>, %u: tensor<96x64xf32>, %qn: tensor<32xf32>, %kn: tensor<32xf32>, %angles: tensor<?x16x2xf32>, %kc: tensor<?x1x32xf32>, %vc: tensor<?x1x32xf32>, %start: index, %count: index) {
+  // CHECK: flow.qkv_rope_append %{{.*}}, %{{.*}} k_eq_v norms %{{.*}}, %{{.*}} v_norm rope
+  %p, %k2, %v2 = flow.qkv_rope_append %x, %u k_eq_v norms %qn, %kn v_norm rope %angles into %kc, %vc at %start count %count : tensor<?x64xf32>, tensor<96x64xf32>, tensor<32xf32>, tensor<?x16x2xf32>, tensor<?x1x32xf32> -> tensor<?x2x32xf32>
+  return
+}

@@ -24,8 +24,12 @@ constexpr int64_t kStarts[] = {0, 31, 32, 52, 53, 63, 64, 1023};
 /// Heads of queries and of keys, and their size.
 struct HeadShape {
   int64_t heads, kvHeads, dim;
+  /// The values are the keys as they were projected.
+  bool kEqV = false;
 
-  int64_t weightRows() const { return (heads + 2 * kvHeads) * dim; }
+  int64_t weightRows() const {
+    return (heads + (kEqV ? 1 : 2) * kvHeads) * dim;
+  }
 
   std::string text(const std::string &extent, std::string text) const {
     return substitute(std::move(text), {{"$Y", "tensor<$Tx$Hx$Dxf32>"},
@@ -83,7 +87,8 @@ struct QkvBounds {
             const Tensor &angles)
       : query(columns(product, 0, shape.heads * shape.dim)),
         key(columns(product, query.length, shape.kvHeads * shape.dim)),
-        value(columns(product, query.length + key.length, key.length)) {
+        value(columns(product, query.length + (shape.kEqV ? 0 : key.length),
+                      key.length)) {
     if (queryNorm) {
       query = rmsNorm(query, shape.dim, queryNorm, 1e-6);
       key = rmsNorm(key, shape.dim, keyNorm, 1e-6);
@@ -190,6 +195,37 @@ func.func @f(%x: tensor<$Tx64xf32>, %w: tensor<$Nx64xf32, #flow.panels<f32>>, %a
                            indexArgument(start), indexArgument(rows.count)});
         expectQkv(r, bounds, start, rows.count);
       }
+  }
+}
+
+TEST_P(Append, QkvOfRawKeys) {
+  HeadShape shape{2, 1, 64, /*kEqV=*/true};
+  Tensor weight = randomTensor({shape.weightRows(), kDepth}, 94);
+  Tensor queryNorm = randomTensor({64}, 95), keyNorm = randomTensor({64}, 96);
+  Tensor keys = randomTensor({kCapacity, 1, 64}, 97);
+  Tensor values = randomTensor({kCapacity, 1, 64}, 98);
+  for (const StepForm &form : kForms) {
+    CompiledFunction function(shape.text(form.extent, R"(
+func.func @f(%x: tensor<$Tx64xf32>, %w: tensor<$Nx64xf32, #flow.panels<f32>>, %qn: tensor<$Dxf32>, %kn: tensor<$Dxf32>, %a: $A, %kc: $C, %vc: $C, %start: index, %count: index) -> ($Y, $C, $C) {
+  %q, %k1, %v1 = flow.qkv_rope_append %x, %w k_eq_v norms %qn, %kn v_norm rope %a into %kc, %vc at %start count %count : tensor<$Tx64xf32>, tensor<$Nx64xf32, #flow.panels<f32>>, tensor<$Dxf32>, $A, $C -> $Y
+  return %q, %k1, %v1 : $Y, $C, $C
+})"),
+                              GetParam());
+    for (StepRows rows : form.steps) {
+      int64_t start = 53;
+      SCOPED_TRACE(testing::Message() << rows.count << " rows");
+      Tensor x = randomTensor({rows.padded, kDepth}, 99);
+      Tensor angles = randomTensor({rows.padded, 32, 2}, 100);
+      QkvBounds bounds(linear(Inexact(x), weight), shape, &queryNorm, &keyNorm,
+                       /*normsValues=*/true, angles);
+      CallResults r = function.call(
+          {plainArgument(withPadding(x, rows.count)), f32PanelsArgument(weight),
+           plainArgument(queryNorm), plainArgument(keyNorm),
+           plainArgument(withPadding(angles, rows.count)),
+           keyCacheArgument(keys), valueCacheArgument(values),
+           indexArgument(start), indexArgument(rows.count)});
+      expectQkv(r, bounds, start, rows.count);
+    }
   }
 }
 

@@ -163,6 +163,59 @@ func.func @f(%x: tensor<$Tx$Dxf32>, %b: tensor<$Tx$Dxf32>, %wb: tensor<$Dxf32>, 
   }
 }
 
+TEST_P(RowStages, Scale) {
+  for (const StepForm &form : kForms) {
+    CompiledFunction function(substitute(R"(
+func.func @f(%x: tensor<$Tx96xf32>, %c: tensor<1xf32>) -> tensor<$Tx96xf32> {
+  %y = flow.scale %x by %c : tensor<$Tx96xf32>, tensor<1xf32>
+  return %y : tensor<$Tx96xf32>
+})",
+                                         {{"$T", form.extent}}),
+                              GetParam());
+    Tensor factor({1});
+    factor.values[0] = -0.3f;
+    for (StepRows rows : form.steps) {
+      Tensor x = withPadding(randomTensor({rows.padded, 96}, 18), rows.count);
+      CallResults r = function.call({plainArgument(x), plainArgument(factor)});
+      ASSERT_EQ(r.computed.size(), 1u);
+      // One product, rounded once.
+      EXPECT_TRUE(sameValues(r.computed[0], r.expected[0], rows.count));
+    }
+  }
+}
+
+TEST_P(RowStages, AddRmsNormOfAScaledSum) {
+  constexpr int64_t d = 96;
+  for (const StepForm &form : kForms) {
+    CompiledFunction function(substitute(R"(
+func.func @f(%x: tensor<$Tx96xf32>, %b: tensor<$Tx96xf32>, %c: tensor<1xf32>, %w: tensor<96xf32>) -> (tensor<$Tx96xf32>, tensor<$Tx96xf32>) {
+  %s, %n = flow.add_rms_norm %x, %b sum_scale %c scale %w : tensor<$Tx96xf32>, tensor<96xf32>
+  return %s, %n : tensor<$Tx96xf32>, tensor<$Tx96xf32>
+})",
+                                         {{"$T", form.extent}}),
+                              GetParam());
+    Tensor weight = randomTensor({d}, 19), factor({1});
+    factor.values[0] = 0.3f;
+    for (StepRows rows : form.steps) {
+      SCOPED_TRACE(testing::Message() << rows.count << " rows of " << d);
+      auto argument = [&](Tensor tensor) {
+        return plainArgument(withPadding(std::move(tensor), rows.count));
+      };
+      CallResults r =
+          function.call({argument(randomTensor({rows.padded, d}, 20)),
+                         argument(randomTensor({rows.padded, d}, 21)),
+                         plainArgument(factor), plainArgument(weight)});
+      ASSERT_EQ(r.computed.size(), 2u);
+      // An addition and a product, each rounded once.
+      EXPECT_TRUE(sameValues(r.computed[0], r.expected[0], rows.count));
+      std::vector<double> bounds =
+          rmsNorm(Inexact(r.expected[0]), d, &weight, 1e-6).errors;
+      EXPECT_LE(worstRatio(r.computed[1], r.expected[1], rows.count, bounds),
+                1);
+    }
+  }
+}
+
 TEST_P(RowStages, Rope) {
   for (int64_t d : {64, 256})
     for (const StepForm &form : kForms) {

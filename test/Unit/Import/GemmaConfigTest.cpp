@@ -24,6 +24,14 @@ static GemmaConfig configOf(const TestGguf &gguf) {
   return {};
 }
 
+/// By layer: whether it slides.
+static std::vector<bool> slidingOf(const GemmaConfig &config) {
+  std::vector<bool> sliding;
+  for (const GemmaLayer &layer : config.layers)
+    sliding.push_back(layer.sliding);
+  return sliding;
+}
+
 static std::string configError(const TestGguf &gguf) {
   std::unique_ptr<GgufReader> file = mustOpen(gguf);
   return file ? messageOf(readGemmaConfig(*file), file->path()) : "unreadable";
@@ -32,17 +40,19 @@ static std::string configError(const TestGguf &gguf) {
 TEST(GemmaConfig, NumbersOfTheFile) {
   GemmaConfig config = configOf(gemma3File());
   EXPECT_EQ(config.architecture, "gemma3");
-  EXPECT_EQ(config.layers, 7);
+  EXPECT_EQ(config.layers.size(), 7u);
   EXPECT_EQ(config.hidden, 64);
   EXPECT_EQ(config.heads, 4);
-  EXPECT_EQ(config.kvHeads, 2);
-  EXPECT_EQ(config.headDim, 32);
-  EXPECT_EQ(config.ffn, 96);
+  for (const GemmaLayer &layer : config.layers) {
+    EXPECT_EQ(layer.kvHeads, 2);
+    EXPECT_EQ(layer.headDim, 32);
+    EXPECT_EQ(layer.ffn, 96);
+  }
   EXPECT_EQ(config.vocab, 40);
   EXPECT_EQ(config.context, 256);
   EXPECT_EQ(config.window, 16);
   EXPECT_EQ(config.eps, 1e-6f);
-  EXPECT_EQ(config.ropeThetaGlobal, 1e6f);
+  EXPECT_EQ(config.ropeFull.theta, 1e6f);
   EXPECT_TRUE(config.qkNorm);
   EXPECT_TRUE(config.tiedHead);
 }
@@ -52,28 +62,27 @@ TEST(GemmaConfig, DefaultsOfWhatFilesLeaveOut) {
   gguf.remove("gemma3.rope.freq_base");
   gguf.remove("gemma3.attention.value_length");
   GemmaConfig config = configOf(gguf);
-  EXPECT_EQ(config.ropeThetaGlobal, 1e6f);
-  EXPECT_EQ(config.ropeThetaLocal, 1e4f);
-  EXPECT_EQ(config.ropeFactor, 1);
+  EXPECT_EQ(config.ropeFull.theta, 1e6f);
+  EXPECT_EQ(config.ropeSliding.theta, 1e4f);
+  EXPECT_EQ(config.ropeFull.factor, 1);
   EXPECT_EQ(config.attentionSoftcap, 0);
   EXPECT_EQ(config.finalSoftcap, 0);
 }
 
 TEST(GemmaConfig, EverySixthLayerIsFull) {
   GemmaConfig config = configOf(gemma3File());
-  EXPECT_THAT(config.sliding,
+  EXPECT_THAT(slidingOf(config),
               ElementsAre(true, true, true, true, true, false, true));
 }
 
 TEST(GemmaConfig, PatternByPeriodOrByLayer) {
   constexpr char kPattern[] = "gemma3.attention.sliding_window_pattern";
-  EXPECT_THAT(configOf(gemma3File().u32(kPattern, 3)).sliding,
+  EXPECT_THAT(slidingOf(configOf(gemma3File().u32(kPattern, 3))),
               ElementsAre(true, true, false, true, true, false, true));
-  EXPECT_THAT(configOf(gemma3File().u32(kPattern, 1)).sliding,
+  EXPECT_THAT(slidingOf(configOf(gemma3File().u32(kPattern, 1))),
               ElementsAre(false, false, false, false, false, false, false));
-  EXPECT_THAT(configOf(gemma3File().array<uint8_t>(kPattern, BOOL,
-                                                   {0, 1, 1, 0, 1, 1, 0}))
-                  .sliding,
+  EXPECT_THAT(slidingOf(configOf(gemma3File().array<uint8_t>(
+                  kPattern, BOOL, {0, 1, 1, 0, 1, 1, 0}))),
               ElementsAre(false, true, true, false, true, true, false));
   EXPECT_EQ(configError(gemma3File().u32(kPattern, 0)),
             "key 'gemma3.attention.sliding_window_pattern' must lie in 1 to "
@@ -85,31 +94,29 @@ TEST(GemmaConfig, PatternByPeriodOrByLayer) {
 }
 
 TEST(GemmaConfig, ScaleIsOfTheHeadButFor27B) {
-  EXPECT_EQ(configOf(gemma3File()).attentionScale,
-            static_cast<float>(1 / std::sqrt(32.0)));
+  EXPECT_EQ(configOf(gemma3File()).attentionScale, 0);
   // 62 layers are 27B, whose scale is of hidden / heads: 64 / 4.
   TestModelSizes sizes;
   sizes.layers = 62;
   EXPECT_EQ(configOf(gemma3File(sizes)).attentionScale, 0.25f);
   sizes.layers = 61;
-  EXPECT_EQ(configOf(gemma3File(sizes)).attentionScale,
-            static_cast<float>(1 / std::sqrt(32.0)));
+  EXPECT_EQ(configOf(gemma3File(sizes)).attentionScale, 0);
 }
 
 TEST(GemmaConfig, RotaryScaling) {
   TestGguf linear = gemma3File();
   linear.string("gemma3.rope.scaling.type", "linear")
       .f32("gemma3.rope.scaling.factor", 8);
-  EXPECT_EQ(configOf(linear).ropeFactor, 8);
+  EXPECT_EQ(configOf(linear).ropeFull.factor, 8);
   TestGguf none = gemma3File();
   none.string("gemma3.rope.scaling.type", "none")
       .f32("gemma3.rope.scaling.factor", 8);
-  EXPECT_EQ(configOf(none).ropeFactor, 1);
+  EXPECT_EQ(configOf(none).ropeFull.factor, 1);
   EXPECT_EQ(
       configError(gemma3File().string("gemma3.rope.scaling.type", "yarn")),
       "key 'gemma3.rope.scaling.type' must be linear or none, found 'yarn'");
   EXPECT_EQ(configOf(gemma3File().f32("gemma3.rope.freq_base_swa", 5e3f))
-                .ropeThetaLocal,
+                .ropeSliding.theta,
             5e3f);
 }
 
@@ -122,11 +129,11 @@ TEST(GemmaConfig, PartialRotationIsAnotherModel) {
 TEST(GemmaConfig, TheFirstGemmaHasNoWindowsAndNoFurtherNorms) {
   GemmaConfig config = configOf(gemmaFile("gemma"));
   EXPECT_EQ(config.window, 0);
-  EXPECT_EQ(config.sliding, std::vector<bool>(7, false));
+  EXPECT_EQ(slidingOf(config), std::vector<bool>(7, false));
   EXPECT_FALSE(config.qkNorm);
   EXPECT_FALSE(config.postNorms);
-  EXPECT_EQ(config.ropeThetaGlobal, 1e4f);
-  EXPECT_EQ(config.ropeThetaLocal, 1e4f);
+  EXPECT_EQ(config.ropeFull.theta, 1e4f);
+  EXPECT_EQ(config.ropeSliding.theta, 1e4f);
   EXPECT_EQ(config.attentionSoftcap, 0);
   EXPECT_EQ(config.finalSoftcap, 0);
   EXPECT_EQ(
@@ -142,8 +149,8 @@ TEST(GemmaConfig, TheFirstGemmaHasNoWindowsAndNoFurtherNorms) {
 TEST(GemmaConfig, TheSecondGemmaSlidesInEvenLayersAndCaps) {
   GemmaConfig config = configOf(gemmaFile("gemma2"));
   EXPECT_EQ(config.window, 16);
-  EXPECT_THAT(config.sliding, testing::ElementsAre(true, false, true, false,
-                                                   true, false, true));
+  EXPECT_THAT(slidingOf(config), testing::ElementsAre(true, false, true, false,
+                                                      true, false, true));
   EXPECT_FALSE(config.qkNorm);
   EXPECT_TRUE(config.postNorms);
   EXPECT_EQ(config.attentionSoftcap, 50);
@@ -157,8 +164,7 @@ TEST(GemmaConfig, TheSecondGemmaSlidesInEvenLayersAndCaps) {
 
 TEST(GemmaConfig, TheSecond27BHasAScaleOfItsOwn) {
   TestModelSizes sizes;
-  EXPECT_EQ(configOf(gemmaFile("gemma2", sizes)).attentionScale,
-            static_cast<float>(1 / std::sqrt(32.0)));
+  EXPECT_EQ(configOf(gemmaFile("gemma2", sizes)).attentionScale, 0);
   sizes.layers = 46;
   EXPECT_EQ(configOf(gemmaFile("gemma2", sizes)).attentionScale, 0.25f);
 }
@@ -167,7 +173,7 @@ TEST(GemmaConfig, BeforeTheThirdAllLayersRotateAlike) {
   TestGguf gguf = gemmaFile("gemma2");
   gguf.remove("gemma2.rope.freq_base");
   gguf.f32("gemma2.rope.freq_base", 5e4f);
-  EXPECT_EQ(configOf(gguf).ropeThetaLocal, 5e4f);
+  EXPECT_EQ(configOf(gguf).ropeSliding.theta, 5e4f);
   gguf.string("gemma2.rope.scaling.type", "linear")
       .f32("gemma2.rope.scaling.factor", 8);
   EXPECT_EQ(configError(gguf),
@@ -175,16 +181,81 @@ TEST(GemmaConfig, BeforeTheThirdAllLayersRotateAlike) {
             "no Gemma 2 does");
 }
 
+TEST(GemmaConfig, LayersOfTheFourthGemmaDiffer) {
+  GemmaConfig config = configOf(gemma4File());
+  ASSERT_EQ(config.layers.size(), 7u);
+  for (auto [i, layer] : llvm::enumerate(config.layers)) {
+    bool full = i == 5 || i == 6;
+    EXPECT_EQ(layer.sliding, !full) << i;
+    EXPECT_EQ(layer.headDim, full ? 64 : 32) << i;
+    EXPECT_EQ(layer.kvHeads, full ? 1 : 2) << i;
+    EXPECT_EQ(layer.kEqV, full) << i;
+    EXPECT_EQ(layer.ffn, i == 6 ? 192 : 96) << i;
+    EXPECT_TRUE(layer.scalar) << i;
+  }
+  EXPECT_EQ(config.attentionScale, 1);
+  EXPECT_TRUE(config.qkNorm && config.vNorm && config.postNorms);
+  EXPECT_EQ(config.ropeFull.theta, 1e6f);
+  EXPECT_EQ(config.ropeSliding.theta, 1e4f);
+  EXPECT_EQ(config.ropeFull.pairs, 8);
+  EXPECT_EQ(config.ropeSliding.pairs, 0);
+}
+
+TEST(GemmaConfig, TheFourthGemmaListsTheLayersThatSlide) {
+  TestGguf gguf = gemma4File();
+  gguf.remove("gemma4.attention.sliding_window_pattern");
+  EXPECT_EQ(configError(gguf), "key 'gemma4.attention.sliding_window_pattern' "
+                               "must list the layers that slide");
+}
+
+TEST(GemmaConfig, DivisorsThatStopNoPairsAreNotUnderstood) {
+  auto with = [](std::vector<float> divisors) {
+    TestGguf gguf = gemma4File();
+    gguf.remove("rope_freqs.weight");
+    return gguf.floats("rope_freqs.weight", divisors);
+  };
+  std::vector<float> divisors(32, 1);
+  EXPECT_EQ(configOf(with(divisors)).ropeFull.pairs, 0);
+  divisors[31] = 2;
+  EXPECT_EQ(configError(with(divisors)),
+            "tensor 'rope_freqs.weight' holds 2.000000 at 31, expected numbers "
+            "of 1 and then of 1e30");
+  divisors[30] = divisors[31] = 1e30f;
+  EXPECT_EQ(configOf(with(divisors)).ropeFull.pairs, 30);
+  divisors[0] = 1e30f;
+  EXPECT_THAT(configError(with(divisors)), testing::HasSubstr("at 0,"));
+  EXPECT_EQ(configError(with(std::vector<float>(16, 1))),
+            "tensor 'rope_freqs.weight' must be a vector of 32 F32");
+}
+
+TEST(GemmaConfig, PartsOfTheFourthGemmaWithoutARecipe) {
+  for (const char *name :
+       {"attention.shared_kv_layers", "embedding_length_per_layer_input",
+        "expert_count"}) {
+    std::string key = std::string("gemma4.") + name;
+    configOf(gemma4File().u32(key, 0));
+    EXPECT_THAT(
+        configError(gemma4File().u32(key, 2)),
+        testing::MatchesRegex("key '" + key + "' is 2: .* are not supported"));
+  }
+}
+
+TEST(GemmaConfig, AFourthGemmaMayLackValuesInFullLayersOnly) {
+  TestGguf gguf = gemma4File();
+  gguf.remove("blk.0.attn_v.weight");
+  EXPECT_EQ(configError(gguf), "tensor 'blk.0.attn_v.weight' is missing");
+}
+
 TEST(GemmaConfig, OtherArchitectures) {
-  for (const char *name : {"gemma3n", "gemma4", "llama", "a\nb"}) {
+  for (const char *name : {"gemma3n", "gemma5", "llama", "a\nb"}) {
     TestGguf gguf = gemma3File();
     gguf.remove("general.architecture");
     gguf.string("general.architecture", name);
     std::string shown = name == std::string("a\nb") ? "a\\0Ab" : name;
     EXPECT_EQ(configError(gguf),
               "the architecture '" + shown +
-                  "' is not supported, expected 'gemma', 'gemma2' or "
-                  "'gemma3'");
+                  "' is not supported, expected 'gemma', 'gemma2', "
+                  "'gemma3' or 'gemma4'");
   }
   TestGguf gguf = gemma3File();
   gguf.remove("general.architecture");
@@ -246,15 +317,17 @@ TEST(GemmaConfig, NumbersGivenByLayer) {
   gguf.array<int32_t>("gemma3.attention.head_count_kv", I32,
                       std::vector<int32_t>(7, 2));
   GemmaConfig config = configOf(gguf);
-  EXPECT_EQ(config.ffn, 96);
-  EXPECT_EQ(config.kvHeads, 2);
+  for (const GemmaLayer &layer : config.layers) {
+    EXPECT_EQ(layer.ffn, 96);
+    EXPECT_EQ(layer.kvHeads, 2);
+  }
 
   gguf.remove("gemma3.attention.head_count_kv");
   gguf.array<int32_t>("gemma3.attention.head_count_kv", I32,
                       {2, 2, 2, 1, 2, 2, 2});
   EXPECT_EQ(configError(gguf),
             "key 'gemma3.attention.head_count_kv' must hold the same number "
-            "for each layer, in 1 to 1048576, found 2 and 1");
+            "for each layer of a Gemma 3, found 2 and 1");
   gguf.remove("gemma3.attention.head_count_kv");
   gguf.array<int32_t>("gemma3.attention.head_count_kv", I32, {2, 2});
   EXPECT_EQ(configError(gguf), "key 'gemma3.attention.head_count_kv' has 2 "

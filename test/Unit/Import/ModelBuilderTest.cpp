@@ -102,6 +102,33 @@ TEST(ModelBuilder, OneRopeTableWhereAllLayersRotateAlike) {
   }
 }
 
+TEST(ModelBuilder, TheFourthGemmaHasTwoKindsOfLayers) {
+  Recipe recipe(gemma4File());
+  for (int64_t i : {0, 5, 6}) {
+    bool full = i != 0;
+    LayerOp layer = recipe.layer(i);
+    AttentionSpecAttr spec = layer.getAttention();
+    EXPECT_EQ(spec.getHeadDim(), full ? 64 : 32) << i;
+    EXPECT_EQ(spec.getKvHeads(), full ? 1 : 2) << i;
+    EXPECT_EQ(spec.getKEqV(), full) << i;
+    EXPECT_TRUE(spec.getVNorm()) << i;
+    EXPECT_EQ(spec.getScale().convertToDouble(), 1) << i;
+    EXPECT_EQ(layer.getFeedForward().getWidth(), i == 6 ? 192 : 96) << i;
+    EXPECT_EQ(layer.getRope(), full ? "rope_global" : "rope_local") << i;
+    EXPECT_TRUE(layer.getLayerScalar()) << i;
+    auto scalar = layer.lookupSymbol<WeightOp>("layer_scalar");
+    ASSERT_TRUE(scalar) << i;
+    EXPECT_EQ(*scalar.getFrom(),
+              "blk." + std::to_string(i) + ".layer_output_scale.weight");
+  }
+  auto global = recipe.model().lookupSymbol<RopeTableOp>("rope_global");
+  EXPECT_EQ(global.getHeadDim(), 64u);
+  EXPECT_EQ(global.getEffectivePairs(), 8);
+  auto local = recipe.model().lookupSymbol<RopeTableOp>("rope_local");
+  EXPECT_EQ(local.getHeadDim(), 32u);
+  EXPECT_EQ(local.getEffectivePairs(), 16);
+}
+
 TEST(ModelBuilder, RopeTablesAreOfTheirLayers) {
   TestGguf gguf = gemma3File();
   gguf.string("gemma3.rope.scaling.type", "linear")

@@ -67,6 +67,8 @@ public:
     uint64_t bytes = 0;
     /// Where it says it is, if not where it is.
     std::optional<uint64_t> offset;
+    /// What it holds, if that matters.
+    std::string contents;
   };
 
   std::string magic = "GGUF";
@@ -117,9 +119,21 @@ public:
     uint64_t elements = 1;
     for (uint64_t dim : ne)
       elements *= dim;
-    tensors.push_back({name.str(), std::move(ne), uint32_t(type),
+    tensors.push_back({name.str(),
+                       std::move(ne),
+                       uint32_t(type),
                        elements / info.blockElements * info.blockBytes,
-                       std::nullopt});
+                       std::nullopt,
+                       {}});
+    return *this;
+  }
+  /// A vector of F32 that holds `values`.
+  TestGguf &floats(llvm::StringRef name, const std::vector<float> &values) {
+    tensor(name, {values.size()});
+    TestBytes bytes;
+    for (float value : values)
+      bytes.put(value);
+    tensors.back().contents = bytes.text;
     return *this;
   }
 
@@ -141,7 +155,8 @@ public:
     return tensors.front();
   }
 
-  /// Byte i of the data section is 7 i + 1 modulo 256.
+  /// Byte i of the data section is 7 i + 1 modulo 256 where no contents say
+  /// otherwise.
   std::string bytes() const {
     TestBytes out;
     out.text = magic;
@@ -161,8 +176,14 @@ public:
       end += (tensor.bytes + alignment - 1) / alignment * alignment;
     }
     out.text.resize((out.text.size() + alignment - 1) / alignment * alignment);
+    size_t data = out.text.size();
     for (uint64_t i = 0; i != end; ++i)
       out.text += static_cast<char>(7 * i + 1);
+    end = 0;
+    for (const Tensor &tensor : tensors) {
+      out.text.replace(data + end, tensor.contents.size(), tensor.contents);
+      end += (tensor.bytes + alignment - 1) / alignment * alignment;
+    }
     return out.text;
   }
 };

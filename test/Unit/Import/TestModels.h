@@ -14,7 +14,7 @@ struct TestModelSizes {
            ffn = 96, vocab = 40, window = 16, context = 256;
 };
 
-/// A model of the architecture `gemma`, `gemma2` or `gemma3`.
+/// A model of the architecture `gemma`, `gemma2` or `gemma3`, all layers alike.
 inline TestGguf gemmaFile(const std::string &architecture,
                           const TestModelSizes &s = {}) {
   bool isFirst = architecture == "gemma", isThird = architecture == "gemma3";
@@ -52,6 +52,63 @@ inline TestGguf gemmaFile(const std::string &architecture,
     if (!isFirst)
       gguf.tensor(layer + "post_attention_norm.weight", {s.hidden})
           .tensor(layer + "post_ffw_norm.weight", {s.hidden});
+  }
+  return gguf;
+}
+
+/// A Gemma 4 whose last two layers are full: heads of twice the size, one of
+/// keys that are values too; the last is twice as wide inside.
+inline TestGguf gemma4File() {
+  TestModelSizes s;
+  auto isFull = [](uint32_t i) { return i >= 5; };
+  auto widthOf = [&](uint32_t i) { return i == 6 ? 2 * s.ffn : s.ffn; };
+  std::vector<uint8_t> sliding;
+  std::vector<int32_t> kvHeads, widths;
+  for (uint32_t i = 0; i != s.layers; ++i) {
+    sliding.push_back(!isFull(i));
+    kvHeads.push_back(isFull(i) ? 1 : s.kvHeads);
+    widths.push_back(widthOf(i));
+  }
+  std::vector<float> divisors(s.headDim, 1e30f);
+  std::fill_n(divisors.begin(), 8, 1.0f);
+  TestGguf gguf;
+  gguf.string("general.architecture", "gemma4")
+      .u32("gemma4.block_count", s.layers)
+      .u32("gemma4.context_length", s.context)
+      .u32("gemma4.embedding_length", s.hidden)
+      .array<int32_t>("gemma4.feed_forward_length", I32, widths)
+      .u32("gemma4.attention.head_count", s.heads)
+      .array<int32_t>("gemma4.attention.head_count_kv", I32, kvHeads)
+      .u32("gemma4.attention.key_length", 2 * s.headDim)
+      .u32("gemma4.attention.value_length", 2 * s.headDim)
+      .u32("gemma4.attention.key_length_swa", s.headDim)
+      .u32("gemma4.attention.value_length_swa", s.headDim)
+      .u32("gemma4.attention.sliding_window", s.window)
+      .array<uint8_t>("gemma4.attention.sliding_window_pattern", BOOL, sliding)
+      .f32("gemma4.attention.layer_norm_rms_epsilon", 1e-6f)
+      .f32("gemma4.final_logit_softcapping", 30);
+  gguf.tensor("token_embd.weight", {s.hidden, s.vocab}, ggml::Type::Q8_0)
+      .tensor("output_norm.weight", {s.hidden})
+      .floats("rope_freqs.weight", divisors);
+  for (uint32_t i = 0; i != s.layers; ++i) {
+    std::string layer = "blk." + std::to_string(i) + ".";
+    uint64_t headDim = isFull(i) ? 2 * s.headDim : s.headDim;
+    uint64_t q = s.heads * headDim, kv = kvHeads[i] * headDim, f = widthOf(i);
+    gguf.tensor(layer + "attn_norm.weight", {s.hidden})
+        .tensor(layer + "attn_q.weight", {s.hidden, q})
+        .tensor(layer + "attn_k.weight", {s.hidden, kv})
+        .tensor(layer + "attn_q_norm.weight", {headDim})
+        .tensor(layer + "attn_k_norm.weight", {headDim})
+        .tensor(layer + "attn_output.weight", {q, s.hidden})
+        .tensor(layer + "post_attention_norm.weight", {s.hidden})
+        .tensor(layer + "ffn_norm.weight", {s.hidden})
+        .tensor(layer + "ffn_gate.weight", {s.hidden, f})
+        .tensor(layer + "ffn_up.weight", {s.hidden, f})
+        .tensor(layer + "ffn_down.weight", {f, s.hidden})
+        .tensor(layer + "post_ffw_norm.weight", {s.hidden})
+        .tensor(layer + "layer_output_scale.weight", {1});
+    if (!isFull(i))
+      gguf.tensor(layer + "attn_v.weight", {s.hidden, kv});
   }
   return gguf;
 }

@@ -186,6 +186,25 @@ TEST(Fused, AddRmsNormOfAPlainBranch) {
                share(randomTensor({48}, 3)), share(randomTensor({48}, 4))});
 }
 
+TEST(Fused, AddRmsNormOfAScaledSum) {
+  std::string fused = replaceAll(kAddNorm, "branch_scale %wb ",
+                                 "branch_scale %wb sum_scale %c ");
+  std::string parts = replaceAll(
+      replaceAll(kAddNormParts, "%s = arith.addf", "%t = arith.addf"),
+      "  %n = flow",
+      "  %s = flow.scale %t by %c : tensor<?x48xf32>, "
+      "tensor<1xf32>\n  %n = flow");
+  for (std::string *text : {&fused, &parts})
+    *text = replaceAll(*text, "%w: tensor<48xf32>)",
+                       "%w: tensor<48xf32>, %c: tensor<1xf32>)");
+  Tensor factor({1});
+  factor.values[0] = 0.3f;
+  expectEqual(fused, parts,
+              {share(randomTensor({3, 48}, 1)), share(randomTensor({3, 48}, 2)),
+               share(randomTensor({48}, 3)), share(randomTensor({48}, 4)),
+               share(factor)});
+}
+
 TEST(Fused, QkvWithHeadNorms) {
   expectEqual(qkvFused("norms %qn, %kn", "tensor<8xf32>, "), qkvParts(R"(
   %q2 = flow.rms_norm %qh scale %qn : tensor<?x4x8xf32>, tensor<8xf32>
@@ -209,6 +228,23 @@ TEST(Fused, QkvWithValueNorm) {
   %q2 = flow.rms_norm %qh scale %qn : tensor<?x4x8xf32>, tensor<8xf32>
   %k2 = flow.rms_norm %kh scale %kn : tensor<?x2x8xf32>, tensor<8xf32>
   %v2 = flow.rms_norm %vh : tensor<?x2x8xf32>
+)"),
+              qkvArguments());
+}
+
+TEST(Fused, QkvOfRawKeys) {
+  std::string fused =
+      qkvFused("k_eq_v norms %qn, %kn v_norm", "tensor<8xf32>, ");
+  fused = replaceAll(fused, "%x, %w k_eq_v", "%x, %u k_eq_v");
+  fused = replaceAll(fused, "tensor<?x24xf32>, tensor<64x24xf32>, ",
+                     "tensor<?x24xf32>, tensor<48x24xf32>, ");
+  fused.insert(fused.find("  %q, %k1"),
+               "  %u = tensor.extract_slice %w[0, 0] [48, 24] [1, 1] : "
+               "tensor<64x24xf32> to tensor<48x24xf32>\n");
+  expectEqual(fused, qkvParts(R"(
+  %q2 = flow.rms_norm %qh scale %qn : tensor<?x4x8xf32>, tensor<8xf32>
+  %k2 = flow.rms_norm %kh scale %kn : tensor<?x2x8xf32>, tensor<8xf32>
+  %v2 = flow.rms_norm %kh : tensor<?x2x8xf32>
 )"),
               qkvArguments());
 }

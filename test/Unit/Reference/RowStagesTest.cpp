@@ -112,6 +112,20 @@ TEST(RmsNorm, Bf16IsRoundedAtTheEnd) {
     EXPECT_EQ(actual, ggml::bf16ToF32(ggml::f32ToBf16(float(e))));
 }
 
+TEST(Scale, MultipliesByItsOnlyElement) {
+  TestModule module(R"(
+func.func @f(%x: tensor<?x3xf32>, %c: tensor<1xf32>) -> tensor<?x3xf32> {
+  %y = flow.scale %x by %c : tensor<?x3xf32>, tensor<1xf32>
+  return %y : tensor<?x3xf32>
+})");
+  Tensor x = randomTensor({2, 3}, 15), factor({1});
+  factor.values[0] = -0.3f;
+  Tensor y = module.run({share(x), share(factor)});
+  ASSERT_EQ(y.values.size(), 6u);
+  for (size_t i = 0; i != 6; ++i)
+    EXPECT_EQ(y.values[i], x.values[i] * -0.3f);
+}
+
 TEST(Linear, MatchesALoopInF64) {
   // Below, at and above the number of lanes and of rows of a task.
   for (auto [k, n] : {std::pair(1, 1), std::pair(31, 63), std::pair(32, 64),

@@ -30,12 +30,18 @@ struct QuantizedRows {
 mlir::Value buildRmsNorm(mlir::OpBuilder &builder, mlir::Location loc,
                          mlir::Value x, mlir::Value weight, double eps);
 
+/// `x [T, d] f32` times `factor [1]`.
+mlir::Value buildScale(mlir::OpBuilder &builder, mlir::Location loc,
+                       mlir::Value x, mlir::Value factor);
+
 /// `sum = stream + branch` (branch normed and scaled by `branchWeight [d]` if
-/// given) and `rms_norm(sum) * weight`, all `[T, d] f32`.
+/// given), times `sumScale [1]` if given, and `rms_norm(sum) * weight`, all
+/// `[T, d] f32`.
 std::pair<mlir::Value, mlir::Value>
 buildAddRmsNorm(mlir::OpBuilder &builder, mlir::Location loc,
                 mlir::Value stream, mlir::Value branch,
-                mlir::Value branchWeight, mlir::Value weight, double eps);
+                mlir::Value branchWeight, mlir::Value sumScale,
+                mlir::Value weight, double eps);
 
 /// Quantises `x [T, K] f32` in blocks of 16 or 32.
 QuantizedRows buildQuantizeRows(mlir::OpBuilder &builder, mlir::Location loc,
