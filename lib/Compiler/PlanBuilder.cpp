@@ -60,6 +60,8 @@ FailureOr<int64_t> PlanBuilder::weightIndex(ModuleOp module, WeightRefOp ref) {
     auto stored = cast<WeightOp>(symbol);
     weight.sources.push_back(fileName(stored));
     weight.add = stored.getUnitOffset() ? 1.0 : 0.0;
+    if (std::optional<ArrayRef<int64_t>> part = stored.getPart())
+      weight.part = {part->front(), part->back()};
   }
   if (auto panels = dyn_cast_or_null<PanelsAttr>(type.getEncoding())) {
     if (panels.getKind() == PanelKind::F32) {
@@ -272,6 +274,10 @@ LogicalResult ScheduleReader::read(func::CallOp op) {
     }
     step.args.push_back(runtime::Argument::buffer(newBuffer(value)));
   }
+  // Layers that read the caches of others know the rows' positions too.
+  usesCache |= llvm::any_of(step.args, [](const runtime::Argument &argument) {
+    return argument.kind == runtime::Argument::Kind::Keys;
+  });
   result.steps.push_back(std::move(step));
   if (usesCache)
     result.headBegin = result.steps.size();

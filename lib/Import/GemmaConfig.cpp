@@ -78,7 +78,7 @@ private:
   llvm::Error readRope();
   llvm::Error readRopePairs();
   llvm::Error readPattern();
-  llvm::Error refuseWhatHasNoRecipe();
+  llvm::Error readFourthParts();
   llvm::Error checkTensors();
 
   const GgufReader &file;
@@ -190,8 +190,8 @@ llvm::Error ConfigReader::readNumbers() {
   c.qkNorm = generation->qkNorm;
   c.vNorm = generation->vNorm;
   c.postNorms = generation->postNorms;
-  (void)(step(refuseWhatHasNoRecipe()) && step(readPattern()) &&
-         step(readLayers()) && step(readHeads()) && step(readRope()));
+  (void)(step(readPattern()) && step(readFourthParts()) && step(readLayers()) &&
+         step(readHeads()) && step(readRope()));
   if (failed)
     return failed;
   // Norms of queries and keys bear the scale in Gemma 4.
@@ -204,18 +204,50 @@ llvm::Error ConfigReader::readNumbers() {
   return llvm::Error::success();
 }
 
-llvm::Error ConfigReader::refuseWhatHasNoRecipe() {
-  constexpr std::pair<llvm::StringLiteral, llvm::StringLiteral> kParts[] = {
-      {"attention.shared_kv_layers", "layers that share keys and values"},
-      {"embedding_length_per_layer_input", "embeddings of layers"},
-      {"expert_count", "experts"}};
-  for (auto [name, what] : kParts) {
-    llvm::Expected<std::optional<int64_t>> value = file.getInteger(key(name));
-    if (!value)
-      return value.takeError();
-    if (value->value_or(0) != 0)
-      return fail("key '" + key(name) + "' is " + llvm::Twine(**value) + ": " +
-                  what + " are not supported");
+llvm::Error ConfigReader::readFourthParts() {
+  constexpr llvm::StringLiteral kExperts = "expert_count",
+                                kShared = "attention.shared_kv_layers",
+                                kPerLayer = "embedding_length_per_layer_input";
+  auto count = [&](llvm::StringRef name, int64_t high) {
+    return [&, name, high]() -> llvm::Expected<int64_t> {
+      llvm::Expected<std::optional<int64_t>> value = file.getInteger(key(name));
+      if (!value)
+        return value.takeError();
+      int64_t number = value->value_or(0);
+      if (number < 0 || number > high)
+        return fail("key '" + key(name) + "' must lie in 0 to " +
+                    llvm::Twine(high) + ", found " + llvm::Twine(number));
+      if (number != 0 && !generation->variesByLayer)
+        return fail("key '" + key(name) + "' is " + llvm::Twine(number) +
+                    ", which no " + generation->name + " has");
+      return number;
+    }();
+  };
+  llvm::Expected<int64_t> experts = count(kExperts, kMaxWidth);
+  if (!experts)
+    return experts.takeError();
+  if (*experts != 0)
+    return fail("key '" + key(kExperts) + "' is " + llvm::Twine(*experts) +
+                ": experts are not supported");
+  llvm::Expected<int64_t> perLayer = count(kPerLayer, kMaxWidth);
+  if (!perLayer)
+    return perLayer.takeError();
+  config.perLayer = *perLayer;
+  auto layers = static_cast<int64_t>(config.layers.size());
+  llvm::Expected<int64_t> shared = count(kShared, layers);
+  if (!shared)
+    return shared.takeError();
+  // The last layers read what the last of the others of their kind has written.
+  for (int64_t i = layers - *shared; i != layers; ++i) {
+    int64_t source = layers - *shared - 1;
+    while (source >= 0 &&
+           config.layers[source].sliding != config.layers[i].sliding)
+      --source;
+    if (source < 0)
+      return fail("key '" + key(kShared) + "' is " + llvm::Twine(*shared) +
+                  ", but no layer before has keys and values for layer " +
+                  llvm::Twine(i));
+    config.layers[i].source = source;
   }
   return llvm::Error::success();
 }
@@ -410,26 +442,41 @@ llvm::Error ConfigReader::checkTensors() {
   c.tiedHead = !file.findTensor("output.weight");
   if (!c.tiedHead)
     expect("output.weight", {c.vocab, c.hidden});
+  if (c.perLayer != 0) {
+    int64_t width = c.perLayer * static_cast<int64_t>(c.layers.size());
+    expect("per_layer_token_embd.weight", {c.vocab, width});
+    expect("per_layer_model_proj.weight", {width, c.hidden});
+    expect("per_layer_proj_norm.weight", {c.perLayer});
+  }
   if (generation->variesByLayer && file.findTensor("rope_freqs.weight"))
     expected.insert("rope_freqs.weight"); // read already
-  for (auto [i, numbers] : llvm::enumerate(c.layers)) {
+  for (size_t i = 0; i != c.layers.size(); ++i) {
+    GemmaLayer &numbers = c.layers[i];
     std::string layer = "blk." + std::to_string(i) + ".";
     int64_t q = c.heads * numbers.headDim;
     int64_t kv = numbers.kvHeads * numbers.headDim;
     if (generation->variesByLayer) {
       // No key says either; a tensor does.
-      numbers.kEqV =
-          !numbers.sliding && !file.findTensor(layer + "attn_v.weight");
+      numbers.kEqV = !numbers.sliding && numbers.source < 0 &&
+                     !file.findTensor(layer + "attn_v.weight");
       numbers.scalar = file.findTensor(layer + "layer_output_scale.weight");
     }
     expect(layer + "attn_norm.weight", {c.hidden});
     expect(layer + "attn_q.weight", {q, c.hidden});
-    expect(layer + "attn_k.weight", {kv, c.hidden});
+    // Layers that read others' keys and values may have tensors of their own
+    // in the file, which nobody reads.
+    auto expectKeys = [&](const char *name, llvm::ArrayRef<int64_t> dims) {
+      if (numbers.source < 0)
+        expect(layer + name, dims);
+      else
+        expected.insert(layer + name);
+    };
+    expectKeys("attn_k.weight", {kv, c.hidden});
     if (!numbers.kEqV)
-      expect(layer + "attn_v.weight", {kv, c.hidden});
+      expectKeys("attn_v.weight", {kv, c.hidden});
     if (c.qkNorm) {
       expect(layer + "attn_q_norm.weight", {numbers.headDim});
-      expect(layer + "attn_k_norm.weight", {numbers.headDim});
+      expectKeys("attn_k_norm.weight", {numbers.headDim});
     }
     expect(layer + "attn_output.weight", {c.hidden, q});
     if (c.postNorms)
@@ -440,6 +487,11 @@ llvm::Error ConfigReader::checkTensors() {
     expect(layer + "ffn_down.weight", {c.hidden, numbers.ffn});
     if (c.postNorms)
       expect(layer + "post_ffw_norm.weight", {c.hidden});
+    if (c.perLayer != 0) {
+      expect(layer + "inp_gate.weight", {c.perLayer, c.hidden});
+      expect(layer + "proj.weight", {c.hidden, c.perLayer});
+      expect(layer + "post_norm.weight", {c.hidden});
+    }
     if (numbers.scalar)
       expect(layer + "layer_output_scale.weight", {1});
   }

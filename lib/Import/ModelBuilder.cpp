@@ -39,6 +39,9 @@ static StringRef tensorNameOf(StringRef role) {
       .Case("up", "ffn_up")
       .Case("down", "ffn_down")
       .Case("post_ffn_norm", "post_ffw_norm")
+      .Case("per_layer_gate", "inp_gate")
+      .Case("per_layer_output", "proj")
+      .Case("post_per_layer_norm", "post_norm")
       .Case("layer_scalar", "layer_output_scale");
 }
 
@@ -54,8 +57,10 @@ public:
   llvm::Expected<OwningOpRef<ModuleOp>> build();
 
 private:
+  /// `part` is empty, or the place of the weight in a larger tensor.
   llvm::Error addWeight(StringRef symbol, ArrayRef<int64_t> shape,
-                        StringRef tensor);
+                        StringRef tensor, ArrayRef<int64_t> part = {});
+  llvm::Error addLayerWeight(const WeightRole &role, size_t index);
   llvm::Error addLayer(size_t index);
   /// One rotary table, or one of sliding and one of full layers where they
   /// differ.
@@ -70,7 +75,7 @@ private:
 };
 
 llvm::Error RecipeBuilder::addWeight(StringRef symbol, ArrayRef<int64_t> shape,
-                                     StringRef tensor) {
+                                     StringRef tensor, ArrayRef<int64_t> part) {
   const GgufTensor *found = file.findTensor(tensor);
   if (!found)
     return llvm::createStringError("tensor '" + tensor + "' is missing");
@@ -81,8 +86,29 @@ llvm::Error RecipeBuilder::addWeight(StringRef symbol, ArrayRef<int64_t> shape,
                                    ggml::typeName(found->type).data() +
                                    ", which cannot be computed with");
   WeightOp::create(b, loc, symbol, RankedTensorType::get(shape, b.getF32Type()),
-                   *storage, b.getStringAttr(tensor), /*unit_offset=*/false);
+                   *storage, b.getStringAttr(tensor),
+                   part.empty() ? DenseI64ArrayAttr()
+                                : b.getDenseI64ArrayAttr(part),
+                   /*unit_offset=*/false);
   return llvm::Error::success();
+}
+
+llvm::Error RecipeBuilder::addLayerWeight(const WeightRole &role,
+                                          size_t index) {
+  // One tensor holds these of all layers, side by side or one below the other.
+  int64_t place = static_cast<int64_t>(index) * config.perLayer;
+  if (role.name == "per_layer_tokens")
+    return addWeight(role.name, role.shape, "per_layer_token_embd.weight",
+                     {0, place});
+  if (role.name == "per_layer_context")
+    return addWeight(role.name, role.shape, "per_layer_model_proj.weight",
+                     {place, 0});
+  if (role.name == "per_layer_context_norm")
+    return addWeight(role.name, role.shape, "per_layer_proj_norm.weight");
+  return addWeight(
+      role.name, role.shape,
+      ("blk." + Twine(index) + "." + tensorNameOf(role.name) + ".weight")
+          .str());
 }
 
 StringRef RecipeBuilder::tableOf(const GemmaLayer &layer) const {
@@ -126,20 +152,21 @@ llvm::Error RecipeBuilder::addLayer(size_t index) {
   auto mask = MaskAttr::get(context, MaskPattern::Causal,
                             numbers.sliding ? config.window : 0);
   auto norms = config.postNorms ? NormPlacement::Sandwich : NormPlacement::Pre;
-  std::string cache = "kv" + number;
-  KvCacheOp::create(b, loc, cache, numbers.kvHeads, numbers.headDim,
-                    /*ring=*/nullptr);
+  bool shared = numbers.source >= 0;
+  std::string cache = "kv" + (shared ? std::to_string(numbers.source) : number);
+  if (!shared)
+    KvCacheOp::create(b, loc, cache, numbers.kvHeads, numbers.headDim,
+                      /*ring=*/nullptr);
   auto layer = LayerOp::create(
       b, loc, "layer" + number, norms, spec, mask, tableOf(numbers),
-      FlatSymbolRefAttr::get(context, cache),
-      FeedForwardAttr::get(context, numbers.ffn, 0, 0, 0), numbers.scalar);
+      FlatSymbolRefAttr::get(context, cache), shared,
+      FeedForwardAttr::get(context, numbers.ffn, 0, 0, 0),
+      config.perLayer ? b.getI64IntegerAttr(config.perLayer) : IntegerAttr(),
+      numbers.scalar);
   OpBuilder::InsertionGuard guard(b);
   b.createBlock(&layer.getBody());
   for (const WeightRole &role : getWeightRoles(layer))
-    if (llvm::Error error = addWeight(
-            role.name, role.shape,
-            ("blk." + number + "." + tensorNameOf(role.name) + ".weight")
-                .str()))
+    if (llvm::Error error = addLayerWeight(role, index))
       return error;
   return llvm::Error::success();
 }

@@ -16,6 +16,9 @@ std::string EncodedWeights::tensorName(WeightOp weight) {
   return name;
 }
 
+/// Where a weight that is no part begins.
+static constexpr int64_t kWhole[] = {0, 0};
+
 llvm::Error EncodedWeights::loadRows(WeightOp weight, int64_t first,
                                      int64_t rows,
                                      llvm::MutableArrayRef<float> out) {
@@ -36,25 +39,35 @@ llvm::Error EncodedWeights::loadRows(WeightOp weight, int64_t first,
                         : std::to_string(static_cast<uint32_t>(tensor->type))));
 
   llvm::ArrayRef<int64_t> shape = weight.getTensorType().getShape();
+  llvm::ArrayRef<int64_t> part = weight.getPart().value_or(kWhole);
   uint64_t length = shape.back();
-  if (length % info->blockElements != 0)
-    return failed("has rows of " + std::to_string(length) +
-                  " elements, expected a multiple of " +
-                  std::to_string(info->blockElements) + " for " +
-                  std::string(info->name));
-  uint64_t blocks = length / info->blockElements;
+  bool isPart = weight.getPart() && tensor->rowLength != 0;
+  uint64_t rowLength = isPart ? tensor->rowLength : length;
+  for (uint64_t elements : {length, rowLength, uint64_t(part[1])})
+    if (elements % info->blockElements != 0)
+      return failed("has rows of " + std::to_string(elements) +
+                    " elements, expected a multiple of " +
+                    std::to_string(info->blockElements) + " for " +
+                    std::string(info->name));
+  uint64_t blocks = rowLength / info->blockElements;
   uint64_t allRows = shape.size() == 1 ? 1 : shape.front();
   std::optional<uint64_t> rowBytes =
       llvm::checkedMulUnsigned<uint64_t>(blocks, info->blockBytes);
-  if (!rowBytes || llvm::checkedMulUnsigned(*rowBytes, allRows) !=
-                       std::optional(tensor->bytes))
+  std::optional<uint64_t> bytes =
+      rowBytes ? llvm::checkedMulUnsigned(*rowBytes, allRows + part[0])
+               : std::nullopt;
+  // A part may end before the tensor does, in rows and in columns.
+  if (!bytes || (isPart ? *bytes > tensor->bytes : *bytes != tensor->bytes) ||
+      length + part[1] > rowLength)
     return failed("has " + std::to_string(tensor->bytes) + " bytes, expected " +
-                  std::to_string(allRows) + " rows of " +
+                  std::to_string(allRows + part[0]) + " rows of " +
                   std::to_string(blocks) + " blocks of " +
                   std::to_string(info->blockBytes) + " bytes");
 
+  const std::byte *data = tensor->data + part[0] * *rowBytes +
+                          part[1] / info->blockElements * info->blockBytes;
   for (int64_t row = 0; row < rows; ++row)
-    ggml::decodeRow(tensor->type, tensor->data + (first + row) * *rowBytes,
+    ggml::decodeRow(tensor->type, data + (first + row) * *rowBytes,
                     out.data() + row * length, length);
   return llvm::Error::success();
 }

@@ -13,7 +13,8 @@ GgufWeights::GgufWeights(const GgufReader &file)
             const GgufTensor *tensor = file.findTensor(name);
             if (!tensor)
               return std::nullopt;
-            return EncodedTensor{tensor->type, tensor->data, tensor->bytes};
+            return EncodedTensor{tensor->type, tensor->data, tensor->bytes,
+                                 static_cast<uint64_t>(tensor->dims.back())};
           }),
       file(file) {}
 
@@ -22,7 +23,15 @@ llvm::Error GgufWeights::loadRows(WeightOp weight, int64_t first, int64_t rows,
   std::string name = tensorName(weight);
   const GgufTensor *tensor = file.findTensor(name);
   llvm::ArrayRef<int64_t> shape = weight.getTensorType().getShape();
-  if (tensor && llvm::ArrayRef<int64_t>(tensor->dims) != shape)
+  auto fits = [&] {
+    llvm::ArrayRef<int64_t> dims = tensor->dims;
+    std::optional<llvm::ArrayRef<int64_t>> part = weight.getPart();
+    if (!part)
+      return dims == shape;
+    return dims.size() == 2 && (*part)[0] <= dims[0] - shape[0] &&
+           (*part)[1] <= dims[1] - shape[1];
+  };
+  if (tensor && !fits())
     return llvm::createStringError(
         "weight '" + name + "' (@" + weight.getSymName() + ") is " +
         reference::formatShape(tensor->dims) + " in " + file.path() +

@@ -276,8 +276,7 @@ void Sequence::State::embed(const Step &step) {
   float scale = static_cast<float>(step.scale);
   float *out = buffer(step.buffer);
   for (int64_t t = 0; t != rows; ++t, out += table.cols) {
-    ggml::decodeRow(table.type, table.data + tokens[t] * table.rowBytes(), out,
-                    table.cols);
+    ggml::decodeRow(table.type, table.row(tokens[t]), out, table.cols);
     for (int64_t i = 0; i != table.cols; ++i)
       out[i] *= scale;
   }

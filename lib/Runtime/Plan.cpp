@@ -82,6 +82,8 @@ json write(const PackedWeight &weight) {
     result["scale"] = kScales[static_cast<size_t>(weight.scale)];
     result["min"] = weight.hasMin;
   }
+  if (weight.part)
+    result["part"] = {{"row", weight.part->row}, {"col", weight.part->col}};
   return result;
 }
 
@@ -197,6 +199,13 @@ PackedWeight readWeight(Reader &r, const json &object) {
   weight.cols = r.integer(object, "cols", 1, kMaxDimension);
   if (weight.rows > kMaxDimension / weight.cols)
     r.fail("weight '" + weight.name + "' is too large");
+  if (object.contains("part")) {
+    const json &part = object["part"];
+    weight.part = {r.integer(part, "row", 0, kMaxDimension),
+                   r.integer(part, "col", 0, kMaxDimension)};
+    if (weight.sources.size() > 1)
+      r.fail("weight '" + weight.name + "' is a part of several sources");
+  }
   bool panels =
       weight.packing != Packing::Raw && weight.packing != Packing::Dense;
   if (panels && weight.rows % 32 != 0)

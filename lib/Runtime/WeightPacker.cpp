@@ -40,7 +40,7 @@ public:
         index -= candidate.rows;
       }
     }
-    return {tensor, tensor->data + index * tensor->rowBytes()};
+    return {tensor, tensor->row(index)};
   }
 
   const std::vector<TensorView> &tensors() const { return sources; }
@@ -140,6 +140,27 @@ Error fail(const PackedWeight &weight, const std::string &what) {
   return {"weight " + weight.name + ": " + what};
 }
 
+/// Makes the part that `weight` is of `tensor`, called `name`.
+Status cut(const PackedWeight &weight, const std::string &name,
+           TensorView &tensor) {
+  std::optional<ggml::TypeInfo> info =
+      ggml::typeInfo(static_cast<uint32_t>(tensor.type));
+  auto [row, col] = *weight.part;
+  if (row > tensor.rows - weight.rows || col > tensor.cols - weight.cols)
+    return fail(weight,
+                "tensor '" + name + "' is " + std::to_string(tensor.rows) +
+                    "x" + std::to_string(tensor.cols) + ", which has no " +
+                    std::to_string(weight.rows) + "x" +
+                    std::to_string(weight.cols) + " at row " +
+                    std::to_string(row) + " and column " + std::to_string(col));
+  if (!info || col % info->blockElements != 0 ||
+      weight.cols % info->blockElements != 0)
+    return fail(weight,
+                "tensor '" + name + "' cannot be cut between its blocks");
+  tensor = tensor.part(row, weight.rows, col, weight.cols);
+  return {};
+}
+
 /// The sources of `weight`, checked against the plan.
 Result<std::vector<TensorView>> findSources(const PackedWeight &weight,
                                             const TensorSource &source) {
@@ -149,6 +170,9 @@ Result<std::vector<TensorView>> findSources(const PackedWeight &weight,
     std::optional<TensorView> tensor = source.find(name);
     if (!tensor)
       return fail(weight, "tensor '" + name + "' is not in the model file");
+    if (weight.part)
+      if (Status status = cut(weight, name, *tensor); !status)
+        return Error{status.error()};
     if (tensor->cols != weight.cols)
       return fail(weight, "tensor '" + name + "' has rows of " +
                               std::to_string(tensor->cols) + ", expected " +
@@ -218,8 +242,7 @@ void packAll(const PackedWeight &weight, const SourceRows &rows,
   const std::vector<TensorView> &tensors = rows.tensors();
   auto release = [&](const TensorView &tensor, int64_t begin, int64_t end) {
     if (source.release)
-      source.release(tensor.data + begin * tensor.rowBytes(),
-                     static_cast<size_t>((end - begin) * tensor.rowBytes()));
+      source.release(tensor.row(begin), tensor.row(end) - tensor.row(begin));
   };
   if (weight.packing == Packing::Dense) {
     auto *out = reinterpret_cast<float *>(loaded.parts[0].data());
@@ -284,6 +307,17 @@ Result<LoadedWeight> load(const PackedWeight &weight,
 int64_t TensorView::rowBytes() const {
   ggml::TypeInfo info = *ggml::typeInfo(static_cast<uint32_t>(type));
   return cols / info.blockElements * info.blockBytes;
+}
+
+TensorView TensorView::part(int64_t firstRow, int64_t rowCount,
+                            int64_t firstCol, int64_t colCount) const {
+  TensorView view = *this;
+  view.stride = row(1) - row(0);
+  view.cols = firstCol;
+  view.data = row(firstRow) + (firstCol ? view.rowBytes() : 0);
+  view.rows = rowCount;
+  view.cols = colCount;
+  return view;
 }
 
 Result<std::vector<LoadedWeight>>

@@ -58,7 +58,10 @@ private:
   Value joinHeads(Value x);
   Value layer(LayerOp layer, Value x);
   Value attention(LayerOp layer, Value normed);
+  Value attend(LayerOp layer, Value q, Value position, Value k, Value v,
+               Value keys);
   Value mlp(LayerOp layer, Value normed);
+  Value perLayer(LayerOp layer, Value stream);
   Value residual(LayerOp layer, StringRef part, Value stream, Value branch,
                  StringRef postNorm);
   Value head(Value x);
@@ -71,7 +74,11 @@ private:
   llvm::APFloat eps;
 
   Value zero, start, count, rows, total;
+  /// Tokens, and their scaled embeddings.
+  Value tokens, embedded;
   llvm::StringMap<Value> angles;
+  /// By cache: its keys and values after the layer that writes it.
+  llvm::StringMap<std::pair<Value, Value>> appended;
   /// Prefix of the names of the layer at hand.
   std::string prefix;
 };
@@ -117,6 +124,11 @@ Value StepBuilder::attention(LayerOp layer, Value normed) {
     return RopeOp::create(b, x.getType(), x, table);
   };
   Value q = project("q", spec.getHeads());
+  if (layer.getShared()) {
+    q = rope("q_rope", headNorm("q_norm", q));
+    auto [keys, values] = appended.lookup(*layer.getCache());
+    return attend(layer, q, start, keys, values, total);
+  }
   Value rawK = project("k", spec.getKvHeads());
   Value v = spec.getKEqV() ? rawK : project("v", spec.getKvHeads());
   q = rope("q_rope", headNorm("q_norm", q));
@@ -138,9 +150,16 @@ Value StepBuilder::attention(LayerOp layer, Value normed) {
                                      ref.getValue(), start, count);
     k = append.getNewKeyCache();
     v = append.getNewValueCache();
+    appended[*layer.getCache()] = {k, v};
     position = start;
     keys = total;
   }
+  return attend(layer, q, position, k, v, keys);
+}
+
+Value StepBuilder::attend(LayerOp layer, Value q, Value position, Value k,
+                          Value v, Value keys) {
+  AttentionSpecAttr spec = layer.getAttention();
   name(prefix + "attend");
   FloatAttr cap = spec.getSoftcap().isZero()
                       ? FloatAttr()
@@ -162,6 +181,40 @@ Value StepBuilder::mlp(LayerOp layer, Value normed) {
   Value h = GegluOp::create(b, gate.getType(), gate, up);
   name(prefix + "down");
   return linear(h, weight(layer, "down"));
+}
+
+Value StepBuilder::perLayer(LayerOp layer, Value stream) {
+  int64_t width = *layer.getPerLayer();
+  prefix = layer.getSymName().str() + "/per_layer/";
+  name(prefix + "tokens");
+  // Factors need no arithmetic of their own: a norm of `c x` with `eps` is one
+  // of `x` with `eps / c^2`. So the context is not divided by sqrt(hidden), and
+  // the gated rows are not divided by sqrt(2).
+  auto normOf = [&](Value x, StringRef which, double epsFactor) -> Value {
+    name(prefix + which);
+    llvm::APFloat scaled = eps;
+    scaled.multiply(llvm::APFloat(epsFactor),
+                    llvm::APFloat::rmNearestTiesToEven);
+    return RmsNormOp::create(b, x.getType(), x, weight(layer, which), scaled);
+  };
+  Value fromTokens = EmbedOp::create(
+      b, rowsType({width}), tokens, weight(layer, "per_layer_tokens"),
+      llvm::APFloat(std::sqrt(static_cast<double>(width))));
+  name(prefix + "context");
+  Value context = linear(embedded, weight(layer, "per_layer_context"));
+  context =
+      normOf(context, "per_layer_context_norm", static_cast<double>(hidden));
+  name(prefix + "add");
+  Value both = arith::AddFOp::create(b, context, fromTokens);
+  name(prefix + "gate");
+  Value gate = linear(stream, weight(layer, "per_layer_gate"));
+  name(prefix + "geglu");
+  Value gated = GegluOp::create(b, gate.getType(), gate, both);
+  name(prefix + "output");
+  Value branch = linear(gated, weight(layer, "per_layer_output"));
+  branch = normOf(branch, "post_per_layer_norm", 2);
+  name(layer.getSymName().str() + "/per_layer_add");
+  return arith::AddFOp::create(b, stream, branch);
 }
 
 Value StepBuilder::residual(LayerOp layer, StringRef part, Value stream,
@@ -188,6 +241,8 @@ Value StepBuilder::layer(LayerOp layer, Value x) {
   branch = mlp(layer, normed);
   prefix = layerName + "/";
   x = residual(layer, "ffn_add", x, branch, "post_ffn_norm");
+  if (layer.getPerLayer())
+    x = perLayer(layer, x);
   if (!layer.getLayerScalar())
     return x;
   name(layerName + "/scale");
@@ -232,7 +287,7 @@ void StepBuilder::build() {
   function->setAttr("flow.phase", b.getStringAttr(phase));
   Block *entry = function.addEntryBlock();
   b.setInsertionPointToStart(entry);
-  Value tokens = entry->getArgument(0);
+  tokens = entry->getArgument(0);
   start = entry->getArgument(1);
   count = entry->getArgument(2);
   zero = arith::ConstantIndexOp::create(b, 0);
@@ -250,6 +305,7 @@ void StepBuilder::build() {
                 &lost);
   Value x = EmbedOp::create(b, rowsType({hidden}), tokens,
                             weight(model, "embedding"), scale);
+  embedded = x;
   SmallVector<LayerOp> layers(model.getBody().front().getOps<LayerOp>());
   for (LayerOp layer : layers) {
     if (angles.count(layer.getRope()))

@@ -4,6 +4,7 @@
 #include "StageNames.h"
 #include "flow/IR/FlowOps.h"
 #include "flow/Transforms/Passes.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/IRMapping.h"
 #include "mlir/IR/Remarks.h"
 #include "mlir/Transforms/RegionUtils.h"
@@ -75,6 +76,7 @@ public:
   void run();
 
 private:
+  void sinkSlices();
   SmallVector<Group> collectGroups();
   Outlined outline(const Group &group);
   func::FuncOp addToClass(func::FuncOp function, StringRef group);
@@ -92,6 +94,30 @@ bool readsFrom(Operation *op, const Group &group) {
     return llvm::any_of(member->getUsers(),
                         [&](Operation *user) { return op->isAncestor(user); });
   });
+}
+
+/// A slice of what the runtime makes could only leave a function as a copy, so
+/// each group that reads one takes its own.
+void StepOutliner::sinkSlices() {
+  Block &block = step.front();
+  for (auto slice :
+       llvm::make_early_inc_range(block.getOps<tensor::ExtractSliceOp>())) {
+    Operation *source = slice.getSource().getDefiningOp();
+    if (source && !isScheduleInput(source))
+      continue;
+    for (OpOperand &use : llvm::make_early_inc_range(slice->getUses())) {
+      Operation *user = block.findAncestorOpInBlock(*use.getOwner());
+      StringRef group = getStageGroup(user->getLoc());
+      if (group.empty() || group == getStageGroup(slice.getLoc()))
+        continue;
+      OpBuilder b(user);
+      Operation *own = b.clone(*slice);
+      own->setLoc(user->getLoc());
+      use.set(own->getResult(0));
+    }
+    if (slice->use_empty())
+      slice.erase();
+  }
 }
 
 SmallVector<Group> StepOutliner::collectGroups() {
@@ -233,6 +259,7 @@ func::FuncOp StepOutliner::addToClass(func::FuncOp function, StringRef group) {
 }
 
 void StepOutliner::run() {
+  sinkSlices();
   SmallVector<Group> groups = collectGroups();
   if (groups.empty()) {
     remark::missed(step.getLoc(), named("layers-not-shared")) << remark::reason(

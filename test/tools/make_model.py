@@ -38,6 +38,11 @@ def parse_arguments():
     parser.add_argument("--full-kv-heads", type=int, help="of the full layers "
                         "of a gemma4, whose values are their keys; 0: as the "
                         "others, with values of their own", default=1)
+    parser.add_argument("--shared", type=int, default=0, help="last layers of "
+                        "a gemma4 that read others' keys and values, twice as "
+                        "wide inside")
+    parser.add_argument("--per-layer", type=int, default=0, help="width of the "
+                        "embeddings of layers of a gemma4")
     parser.add_argument("--ffn", type=int)
     parser.add_argument("--vocab", type=int, default=512)
     parser.add_argument("--window", type=int, default=16)
@@ -120,6 +125,10 @@ class ModelWriter:
             return a.head_dim, a.kv_heads, False
         return 2 * a.head_dim, a.full_kv_heads or a.kv_heads, a.full_kv_heads
 
+    def ffn(self, i):
+        is_shared = i >= self.args.layers - self.args.shared
+        return 2 * self.args.ffn if is_shared else self.args.ffn
+
     def norm(self, name, size, mean=1.0):
         # GGUF holds 1 + w.
         values = mean * (1 + self.rng.normal(0, 0.1, size))
@@ -131,7 +140,8 @@ class ModelWriter:
         out.add_context_length(a.context)
         out.add_embedding_length(a.hidden)
         out.add_block_count(a.layers)
-        out.add_feed_forward_length(a.ffn)
+        out.add_feed_forward_length([self.ffn(i) for i in range(a.layers)]
+                                    if a.shared else a.ffn)
         out.add_head_count(a.heads)
         if self.is_fourth:
             self.write_fourth_keys()
@@ -162,8 +172,8 @@ class ModelWriter:
                          "rope.dimension_count"):
                 out.add_uint32("gemma4.%s%s" % (name, suffix), head_dim)
         out.add_float32("gemma4.rope.freq_base_swa", 1e4)
-        out.add_uint32("gemma4.attention.shared_kv_layers", 0)
-        out.add_uint32("gemma4.embedding_length_per_layer_input", 0)
+        out.add_uint32("gemma4.attention.shared_kv_layers", a.shared)
+        out.add_uint32("gemma4.embedding_length_per_layer_input", a.per_layer)
         # Low, so that it bends what is of the order of 1 to 10.
         out.add_final_logit_softcapping(8.0)
 
@@ -198,6 +208,12 @@ class ModelWriter:
             divisors = np.full(a.head_dim, 1e30, np.float32)
             divisors[:a.head_dim // 4] = 1
             self.out.add_tensor("rope_freqs.weight", divisors)
+        if a.per_layer:
+            width = a.layers * a.per_layer
+            self.matrix("per_layer_token_embd", a.vocab, width,
+                        1 / np.sqrt(a.per_layer))
+            self.matrix("per_layer_model_proj", width, d, 1 / np.sqrt(d))
+            self.norm("per_layer_proj_norm", a.per_layer)
         for i in range(a.layers):
             layer = "blk.%d." % i
             head_dim, kv_heads, k_eq_v = self.heads(i)
@@ -216,11 +232,17 @@ class ModelWriter:
             if a.family != "gemma":
                 self.norm(layer + "post_attention_norm", d)
             self.norm(layer + "ffn_norm", d)
-            self.matrix(layer + "ffn_gate", a.ffn, d, 1 / np.sqrt(d), i)
-            self.matrix(layer + "ffn_up", a.ffn, d, 1 / np.sqrt(d), i)
-            self.matrix(layer + "ffn_down", d, a.ffn, 1 / np.sqrt(a.ffn), i)
+            ffn = self.ffn(i)
+            self.matrix(layer + "ffn_gate", ffn, d, 1 / np.sqrt(d), i)
+            self.matrix(layer + "ffn_up", ffn, d, 1 / np.sqrt(d), i)
+            self.matrix(layer + "ffn_down", d, ffn, 1 / np.sqrt(ffn), i)
             if a.family != "gemma":
                 self.norm(layer + "post_ffw_norm", d)
+            if a.per_layer:
+                p = a.per_layer
+                self.matrix(layer + "inp_gate", p, d, 1 / np.sqrt(d), i)
+                self.matrix(layer + "proj", d, p, 1 / np.sqrt(p), i)
+                self.norm(layer + "post_norm", d)
             if self.is_fourth:
                 self.out.add_tensor(
                     layer + "layer_output_scale.weight",

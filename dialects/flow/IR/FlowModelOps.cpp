@@ -67,6 +67,13 @@ LogicalResult WeightOp::verify() {
            << columns;
   if (getUnitOffset() && getTensorType().getRank() != 1)
     return emitOpError("(C3): unit_offset is for vectors, got ") << getType();
+  std::optional<ArrayRef<int64_t>> part = getPart();
+  auto isPlace = [](int64_t place) { return place == 0 || isExtent(place); };
+  if (part && (part->size() != 2 || getTensorType().getRank() != 2 ||
+               !llvm::all_of(*part, isPlace) || part->back() % block != 0))
+    return emitOpError("(C4): part must be a row and a column of a matrix, the "
+                       "column a multiple of ")
+           << block << ", got [" << *part << "] of " << getType();
   return success();
 }
 
@@ -152,14 +159,16 @@ SmallVector<WeightRole> flow::getWeightRoles(LayerOp layer) {
   int64_t width = layer.getFeedForward().getWidth();
   bool sandwich = layer.getNorms() == NormPlacement::Sandwich;
 
-  SmallVector<WeightRole> roles{
-      {"attention_norm", {d}}, {"q", {q, d}}, {"k", {kv, d}}};
-  if (!spec.getKEqV())
+  bool shared = layer.getShared();
+  SmallVector<WeightRole> roles{{"attention_norm", {d}}, {"q", {q, d}}};
+  if (!shared)
+    roles.push_back({"k", {kv, d}});
+  if (!shared && !spec.getKEqV())
     roles.push_back({"v", {kv, d}});
-  if (spec.getQkNorm()) {
+  if (spec.getQkNorm())
     roles.push_back({"q_norm", {spec.getHeadDim()}});
+  if (spec.getQkNorm() && !shared)
     roles.push_back({"k_norm", {spec.getHeadDim()}});
-  }
   roles.push_back({"o", {d, q}});
   if (sandwich)
     roles.push_back({"post_attention_norm", {d}});
@@ -169,6 +178,16 @@ SmallVector<WeightRole> flow::getWeightRoles(LayerOp layer) {
   roles.push_back({"down", {d, width}});
   if (sandwich)
     roles.push_back({"post_ffn_norm", {d}});
+  if (std::optional<uint64_t> perLayer = layer.getPerLayer()) {
+    int64_t p = *perLayer;
+    int64_t vocab = cast<ModelOp>(layer->getParentOp()).getHyper().getVocab();
+    roles.push_back({"per_layer_tokens", {vocab, p}});
+    roles.push_back({"per_layer_context", {p, d}});
+    roles.push_back({"per_layer_context_norm", {p}});
+    roles.push_back({"per_layer_gate", {p, d}});
+    roles.push_back({"per_layer_output", {d, p}});
+    roles.push_back({"post_per_layer_norm", {d}});
+  }
   if (layer.getLayerScalar())
     roles.push_back({"layer_scalar", {1}});
   return roles;
@@ -183,6 +202,11 @@ LogicalResult LayerOp::verifyRegions() {
     if (!isa<WeightOp, DerivedWeightOp>(op))
       return op.emitOpError(
           "(C5) of flow.layer: a layer holds weights and derived weights only");
+
+  if (std::optional<uint64_t> perLayer = getPerLayer();
+      perLayer && !isExtent(*perLayer))
+    return emitOpError("(C7): per_layer must be positive and below 2^31, got ")
+           << static_cast<int64_t>(*perLayer);
 
   SmallVector<WeightRole> roles = getWeightRoles(*this);
   for (const WeightRole &role : roles) {
@@ -214,6 +238,17 @@ LogicalResult LayerOp::verifyRegions() {
                                  << static_cast<int64_t>(table.getHeadDim())
                                  << ", the layer " << spec.getHeadDim();
 
+  if (getShared()) {
+    auto isSource = [&](LayerOp layer) {
+      return !layer.getShared() && layer.getCacheAttr() == getCacheAttr() &&
+             layer->isBeforeInBlock(getOperation());
+    };
+    if (!getCache() ||
+        llvm::none_of(model.getBody().front().getOps<LayerOp>(), isSource))
+      return emitOpError(
+          "(C6): no earlier layer writes the cache that this one "
+          "shares");
+  }
   if (!getCache())
     return success();
   auto cache = dyn_cast_or_null<KvCacheOp>(

@@ -52,7 +52,8 @@ def Flow_WeightOp : Flow_Op<"weight", [Symbol]> {
     The data stays in the file. `storage` is how the file holds the elements;
     the type is what they mean: `[N]` or `[N, K]` of f32, a matrix being
     `[out, in]`. `from` names the tensor in the file; without it the symbol
-    path is the name. `unit_offset` says that the file's values are centred on
+    path is the name. `part [r, c]` says that the weight is the block of a larger
+    matrix of the file that begins at its row `r` and column `c`. `unit_offset` says that the file's values are centred on
     0 and mean `1 + w` (norms of Gemma 1-3 in Hugging Face checkpoints).
 
     Example:
@@ -60,6 +61,7 @@ def Flow_WeightOp : Flow_Op<"weight", [Symbol]> {
     ```mlir
     flow.weight @q : tensor<64x64xf32> storage q5_0 from "blk.0.attn_q.weight"
     flow.weight @attention_norm : tensor<64xf32> unit_offset
+    flow.weight @per_layer_tokens : tensor<512x32xf32> storage q8_0 from "per_layer_token_embd.weight" part [0, 64]
     ```
 
     Constraints:
@@ -69,13 +71,16 @@ def Flow_WeightOp : Flow_Op<"weight", [Symbol]> {
     - (C2) in a block-quantised storage the last dimension is a multiple of
       the block.
     - (C3) `unit_offset` is for vectors.
+    - (C4) `part` is for matrices: two numbers that are not negative and below
+      2^31, the second a multiple of the storage's block.
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, TypeAttr:$type,
     DefaultValuedAttr<Flow_StorageAttr, "::flow::Storage::F32">:$storage,
-    OptionalAttr<StrAttr>:$from, UnitAttr:$unit_offset);
+    OptionalAttr<StrAttr>:$from, OptionalAttr<DenseI64ArrayAttr>:$part,
+    UnitAttr:$unit_offset);
   let assemblyFormat = [{
     $sym_name `:` $type (`storage` `` $storage^)? (`from` $from^)?
-    (`unit_offset` $unit_offset^)? attr-dict
+    (`part` $part^)? (`unit_offset` $unit_offset^)? attr-dict
   }];
   let hasVerifier = 1;
   let extraClassDeclaration = [{
@@ -205,12 +210,23 @@ def Flow_LayerOp : Flow_Op<"layer",
     x = x + post_ffn_norm(mlp(ffn_norm(x)))
     ```
 
+    With `per_layer P` what the token and the embedding say to this layer is let
+    through a gate into the stream, `t` being the tokens and `x0` their scaled
+    embeddings:
+
+    ```
+    p = sqrt(P) * per_layer_tokens[t]
+      + per_layer_context_norm(per_layer_context x0 / sqrt(d))
+    x = x + post_per_layer_norm(per_layer_output (g(per_layer_gate x) * p / sqrt(2)))
+    ```
+
     With `layer_scalar` the stream, residual included, is multiplied by the
     weight of that name in the end.
 
     `rope` and `cache` name a `flow.rope_table` and a `flow.kv_cache` of the
     model. A layer without a cache attends within the rows of one call only
-    (scoring). The body holds the layer's weights under fixed names, all
+    (scoring). With `shared` the layer projects queries only and reads what an
+    earlier layer has written to the cache. The body holds the layer's weights under fixed names, all
     `[out, in]`, with `H`, `K`, `D`, `F` from the specs and `d` the hidden size:
 
     | name | shape | when |
@@ -218,12 +234,19 @@ def Flow_LayerOp : Flow_Op<"layer",
     | `@attention_norm`, `@ffn_norm` | `[d]` | always |
     | `@post_attention_norm`, `@post_ffn_norm` | `[d]` | `sandwich` |
     | `@q` | `[H*D, d]` | always |
-    | `@k` | `[K*D, d]` | always |
-    | `@v` | `[K*D, d]` | not `k_eq_v` |
-    | `@q_norm`, `@k_norm` | `[D]` | `qk_norm` |
+    | `@k` | `[K*D, d]` | not `shared` |
+    | `@v` | `[K*D, d]` | neither `shared` nor `k_eq_v` |
+    | `@q_norm` | `[D]` | `qk_norm` |
+    | `@k_norm` | `[D]` | `qk_norm`, not `shared` |
     | `@o` | `[d, H*D]` | always |
     | `@gate`, `@up` | `[F, d]` | always |
     | `@down` | `[d, F]` | always |
+    | `@per_layer_tokens` | `[vocab, P]` | `per_layer` |
+    | `@per_layer_context` | `[P, d]` | `per_layer` |
+    | `@per_layer_context_norm` | `[P]` | `per_layer` |
+    | `@per_layer_gate` | `[P, d]` | `per_layer` |
+    | `@per_layer_output` | `[d, P]` | `per_layer` |
+    | `@post_per_layer_norm` | `[d]` | `per_layer` |
     | `@layer_scalar` | `[1]` | `layer_scalar` |
 
     Example:
@@ -254,16 +277,20 @@ def Flow_LayerOp : Flow_Op<"layer",
     - (C4) `cache`, if given, names a `flow.kv_cache` of the model with the
       layer's `kv_heads` and `head_dim`.
     - (C5) the body holds weights and derived weights only.
+    - (C6) with `shared`, an earlier layer that is not `shared` has the same
+      cache.
+    - (C7) `per_layer` is positive and below 2^31.
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, Flow_NormPlacementAttr:$norms,
     Flow_AttentionSpecAttr:$attention, Flow_MaskAttr:$mask,
     FlatSymbolRefAttr:$rope, OptionalAttr<FlatSymbolRefAttr>:$cache,
-    Flow_FeedForwardAttr:$feed_forward, UnitAttr:$layer_scalar);
+    UnitAttr:$shared, Flow_FeedForwardAttr:$feed_forward,
+    OptionalAttr<I64Attr>:$per_layer, UnitAttr:$layer_scalar);
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = [{
     $sym_name `norms` `` $norms `attention` $attention `mask` $mask `rope` $rope
-    (`cache` $cache^)? `feed_forward` $feed_forward
-    (`layer_scalar` $layer_scalar^)? attr-dict-with-keyword $body
+    (`cache` $cache^)? (`shared` $shared^)? `feed_forward` $feed_forward
+    (`per_layer` $per_layer^)? (`layer_scalar` $layer_scalar^)? attr-dict-with-keyword $body
   }];
   let hasRegionVerifier = 1;
 }

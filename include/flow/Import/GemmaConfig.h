@@ -19,6 +19,9 @@ struct GemmaLayer {
   bool kEqV = false;
   /// The stream is multiplied by a weight in the end.
   bool scalar = false;
+  /// The layer whose keys and values this one reads rather than its own; -1 =
+  /// none.
+  int64_t source = -1;
 };
 
 /// The rotary embedding of a kind of layers: angles are
@@ -37,6 +40,8 @@ struct GemmaConfig {
   /// Keys that a sliding layer sees, the query's own included; 0 where no layer
   /// slides.
   int64_t window = 0;
+  /// Width of what tokens and embeddings say to each layer; 0 = nothing.
+  int64_t perLayer = 0;
   /// Of full and of sliding layers.
   GemmaRope ropeFull, ropeSliding;
   /// Factor on attention scores, 0 = `headDim^-1/2`; caps, 0 = none.
@@ -50,10 +55,9 @@ struct GemmaConfig {
 };
 
 /// Reads the configuration of a `gemma`, `gemma2`, `gemma3` or `gemma4` file.
-/// Another architecture, a missing or impossible number, something of Gemma 4
-/// that has no recipe here (experts, embeddings of layers, shared keys and
-/// values), or a tensor that is missing, surplus or of the wrong shape is an
-/// error that names it.
+/// Another architecture, a missing or impossible number, the experts of a
+/// Gemma 4, which have no recipe here, or a tensor that is missing, surplus or
+/// of the wrong shape is an error that names it.
 llvm::Expected<GemmaConfig> readGemmaConfig(const GgufReader &file);
 
 } // namespace flow

@@ -34,6 +34,9 @@ struct EncodedTensor {
   /// May be unaligned.
   const std::byte *data;
   uint64_t bytes;
+  /// Elements of a row where a weight is only a part of it; 0 = as many as the
+  /// weight has.
+  uint64_t rowLength = 0;
 };
 
 /// Weights encoded in memory, such as those of a mapped file. They are decoded

@@ -14,7 +14,7 @@
 namespace flow::runtime {
 
 /// Version of the plan's form; another one is refused.
-constexpr int64_t kPlanVersion = 1;
+constexpr int64_t kPlanVersion = 2;
 
 /// How the sources of a weight become one matrix.
 enum class Combine { Concat, Interleave };
@@ -36,6 +36,11 @@ struct PackedWeight {
   double add = 0;
   Packing packing = Packing::Dense;
   int64_t rows = 0, cols = 0;
+  /// Where the weight begins in a source that is larger; one source only.
+  struct Part {
+    int64_t row = 0, col = 0;
+  };
+  std::optional<Part> part;
   /// Values of a row that share a scale; panels of 8 bits only.
   int64_t block = 32;
   ScaleType scale = ScaleType::F16;

@@ -20,9 +20,18 @@ struct TensorView {
   ggml::Type type = ggml::Type::F32;
   int64_t rows = 0, cols = 0;
   const std::byte *data = nullptr;
+  /// Bytes from the beginning of one row to that of the next; 0 = the rows
+  /// follow each other.
+  int64_t stride = 0;
 
   /// Bytes of one row.
   int64_t rowBytes() const;
+  const std::byte *row(int64_t index) const {
+    return data + index * (stride ? stride : rowBytes());
+  }
+  /// The `rows` by `cols` values from row `row` and column `col` on, which lie
+  /// within the tensor, the columns in whole blocks.
+  TensorView part(int64_t row, int64_t rows, int64_t col, int64_t cols) const;
 };
 
 /// Where tensors come from.

@@ -137,8 +137,11 @@ Value flow::cpu::buildRmsNorm(OpBuilder &builder, Location loc, Value x,
       })[0];
 }
 
-Value flow::cpu::buildScale(OpBuilder &builder, Location loc, Value x,
-                            Value factor) {
+/// Rows of `x`, each stretch of lanes through `apply`, which is told its place.
+static Value mapRows(
+    OpBuilder &builder, Location loc, Value x,
+    llvm::function_ref<Value(KernelBuilder &, Value, ArrayRef<Value>, int64_t)>
+        apply) {
   KernelBuilder b(loc, builder);
   int64_t d = typeOf(x).getDimSize(1), lanes = lanesFor(d);
   Value rows = b.dim(x, 0);
@@ -148,14 +151,32 @@ Value flow::cpu::buildScale(OpBuilder &builder, Location loc, Value x,
         return {rowSlice(b, t, d)};
       },
       [&](KernelBuilder &b, Value t, ValueRange outs) -> SmallVector<Value> {
-        Value scale = b.splat(b.extract(factor, {b.index(0)}), lanes);
         return b.loop(b.index(0), b.index(d), lanes, outs,
                       [&](KernelBuilder &b, Value i,
                           ValueRange outs) -> SmallVector<Value> {
-                        Value y = b.mul(b.read(x, {t, i}, lanes), scale);
+                        Value y =
+                            apply(b, b.read(x, {t, i}, lanes), {t, i}, lanes);
                         return {b.write(y, outs[0], {i})};
                       });
       })[0];
+}
+
+Value flow::cpu::buildAdd(OpBuilder &builder, Location loc, Value x, Value y) {
+  return mapRows(
+      builder, loc, x,
+      [&](KernelBuilder &b, Value v, ArrayRef<Value> place, int64_t lanes) {
+        return b.add(v, b.read(y, place, lanes));
+      });
+}
+
+Value flow::cpu::buildScale(OpBuilder &builder, Location loc, Value x,
+                            Value factor) {
+  return mapRows(
+      builder, loc, x,
+      [&](KernelBuilder &b, Value v, ArrayRef<Value>, int64_t lanes) {
+        Value scalar = b.extract(factor, {b.index(0)});
+        return b.mul(v, b.splat(scalar, lanes));
+      });
 }
 
 std::pair<Value, Value>

@@ -104,6 +104,7 @@ private:
   LogicalResult lowerReturn(func::ReturnOp op);
   LogicalResult lower(Operation &op);
   LogicalResult lower(RmsNormOp op);
+  LogicalResult lower(arith::AddFOp op);
   LogicalResult lower(ScaleOp op);
   LogicalResult lower(LinearOp op);
   LogicalResult lower(LmHeadOp op);
@@ -279,6 +280,16 @@ LogicalResult FunctionLowering::lower(RmsNormOp op) {
   return success();
 }
 
+LogicalResult FunctionLowering::lower(arith::AddFOp op) {
+  auto type = dyn_cast<RankedTensorType>(op.getType());
+  if (!type || type.getRank() != 2 || !type.getElementType().isF32() ||
+      type.isDynamicDim(1))
+    return cloneForeign(*op);
+  set(op,
+      cpu::buildAdd(b, b.getLoc(), single(op.getLhs()), single(op.getRhs())));
+  return success();
+}
+
 LogicalResult FunctionLowering::lower(ScaleOp op) {
   if (cast<RankedTensorType>(op.getType()).getRank() != 2)
     return op.emitOpError("of a rank other than 2 has no lowering");
@@ -446,9 +457,10 @@ LogicalResult FunctionLowering::cloneForeign(Operation &op) {
 LogicalResult FunctionLowering::lower(Operation &op) {
   b.setLoc(op.getLoc());
   return llvm::TypeSwitch<Operation *, LogicalResult>(&op)
-      .Case<RmsNormOp, ScaleOp, LinearOp, LmHeadOp, GegluOp, RopeOp, KvAppendOp,
-            AttentionOp, AddRmsNormOp, QkvRopeAppendOp, GatedMlpOp,
-            QuantizeRowsOp>([&](auto stage) { return lower(stage); })
+      .Case<arith::AddFOp, RmsNormOp, ScaleOp, LinearOp, LmHeadOp, GegluOp,
+            RopeOp, KvAppendOp, AttentionOp, AddRmsNormOp, QkvRopeAppendOp,
+            GatedMlpOp, QuantizeRowsOp>(
+          [&](auto stage) { return lower(stage); })
       .Case([&](func::ReturnOp ret) { return lowerReturn(ret); })
       .Default([&](Operation *other) -> LogicalResult {
         if (isa<FlowDialect>(other->getDialect()) ||

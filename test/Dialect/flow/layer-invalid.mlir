@@ -221,3 +221,81 @@ flow.model @tiny <hidden = 64, vocab = 512, positions = 256> {
     flow.weight @down : tensor<64x128xf32>
   }
 }
+
+// -----
+
+// layer (C6)
+flow.model @shares_with_nobody <hidden = 64, vocab = 512, positions = 256> {
+  flow.rope_table @rope theta 1.0e+04 head_dim 32
+  flow.kv_cache @kv0 kv_heads 1 head_dim 32
+  // expected-error @+1 {{(C6): no earlier layer writes the cache that this one shares}}
+  flow.layer @layer0 norms pre attention <heads = 2, kv_heads = 1, head_dim = 32> mask <causal> rope @rope cache @kv0 shared feed_forward <width = 128> {
+    flow.weight @attention_norm : tensor<64xf32>
+    flow.weight @q : tensor<64x64xf32>
+    flow.weight @o : tensor<64x64xf32>
+    flow.weight @ffn_norm : tensor<64xf32>
+    flow.weight @gate : tensor<128x64xf32>
+    flow.weight @up : tensor<128x64xf32>
+    flow.weight @down : tensor<64x128xf32>
+  }
+  flow.layer @layer1 norms pre attention <heads = 2, kv_heads = 1, head_dim = 32> mask <causal> rope @rope cache @kv0 feed_forward <width = 128> {
+    flow.weight @attention_norm : tensor<64xf32>
+    flow.weight @q : tensor<64x64xf32>
+    flow.weight @k : tensor<32x64xf32>
+    flow.weight @v : tensor<32x64xf32>
+    flow.weight @o : tensor<64x64xf32>
+    flow.weight @ffn_norm : tensor<64xf32>
+    flow.weight @gate : tensor<128x64xf32>
+    flow.weight @up : tensor<128x64xf32>
+    flow.weight @down : tensor<64x128xf32>
+  }
+}
+
+// -----
+
+// layer (C6)
+flow.model @shares_no_cache <hidden = 64, vocab = 512, positions = 256> {
+  flow.rope_table @rope theta 1.0e+04 head_dim 32
+  flow.kv_cache @kv0 kv_heads 1 head_dim 32
+  flow.layer @layer0 norms pre attention <heads = 2, kv_heads = 1, head_dim = 32> mask <causal> rope @rope cache @kv0 feed_forward <width = 128> {
+    flow.weight @attention_norm : tensor<64xf32>
+    flow.weight @q : tensor<64x64xf32>
+    flow.weight @k : tensor<32x64xf32>
+    flow.weight @v : tensor<32x64xf32>
+    flow.weight @o : tensor<64x64xf32>
+    flow.weight @ffn_norm : tensor<64xf32>
+    flow.weight @gate : tensor<128x64xf32>
+    flow.weight @up : tensor<128x64xf32>
+    flow.weight @down : tensor<64x128xf32>
+  }
+  // expected-error @+1 {{(C6): no earlier layer writes the cache that this one shares}}
+  flow.layer @layer1 norms pre attention <heads = 2, kv_heads = 1, head_dim = 32> mask <causal> rope @rope shared feed_forward <width = 128> {
+    flow.weight @attention_norm : tensor<64xf32>
+    flow.weight @q : tensor<64x64xf32>
+    flow.weight @o : tensor<64x64xf32>
+    flow.weight @ffn_norm : tensor<64xf32>
+    flow.weight @gate : tensor<128x64xf32>
+    flow.weight @up : tensor<128x64xf32>
+    flow.weight @down : tensor<64x128xf32>
+  }
+}
+
+// -----
+
+// layer (C7)
+flow.model @no_width <hidden = 64, vocab = 512, positions = 256> {
+  flow.rope_table @rope theta 1.0e+04 head_dim 32
+  flow.kv_cache @kv0 kv_heads 1 head_dim 32
+  // expected-error @+1 {{(C7): per_layer must be positive and below 2^31, got 0}}
+  flow.layer @layer0 norms pre attention <heads = 2, kv_heads = 1, head_dim = 32> mask <causal> rope @rope cache @kv0 feed_forward <width = 128> per_layer 0 {
+    flow.weight @attention_norm : tensor<64xf32>
+    flow.weight @q : tensor<64x64xf32>
+    flow.weight @k : tensor<32x64xf32>
+    flow.weight @v : tensor<32x64xf32>
+    flow.weight @o : tensor<64x64xf32>
+    flow.weight @ffn_norm : tensor<64xf32>
+    flow.weight @gate : tensor<128x64xf32>
+    flow.weight @up : tensor<128x64xf32>
+    flow.weight @down : tensor<64x128xf32>
+  }
+}

@@ -58,3 +58,55 @@ flow.model @scaled <hidden = 64, vocab = 512, positions = 256> {
     flow.weight @layer_scalar : tensor<1xf32>
   }
 }
+
+// A layer that reads the keys and values of an earlier one.
+// CHECK-LABEL: flow.model @one_cache
+flow.model @one_cache <hidden = 64, vocab = 512, positions = 256> {
+  flow.rope_table @rope theta 1.0e+04 head_dim 32
+  flow.kv_cache @kv0 kv_heads 1 head_dim 32
+  flow.layer @layer0 norms pre attention <heads = 2, kv_heads = 1, head_dim = 32> mask <causal> rope @rope cache @kv0 feed_forward <width = 128> {
+    flow.weight @attention_norm : tensor<64xf32>
+    flow.weight @q : tensor<64x64xf32>
+    flow.weight @k : tensor<32x64xf32>
+    flow.weight @v : tensor<32x64xf32>
+    flow.weight @o : tensor<64x64xf32>
+    flow.weight @ffn_norm : tensor<64xf32>
+    flow.weight @gate : tensor<128x64xf32>
+    flow.weight @up : tensor<128x64xf32>
+    flow.weight @down : tensor<64x128xf32>
+  }
+  // CHECK: flow.layer @layer1 {{.*}} cache @kv0 shared feed_forward
+  flow.layer @layer1 norms pre attention <heads = 2, kv_heads = 1, head_dim = 32> mask <causal> rope @rope cache @kv0 shared feed_forward <width = 128> {
+    flow.weight @attention_norm : tensor<64xf32>
+    flow.weight @q : tensor<64x64xf32>
+    flow.weight @o : tensor<64x64xf32>
+    flow.weight @ffn_norm : tensor<64xf32>
+    flow.weight @gate : tensor<128x64xf32>
+    flow.weight @up : tensor<128x64xf32>
+    flow.weight @down : tensor<64x128xf32>
+  }
+}
+
+// CHECK-LABEL: flow.model @per_layer
+flow.model @per_layer <hidden = 64, vocab = 512, positions = 256> {
+  flow.rope_table @rope theta 1.0e+04 head_dim 32
+  flow.kv_cache @kv0 kv_heads 1 head_dim 32
+  // CHECK: flow.layer @layer0 {{.*}} feed_forward <width = 128> per_layer 32 {
+  flow.layer @layer0 norms pre attention <heads = 2, kv_heads = 1, head_dim = 32> mask <causal> rope @rope cache @kv0 feed_forward <width = 128> per_layer 32 {
+    flow.weight @attention_norm : tensor<64xf32>
+    flow.weight @q : tensor<64x64xf32>
+    flow.weight @k : tensor<32x64xf32>
+    flow.weight @v : tensor<32x64xf32>
+    flow.weight @o : tensor<64x64xf32>
+    flow.weight @ffn_norm : tensor<64xf32>
+    flow.weight @gate : tensor<128x64xf32>
+    flow.weight @up : tensor<128x64xf32>
+    flow.weight @down : tensor<64x128xf32>
+    flow.weight @per_layer_tokens : tensor<512x32xf32>
+    flow.weight @per_layer_context : tensor<32x64xf32>
+    flow.weight @per_layer_context_norm : tensor<32xf32>
+    flow.weight @per_layer_gate : tensor<32x64xf32>
+    flow.weight @per_layer_output : tensor<64x32xf32>
+    flow.weight @post_per_layer_norm : tensor<64xf32>
+  }
+}

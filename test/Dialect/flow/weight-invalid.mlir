@@ -85,3 +85,35 @@ flow.model @m <hidden = 64, vocab = 512, positions = 256> {
   // expected-error @+1 {{(C3): unit_offset is for vectors, got 'tensor<64x64xf32>'}}
   flow.weight @w : tensor<64x64xf32> unit_offset
 }
+
+// -----
+
+flow.model @m <hidden = 64, vocab = 512, positions = 256> {
+  // weight (C4)
+  // expected-error @+1 {{(C4): part must be a row and a column of a matrix, the column a multiple of 32, got [0, 16] of 'tensor<64x64xf32>'}}
+  flow.weight @w : tensor<64x64xf32> storage q8_0 part [0, 16]
+}
+
+// -----
+
+flow.model @m <hidden = 64, vocab = 512, positions = 256> {
+  // weight (C4)
+  // expected-error @+1 {{(C4): part must be a row and a column of a matrix}}
+  flow.weight @w : tensor<64x64xf32> part [-1, 0]
+}
+
+// -----
+
+flow.model @m <hidden = 64, vocab = 512, positions = 256> {
+  // weight (C4)
+  // expected-error @+1 {{(C4): part must be a row and a column of a matrix}}
+  flow.weight @w : tensor<64xf32> part [1, 0]
+}
+
+// -----
+
+flow.model @m <hidden = 64, vocab = 512, positions = 256> {
+  // weight (C4)
+  // expected-error @+1 {{(C4): part must be a row and a column of a matrix}}
+  flow.weight @w : tensor<64x64xf32> part [1]
+}

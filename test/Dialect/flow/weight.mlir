@@ -5,6 +5,8 @@ flow.model @m <hidden = 64, vocab = 512, positions = 256> {
   flow.weight @q : tensor<64x64xf32> storage q5_0 from "blk.0.attn_q.weight"
   // CHECK: flow.weight @attention_norm : tensor<64xf32> unit_offset
   flow.weight @attention_norm : tensor<64xf32> unit_offset
+  // CHECK: flow.weight @per_layer_tokens : tensor<512x32xf32> storage q8_0 from "per_layer_token_embd.weight" part [0, 64]
+  flow.weight @per_layer_tokens : tensor<512x32xf32> storage q8_0 from "per_layer_token_embd.weight" part [0, 64]
   // Every storage that a file can name.
   // CHECK: storage f16
   flow.weight @f16 : tensor<64x256xf32> storage f16

@@ -163,6 +163,27 @@ func.func @f(%x: tensor<$Tx$Dxf32>, %b: tensor<$Tx$Dxf32>, %wb: tensor<$Dxf32>, 
   }
 }
 
+TEST_P(RowStages, Add) {
+  for (const StepForm &form : kForms) {
+    CompiledFunction function(substitute(R"(
+func.func @f(%x: tensor<$Tx96xf32>, %y: tensor<$Tx96xf32>) -> tensor<$Tx96xf32> {
+  %z = arith.addf %x, %y : tensor<$Tx96xf32>
+  return %z : tensor<$Tx96xf32>
+})",
+                                         {{"$T", form.extent}}),
+                              GetParam());
+    for (StepRows rows : form.steps) {
+      auto argument = [&](uint32_t seed) {
+        return plainArgument(
+            withPadding(randomTensor({rows.padded, 96}, seed), rows.count));
+      };
+      CallResults r = function.call({argument(22), argument(23)});
+      ASSERT_EQ(r.computed.size(), 1u);
+      EXPECT_TRUE(sameValues(r.computed[0], r.expected[0], rows.count));
+    }
+  }
+}
+
 TEST_P(RowStages, Scale) {
   for (const StepForm &form : kForms) {
     CompiledFunction function(substitute(R"(

@@ -228,16 +228,50 @@ TEST(GemmaConfig, DivisorsThatStopNoPairsAreNotUnderstood) {
             "tensor 'rope_freqs.weight' must be a vector of 32 F32");
 }
 
-TEST(GemmaConfig, PartsOfTheFourthGemmaWithoutARecipe) {
-  for (const char *name :
-       {"attention.shared_kv_layers", "embedding_length_per_layer_input",
-        "expert_count"}) {
-    std::string key = std::string("gemma4.") + name;
-    configOf(gemma4File().u32(key, 0));
-    EXPECT_THAT(
-        configError(gemma4File().u32(key, 2)),
-        testing::MatchesRegex("key '" + key + "' is 2: .* are not supported"));
+TEST(GemmaConfig, ExpertsHaveNoRecipe) {
+  configOf(gemma4File().u32("gemma4.expert_count", 0));
+  EXPECT_EQ(configError(gemma4File().u32("gemma4.expert_count", 8)),
+            "key 'gemma4.expert_count' is 8: experts are not supported");
+}
+
+TEST(GemmaConfig, TheLastLayersReadTheKeysOfTheLastOfTheirKind) {
+  // Five sliding layers, then a full one, which the last can read.
+  TestGguf gguf = gemma4File();
+  gguf.u32("gemma4.attention.shared_kv_layers", 1);
+  GemmaConfig config = configOf(gguf);
+  for (int i = 0; i != 6; ++i)
+    EXPECT_EQ(config.layers[i].source, -1) << i;
+  EXPECT_EQ(config.layers[6].source, 5);
+  EXPECT_FALSE(config.layers[6].kEqV);
+  // What they have of their own is nobody's.
+  gguf.remove("blk.6.attn_k.weight");
+  configOf(gguf);
+  EXPECT_EQ(
+      configError(gemma4File().u32("gemma4.attention.shared_kv_layers", 2)),
+      "key 'gemma4.attention.shared_kv_layers' is 2, but no layer before "
+      "has keys and values for layer 5");
+  EXPECT_EQ(
+      configError(gemma4File().u32("gemma4.attention.shared_kv_layers", 8)),
+      "key 'gemma4.attention.shared_kv_layers' must lie in 0 to 7, found 8");
+  EXPECT_EQ(
+      configError(gemma3File().u32("gemma3.attention.shared_kv_layers", 1)),
+      "key 'gemma3.attention.shared_kv_layers' is 1, which no Gemma 3 has");
+}
+
+TEST(GemmaConfig, EmbeddingsOfLayers) {
+  TestGguf gguf = gemma4File();
+  gguf.u32("gemma4.embedding_length_per_layer_input", 16)
+      .tensor("per_layer_token_embd.weight", {7 * 16, 40})
+      .tensor("per_layer_model_proj.weight", {64, 7 * 16})
+      .tensor("per_layer_proj_norm.weight", {16});
+  EXPECT_EQ(configError(gguf), "tensor 'blk.0.inp_gate.weight' is missing");
+  for (int i = 0; i != 7; ++i) {
+    std::string layer = "blk." + std::to_string(i) + ".";
+    gguf.tensor(layer + "inp_gate.weight", {64, 16})
+        .tensor(layer + "proj.weight", {16, 64})
+        .tensor(layer + "post_norm.weight", {64});
   }
+  EXPECT_EQ(configOf(gguf).perLayer, 16);
 }
 
 TEST(GemmaConfig, AFourthGemmaMayLackValuesInFullLayersOnly) {

@@ -129,6 +129,35 @@ TEST(ModelBuilder, TheFourthGemmaHasTwoKindsOfLayers) {
   EXPECT_EQ(local.getEffectivePairs(), 16);
 }
 
+TEST(ModelBuilder, LayersShareCachesAndTheEmbeddingsOfLayers) {
+  TestGguf gguf = gemma4File();
+  gguf.u32("gemma4.attention.shared_kv_layers", 1)
+      .u32("gemma4.embedding_length_per_layer_input", 16)
+      .tensor("per_layer_token_embd.weight", {7 * 16, 40})
+      .tensor("per_layer_model_proj.weight", {64, 7 * 16})
+      .tensor("per_layer_proj_norm.weight", {16});
+  for (int i = 0; i != 7; ++i) {
+    std::string layer = "blk." + std::to_string(i) + ".";
+    gguf.tensor(layer + "inp_gate.weight", {64, 16})
+        .tensor(layer + "proj.weight", {16, 64})
+        .tensor(layer + "post_norm.weight", {64});
+  }
+  Recipe recipe(gguf);
+  EXPECT_EQ(llvm::range_size(recipe.model().getOps<KvCacheOp>()), 6);
+  LayerOp layer = recipe.layer(6);
+  EXPECT_TRUE(layer.getShared());
+  EXPECT_EQ(*layer.getCache(), "kv5");
+  EXPECT_EQ(*layer.getPerLayer(), 16u);
+  EXPECT_FALSE(layer.lookupSymbol<WeightOp>("k"));
+  auto tokens = layer.lookupSymbol<WeightOp>("per_layer_tokens");
+  EXPECT_EQ(*tokens.getFrom(), "per_layer_token_embd.weight");
+  EXPECT_EQ(*tokens.getPart(), llvm::ArrayRef<int64_t>({0, 96}));
+  auto context = layer.lookupSymbol<WeightOp>("per_layer_context");
+  EXPECT_EQ(*context.getFrom(), "per_layer_model_proj.weight");
+  EXPECT_EQ(*context.getPart(), llvm::ArrayRef<int64_t>({96, 0}));
+  EXPECT_FALSE(recipe.layer(5).getShared());
+}
+
 TEST(ModelBuilder, RopeTablesAreOfTheirLayers) {
   TestGguf gguf = gemma3File();
   gguf.string("gemma3.rope.scaling.type", "linear")

@@ -232,6 +232,36 @@ TEST(EncodedWeights, DecodesTheRowsOfAFile) {
   EXPECT_EQ(row[1], -1);
 }
 
+TEST(EncodedWeights, DecodesAPartOfATensor) {
+  TestModule module(R"(
+flow.model @m <hidden = 32, vocab = 8, positions = 64> {
+  flow.weight @w : tensor<2x32xf32> storage q8_0 from "t" part [1, 32]
+}
+func.func @f() { return })");
+  // Four rows of two blocks: block b of row r is encodedRows' row (r + b) % 4.
+  std::vector<std::byte> blocks = encodedRows(), bytes;
+  size_t size = blocks.size() / 4;
+  for (size_t row = 0; row != 4; ++row)
+    for (size_t block = 0; block != 2; ++block) {
+      auto begin = blocks.begin() + (row + block) % 4 * size;
+      bytes.insert(bytes.end(), begin, begin + size);
+    }
+  EncodedTensor tensor{ggml::Type::Q8_0, bytes.data(), bytes.size(), 64};
+  EncodedWeights weights(
+      [&](llvm::StringRef) { return std::optional(tensor); });
+  auto weight =
+      *(*module.module->getOps<ModelOp>().begin()).getOps<WeightOp>().begin();
+  std::vector<float> rows(64);
+  llvm::cantFail(weights.loadRows(weight, 0, 2, rows));
+  // Rows 1 and 2, their second blocks: rows 2 and 3 of the table.
+  EXPECT_EQ(rows[0], 1);
+  EXPECT_EQ(rows[1], -1);
+  EXPECT_EQ(rows[32], 1.5f);
+  tensor.bytes = 2 * 2 * size;
+  EXPECT_THAT(llvm::toString(weights.loadRows(weight, 0, 2, rows)),
+              testing::HasSubstr("expected 3 rows of 2 blocks of 34 bytes"));
+}
+
 TEST(EncodedWeights, WhatDoesNotFitIsRefused) {
   std::vector<std::byte> bytes = encodedRows();
   EXPECT_THAT(loadError(std::nullopt),

@@ -37,8 +37,12 @@ constexpr const char *kCall = "/schedules/0/steps/2";
 constexpr Change kChanges[] = {
     // The plan itself.
     {"NoVersion", "/version", nullptr, "'version' is missing"},
-    {"AnotherVersion", "/version", "2", "version 2, expected 1"},
-    {"VersionAsText", "/version", "\"1\"", "'version' must be an integer"},
+    {"AnotherVersion", "/version", "1", "version 1, expected 2"},
+    {"PartOfNothing", "/weights/1/part", "[]", "expected an object with 'row'"},
+    {"PartBefore", "/weights/1/part/row", "-1", "'row' must be an integer"},
+    {"PartOfSeveral", "/weights/1/sources", "[\"a\",\"b\"]",
+     "weight 'norm' is a part of several sources"},
+    {"VersionAsText", "/version", "\"2\"", "'version' must be an integer"},
     {"NoHidden", "/hidden", nullptr, "'hidden' is missing"},
     {"ZeroHidden", "/hidden", "0", "'hidden' must be an integer from 1"},
     {"FractionalHidden", "/hidden", "64.0", "'hidden' must be an integer"},
@@ -181,7 +185,7 @@ INSTANTIATE_TEST_SUITE_P(Plans, PlanRefuses, testing::ValuesIn(kChanges),
 
 TEST(PlanRefusals, TakeWhatIsNoJson) {
   for (const char *text : {"", "{", "plan", "{\"version\": 1e999}",
-                           "{\"version\": 1} {}", "\"\xff\""})
+                           "{\"version\": 2} {}", "\"\xff\""})
     EXPECT_EQ(errorOf(text), "plan: the text is no JSON") << text;
 }
 

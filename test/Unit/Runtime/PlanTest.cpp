@@ -47,6 +47,11 @@ TEST(Plan, KeepsItsWeights) {
     EXPECT_EQ(found.block, wanted.block);
     EXPECT_EQ(found.scale, wanted.scale);
     EXPECT_EQ(found.hasMin, wanted.hasMin);
+    ASSERT_EQ(found.part.has_value(), wanted.part.has_value());
+    if (wanted.part) {
+      EXPECT_EQ(found.part->row, wanted.part->row);
+      EXPECT_EQ(found.part->col, wanted.part->col);
+    }
   }
 }
 

@@ -30,6 +30,7 @@ inline Plan fullPlan() {
   norm.add = 1;
   norm.rows = 1;
   norm.cols = 64;
+  norm.part = PackedWeight::Part{5, 32};
 
   PackedWeight gateUp;
   gateUp.name = "gate_up";

@@ -295,6 +295,38 @@ TEST(WeightPacker, LeavesRawWeightsInTheFile) {
   EXPECT_TRUE(tensors.released.empty());
 }
 
+TEST(WeightPacker, TakesAPartOfATensor) {
+  TestTensors tensors;
+  tensors.addRandom("t", Type::Q8_0, 70, 160, 15);
+  std::vector<float> all = tensors.decoded("t");
+  for (Packing packing : {Packing::Dense, Packing::PanelsF32}) {
+    PackedWeight weight = weightOf({"t"}, packing, 32, 64);
+    weight.part = PackedWeight::Part{38, 96};
+    Result<LoadedWeight> loaded = load(weight, tensors);
+    ASSERT_TRUE(loaded) << loaded.error();
+    for (int64_t n = 0; n != 32; ++n)
+      for (int64_t k = 0; k != 64; ++k)
+        ASSERT_EQ(packing == Packing::Dense
+                      ? at<float>(loaded->parts[0], n * 64 + k)
+                      : panelElement(*loaded, 64, n, k),
+                  all[(38 + n) * 160 + 96 + k])
+            << "row " << n << ", column " << k;
+  }
+}
+
+TEST(WeightPacker, LeavesAPartInTheFile) {
+  TestTensors tensors;
+  tensors.addRandom("t", Type::Q8_0, 7, 160, 16);
+  std::vector<float> all = tensors.decoded("t"), row(64);
+  PackedWeight weight = weightOf({"t"}, Packing::Raw, 5, 64);
+  weight.part = PackedWeight::Part{2, 32};
+  Result<LoadedWeight> loaded = load(weight, tensors);
+  ASSERT_TRUE(loaded) << loaded.error();
+  ggml::decodeRow(Type::Q8_0, loaded->raw.row(3), row.data(), 64);
+  for (int64_t k = 0; k != 64; ++k)
+    EXPECT_EQ(row[k], all[5 * 160 + 32 + k]);
+}
+
 TEST(WeightPacker, DoesNotDependOnTheThreads) {
   TestTensors tensors;
   tensors.addRandom("t", Type::Q4_K, 160, 256, 14);

@@ -73,6 +73,23 @@ TEST(WeightRefusals, AnotherNumberOfRows) {
             "weight w: its sources have 64 rows, expected 32");
 }
 
+TEST(WeightRefusals, PartsThatAreNotThere) {
+  TestTensors tensors;
+  tensors.addRandom("t", Type::Q8_0, 40, 512, 1);
+  PackedWeight weight = narrowPanels();
+  for (auto [row, col] : {std::pair<int64_t, int64_t>{9, 0}, {0, 288}}) {
+    weight.part = PackedWeight::Part{row, col};
+    EXPECT_EQ(errorOf(weight, tensors),
+              "weight w: tensor 't' is 40x512, which has no 32x256 at row " +
+                  std::to_string(row) + " and column " + std::to_string(col));
+  }
+  weight.part = PackedWeight::Part{8, 16};
+  EXPECT_EQ(errorOf(weight, tensors),
+            "weight w: tensor 't' cannot be cut between its blocks");
+  weight.part = PackedWeight::Part{8, 256};
+  EXPECT_EQ(errorOf(weight, tensors), "(loaded)");
+}
+
 TEST(WeightRefusals, TypesThatCannotBeDecoded) {
   TestTensors tensors;
   tensors.put("t", Type::MXFP4, 32, 256,

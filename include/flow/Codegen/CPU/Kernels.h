@@ -30,6 +30,10 @@ struct QuantizedRows {
 mlir::Value buildRmsNorm(mlir::OpBuilder &builder, mlir::Location loc,
                          mlir::Value x, mlir::Value weight, double eps);
 
+/// The sum of equal tensors `[T, d] f32`.
+mlir::Value buildAdd(mlir::OpBuilder &builder, mlir::Location loc,
+                     mlir::Value x, mlir::Value y);
+
 /// `x [T, d] f32` times `factor [1]`.
 mlir::Value buildScale(mlir::OpBuilder &builder, mlir::Location loc,
                        mlir::Value x, mlir::Value factor);

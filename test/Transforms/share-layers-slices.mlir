@@ -1,0 +1,46 @@
+// RUN: flow-opt %s --flow-expand-layers --flow-slice-last-token --flow-share-layers | FileCheck %s
+
+// The last two layers run for one row. Each slices the angles itself: a slice
+// that one function made for the other would have to be copied out of it.
+// CHECK-LABEL: func.func @prefill(
+// CHECK: %[[A:.*]] = flow.rope_angles
+// CHECK: call @prefill_layer1({{.*}}%[[A]]
+// CHECK: call @prefill_layer1({{.*}}%[[A]]
+// CHECK: func.func private @prefill_layer1(
+// CHECK: tensor.extract_slice %{{.*}} : tensor<?x16x2xf32> to tensor<1x16x2xf32>
+// CHECK: return %{{.*}} : tensor<1x64xf32>
+flow.model @m <hidden = 64, vocab = 512, positions = 256> {
+  flow.weight @embedding : tensor<512x64xf32>
+  flow.weight @final_norm : tensor<64xf32>
+  flow.rope_table @rope theta 1.0e+04 head_dim 32
+  flow.kv_cache @kv0 kv_heads 1 head_dim 32
+  flow.layer @layer0 norms pre attention <heads = 2, kv_heads = 1, head_dim = 32> mask <causal> rope @rope cache @kv0 feed_forward <width = 128> {
+    flow.weight @attention_norm : tensor<64xf32>
+    flow.weight @q : tensor<64x64xf32>
+    flow.weight @k : tensor<32x64xf32>
+    flow.weight @v : tensor<32x64xf32>
+    flow.weight @o : tensor<64x64xf32>
+    flow.weight @ffn_norm : tensor<64xf32>
+    flow.weight @gate : tensor<128x64xf32>
+    flow.weight @up : tensor<128x64xf32>
+    flow.weight @down : tensor<64x128xf32>
+  }
+  flow.layer @layer1 norms pre attention <heads = 2, kv_heads = 1, head_dim = 32> mask <causal> rope @rope cache @kv0 shared feed_forward <width = 128> {
+    flow.weight @attention_norm : tensor<64xf32>
+    flow.weight @q : tensor<64x64xf32>
+    flow.weight @o : tensor<64x64xf32>
+    flow.weight @ffn_norm : tensor<64xf32>
+    flow.weight @gate : tensor<128x64xf32>
+    flow.weight @up : tensor<128x64xf32>
+    flow.weight @down : tensor<64x128xf32>
+  }
+  flow.layer @layer2 norms pre attention <heads = 2, kv_heads = 1, head_dim = 32> mask <causal> rope @rope cache @kv0 shared feed_forward <width = 128> {
+    flow.weight @attention_norm : tensor<64xf32>
+    flow.weight @q : tensor<64x64xf32>
+    flow.weight @o : tensor<64x64xf32>
+    flow.weight @ffn_norm : tensor<64xf32>
+    flow.weight @gate : tensor<128x64xf32>
+    flow.weight @up : tensor<128x64xf32>
+    flow.weight @down : tensor<64x128xf32>
+  }
+}
