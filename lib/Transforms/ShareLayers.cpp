@@ -76,7 +76,7 @@ public:
   void run();
 
 private:
-  void sinkSlices();
+  void sinkViews();
   SmallVector<Group> collectGroups();
   Outlined outline(const Group &group);
   func::FuncOp addToClass(func::FuncOp function, StringRef group);
@@ -96,27 +96,40 @@ bool readsFrom(Operation *op, const Group &group) {
   });
 }
 
-/// A slice of what the runtime makes could only leave a function as a copy, so
-/// each group that reads one takes its own.
-void StepOutliner::sinkSlices() {
+/// True if `op` is a row or a layout of rows that the runtime makes. Such a
+/// value can only leave a function as a copy, or not at all.
+bool isViewOfInput(Operation *op) {
+  if (!isa<tensor::ExtractSliceOp, QuantizeRowsOp>(op))
+    return false;
+  Operation *source = op->getOperand(0).getDefiningOp();
+  return !source || isScheduleInput(source) || isViewOfInput(source);
+}
+
+/// Gives each group that reads a view of an input one of its own.
+void StepOutliner::sinkViews() {
   Block &block = step.front();
-  for (auto slice :
-       llvm::make_early_inc_range(block.getOps<tensor::ExtractSliceOp>())) {
-    Operation *source = slice.getSource().getDefiningOp();
-    if (source && !isScheduleInput(source))
+  // Views of views come after them.
+  for (Operation &op : llvm::make_early_inc_range(llvm::reverse(block))) {
+    if (!isViewOfInput(&op))
       continue;
-    for (OpOperand &use : llvm::make_early_inc_range(slice->getUses())) {
+    llvm::StringMap<Operation *> copies;
+    for (OpOperand &use : llvm::make_early_inc_range(op.getUses())) {
       Operation *user = block.findAncestorOpInBlock(*use.getOwner());
       StringRef group = getStageGroup(user->getLoc());
-      if (group.empty() || group == getStageGroup(slice.getLoc()))
+      if (group.empty() || group == getStageGroup(op.getLoc()))
         continue;
-      OpBuilder b(user);
-      Operation *own = b.clone(*slice);
-      own->setLoc(user->getLoc());
-      use.set(own->getResult(0));
+      Operation *&copy = copies[group];
+      if (!copy) {
+        copy = op.clone();
+        copy->setLoc(user->getLoc());
+        block.getOperations().insert(user->getIterator(), copy);
+      } else if (user->isBeforeInBlock(copy)) {
+        copy->moveBefore(user);
+      }
+      use.set(copy->getResult(0));
     }
-    if (slice->use_empty())
-      slice.erase();
+    if (op.use_empty())
+      op.erase();
   }
 }
 
@@ -259,7 +272,7 @@ func::FuncOp StepOutliner::addToClass(func::FuncOp function, StringRef group) {
 }
 
 void StepOutliner::run() {
-  sinkSlices();
+  sinkViews();
   SmallVector<Group> groups = collectGroups();
   if (groups.empty()) {
     remark::missed(step.getLoc(), named("layers-not-shared")) << remark::reason(

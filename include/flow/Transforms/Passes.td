@@ -173,8 +173,8 @@ def ShareLayers : Pass<"flow-share-layers", "::mlir::ModuleOp"> {
     functions are equal but for names and locations share one, so compile time
     does not grow with depth. What is left of the step is its schedule:
     references, the embedding, the angles, and calls. Scalar arithmetic, and
-    slices of what the schedule makes itself, are repeated in each function that
-    needs them. Caches leave the function that
+    rows and quantised rows of what the schedule makes itself, are repeated in
+    each function that needs them. Caches leave the function that
     writes them as results.
 
     Calls, and ops without a layer's name, stay in the schedule. One that reads
