@@ -12,10 +12,11 @@ using namespace flow::text;
 
 namespace {
 
-constexpr std::string_view kStartOfTurn = "<start_of_turn>";
-constexpr std::string_view kEndOfTurn = "<end_of_turn>";
-
 enum class Role { System, User, Model };
+
+struct TurnMarkers {
+  std::string_view open, close;
+};
 
 } // namespace
 
@@ -30,7 +31,21 @@ static std::optional<Role> parseRole(std::string_view role) {
 }
 
 static std::string_view nameOf(Role role) {
-  return role == Role::User ? "user" : "model";
+  switch (role) {
+  case Role::System:
+    return "system";
+  case Role::User:
+    return "user";
+  case Role::Model:
+    return "model";
+  }
+  return "";
+}
+
+static TurnMarkers markersOf(ChatStyle style) {
+  if (style == ChatStyle::Gemma4)
+    return {"<|turn>", "<turn|>"};
+  return {"<start_of_turn>", "<end_of_turn>"};
 }
 
 static std::string_view trim(std::string_view text) {
@@ -39,6 +54,21 @@ static std::string_view trim(std::string_view text) {
   if (begin == std::string_view::npos)
     return {};
   return text.substr(begin, text.find_last_not_of(kWhiteSpace) + 1 - begin);
+}
+
+/// `text` without its reasoning: what stands between the markers of a channel,
+/// or after one that is not closed. A marker that closes nothing goes too.
+static std::string withoutChannels(std::string_view text) {
+  constexpr std::string_view kOpen = "<|channel>", kClose = "<channel|>";
+  std::string result;
+  while (true) {
+    size_t close = text.find(kClose);
+    std::string_view part = text.substr(0, close);
+    result += part.substr(0, part.find(kOpen));
+    if (close == std::string_view::npos)
+      return result;
+    text.remove_prefix(close + kClose.size());
+  }
 }
 
 static Error atMessage(size_t index, const std::string &what) {
@@ -50,12 +80,14 @@ namespace {
 /// Collects segments, joining markers that follow each other.
 class Writer {
 public:
+  explicit Writer(ChatStyle style) : turn(markersOf(style)) {}
+
   void openTurn(Role role) {
-    markers += kStartOfTurn;
+    markers += turn.open;
     markers += nameOf(role);
   }
   void closeTurn() {
-    markers += kEndOfTurn;
+    markers += turn.close;
     markers += '\n';
   }
   void write(std::string text) {
@@ -69,6 +101,7 @@ public:
   }
 
 private:
+  TurnMarkers turn;
   std::string markers;
   std::vector<Segment> segments;
 };
@@ -81,13 +114,15 @@ flow::text::chatStyleFor(std::string_view architecture) {
     return ChatStyle::Gemma;
   if (architecture == "gemma3" || architecture == "gemma3n")
     return ChatStyle::Gemma3;
+  if (architecture == "gemma4")
+    return ChatStyle::Gemma4;
   return std::nullopt;
 }
 
 Result<std::vector<Segment>>
 flow::text::renderChat(ChatStyle style,
                        const std::vector<ChatMessage> &messages) {
-  Writer writer;
+  Writer writer(style);
   std::string system;
   Role expected = Role::User;
   for (size_t index = 0; index < messages.size(); ++index) {
@@ -103,7 +138,13 @@ flow::text::renderChat(ChatStyle style,
                                 "family does not have");
       if (index != 0)
         return atMessage(index, "expected the system role only at the start");
-      system = message.text + "\n\n";
+      if (style == ChatStyle::Gemma3) {
+        system = message.text + "\n\n";
+        continue;
+      }
+      writer.openTurn(Role::System);
+      writer.write("\n" + std::string(trim(message.text)));
+      writer.closeTurn();
       continue;
     }
     if (*role != expected)
@@ -114,8 +155,10 @@ flow::text::renderChat(ChatStyle style,
     // The newline after the role is written with the text, because newlines at
     // the start of a system text form one piece with it.
     writer.openTurn(*role);
-    writer.write("\n" + std::exchange(system, {}) +
-                 std::string(trim(message.text)));
+    std::string said = style == ChatStyle::Gemma4 && *role == Role::Model
+                           ? withoutChannels(message.text)
+                           : message.text;
+    writer.write("\n" + std::exchange(system, {}) + std::string(trim(said)));
     writer.closeTurn();
     expected = *role == Role::User ? Role::Model : Role::User;
   }
@@ -129,9 +172,10 @@ flow::text::renderChat(ChatStyle style,
 }
 
 Result<std::vector<TokenId>>
-flow::text::encodeChat(const SpmTokenizer &tokenizer, ChatStyle style,
+flow::text::encodeChat(const Tokenizer &tokenizer, ChatStyle style,
                        const std::vector<ChatMessage> &messages) {
-  for (std::string_view marker : {kStartOfTurn, kEndOfTurn}) {
+  TurnMarkers turn = markersOf(style);
+  for (std::string_view marker : {turn.open, turn.close}) {
     TokenId id = tokenizer.vocabulary().find(marker);
     if (id == kNoToken || tokenizer.vocabulary().type(id) != TokenType::Control)
       return Error{"chat: expected the vocabulary to have the marker " +

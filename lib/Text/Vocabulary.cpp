@@ -77,7 +77,11 @@ Result<Vocabulary> Vocabulary::create(VocabularyData data) {
     error = vocabulary.checkSpecialIds();
   if (!error.empty())
     return Error{std::move(error)};
+  // Types first: what has become a marker cannot be merged.
   vocabulary.collectEndOfGeneration();
+  error = vocabulary.indexMerges();
+  if (!error.empty())
+    return Error{std::move(error)};
   return vocabulary;
 }
 
@@ -191,6 +195,96 @@ std::string Vocabulary::checkSpecialIds() const {
   return "";
 }
 
+/// Where the search for a merge begins. The ids are mixed so that neighbouring
+/// ones, which are frequent, lie far apart.
+size_t Vocabulary::mergePlace(TokenId left, TokenId right) const {
+  constexpr uint64_t kMultiplier = 0x9E3779B97F4A7C15u;
+  uint64_t hash = (uint64_t(uint32_t(left)) << 32 | uint32_t(right));
+  hash = (hash ^ hash >> 29) * kMultiplier;
+  hash = (hash ^ hash >> 32) * kMultiplier;
+  return size_t(hash >> 32) & (mergeSlots.size() - 1);
+}
+
+/// Fills `slot` from the text of one merge.
+std::string Vocabulary::parseMerge(size_t rank, MergeSlot &slot) const {
+  std::string where = "tokenizer merge " + std::to_string(rank);
+  std::string_view text = data.merges[rank];
+  size_t space = text.find(' ');
+  if (space == 0 || space == std::string_view::npos ||
+      space + 1 == text.size() ||
+      text.find(' ', space + 1) != std::string_view::npos)
+    return where + ": expected two pieces with one space between, found " +
+           quoted(text);
+  std::string_view left = text.substr(0, space), right = text.substr(space + 1);
+  std::string both = std::string(left) + std::string(right);
+  slot.left = find(left);
+  slot.right = find(right);
+  slot.merge = {int32_t(rank), find(both)};
+  auto missing = [&](std::string_view piece) {
+    return where + ": expected pieces of the vocabulary, found " +
+           quoted(piece) + ", which is none";
+  };
+  if (slot.left == kNoToken)
+    return missing(left);
+  if (slot.right == kNoToken)
+    return missing(right);
+  if (slot.merge.id == kNoToken)
+    return missing(both);
+  return "";
+}
+
+std::string Vocabulary::indexMerges() {
+  size_t count = data.merges.size();
+  if (count > kMaxMerges)
+    return "tokenizer: expected at most " + std::to_string(kMaxMerges) +
+           " merges, found " + std::to_string(count);
+  if (count != 0 && data.algorithm != Algorithm::Bpe)
+    return "tokenizer: expected no merges, because pieces merge by score, "
+           "found " +
+           std::to_string(count);
+  if (count == 0)
+    return "";
+  size_t capacity = 1;
+  while (capacity < 2 * count)
+    capacity *= 2;
+  mergeSlots.resize(capacity);
+  for (size_t rank = 0; rank < count; ++rank) {
+    MergeSlot slot;
+    std::string error = parseMerge(rank, slot);
+    if (!error.empty())
+      return error;
+    size_t place = mergePlace(slot.left, slot.right);
+    for (; mergeSlots[place].left != kNoToken;
+         place = (place + 1) & (capacity - 1)) {
+      const MergeSlot &taken = mergeSlots[place];
+      if (taken.left == slot.left && taken.right == slot.right)
+        return "tokenizer merge " + std::to_string(rank) +
+               ": expected a pair that no other merge has, found " +
+               quoted(data.merges[rank]) + " of merge " +
+               std::to_string(taken.merge.rank);
+    }
+    if (isMarker(slot.merge.id))
+      slot.merge.id = kNoToken;
+    mergeSlots[place] = slot;
+  }
+  data.merges = {};
+  return "";
+}
+
+Vocabulary::Merge Vocabulary::findMerge(TokenId left, TokenId right) const {
+  if (left == kNoToken || right == kNoToken || mergeSlots.empty())
+    return {};
+  // The table is at most half full, so that an empty slot ends every search.
+  for (size_t place = mergePlace(left, right);
+       mergeSlots[place].left != kNoToken;
+       place = (place + 1) & (mergeSlots.size() - 1)) {
+    const MergeSlot &slot = mergeSlots[place];
+    if (slot.left == left && slot.right == right)
+      return slot.merge;
+  }
+  return {};
+}
+
 void Vocabulary::collectEndOfGeneration() {
   for (const char *marker :
        {"<eos>", "<end_of_turn>", "<turn|>", "<|tool_response>"}) {
@@ -200,6 +294,9 @@ void Vocabulary::collectEndOfGeneration() {
     data.types[id] = int32_t(TokenType::Control);
     endIds.push_back(id);
   }
+  TokenId strikeEnd = find("</s>");
+  if (data.algorithm == Algorithm::Bpe && strikeEnd != kNoToken)
+    data.types[strikeEnd] = int32_t(TokenType::Normal);
   if (data.eos != kNoToken)
     endIds.push_back(data.eos);
   std::sort(endIds.begin(), endIds.end());

@@ -5,7 +5,7 @@
 // byte; the ids of each go to a line of stdout, separated by commas.
 
 #include "flow/Compiler/LoadedModel.h"
-#include "flow/Text/SpmTokenizer.h"
+#include "flow/Text/Tokenizer.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/raw_ostream.h"
 
@@ -19,7 +19,7 @@ static llvm::Error printIds(llvm::StringRef path, text::EncodeOptions options,
   llvm::Expected<text::Vocabulary> vocabulary = loadVocabulary(*model);
   if (!vocabulary)
     return vocabulary.takeError();
-  text::SpmTokenizer tokenizer(*vocabulary);
+  text::Tokenizer tokenizer(*vocabulary);
   while (!strings.empty()) {
     size_t end = strings.find('\0');
     if (end == llvm::StringRef::npos)

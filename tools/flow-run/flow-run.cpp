@@ -128,7 +128,7 @@ encodePrompt(const text::Vocabulary &vocabulary, llvm::StringRef architecture) {
   llvm::Expected<std::string> input = readPrompt();
   if (!input)
     return input.takeError();
-  text::SpmTokenizer tokenizer(vocabulary);
+  text::Tokenizer tokenizer(vocabulary);
   if (!chat) {
     Result<std::vector<int32_t>> ids = tokenizer.encode(*input);
     if (!ids)

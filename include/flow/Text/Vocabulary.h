@@ -32,18 +32,27 @@ enum class TokenType : int32_t {
   Byte = 6,        ///< one raw byte, spelled `<0x00>` to `<0xFF>`
 };
 
+/// What makes pieces of characters: `tokenizer.ggml.model` in a GGUF file.
+enum class Algorithm {
+  Spm, ///< `llama` (Gemma 1 to 3): pairs merge by the score of their piece
+  Bpe, ///< `gemma4`: pairs merge by a list of merges
+};
+
 /// Everything a model file says about its tokenizer. `pieces`, `scores` and
 /// `types` run in parallel, one entry a token.
 struct VocabularyData {
+  Algorithm algorithm = Algorithm::Spm;
   std::vector<std::string> pieces; ///< bytes, usually UTF-8
   std::vector<float> scores;       ///< higher merges earlier
   std::vector<int32_t> types;      ///< values of `TokenType`
-  TokenId bos = kNoToken;          ///< beginning of a sequence
-  TokenId eos = kNoToken;          ///< end of a sequence
-  TokenId unk = kNoToken;          ///< unknown
-  TokenId pad = kNoToken;          ///< padding
-  bool addBos = true;              ///< start every sequence with `bos`
-  bool addSpacePrefix = false;     ///< a space before a text and after markers
+  /// Under `Bpe` only: the pairs "left right", what merges earlier first.
+  std::vector<std::string> merges;
+  TokenId bos = kNoToken;      ///< beginning of a sequence
+  TokenId eos = kNoToken;      ///< end of a sequence
+  TokenId unk = kNoToken;      ///< unknown
+  TokenId pad = kNoToken;      ///< padding
+  bool addBos = true;          ///< start every sequence with `bos`
+  bool addSpacePrefix = false; ///< a space before a text and after markers
 };
 
 /// An immutable, validated set of pieces. Movable; `find` and the accessors
@@ -54,6 +63,14 @@ public:
   static constexpr size_t kMaxPieceBytes = 1024;
   /// The largest number of pieces accepted. Known vocabularies end at 262,144.
   static constexpr size_t kMaxPieces = size_t(1) << 22;
+  /// The largest number of merges accepted. Gemma 4 has 514,906.
+  static constexpr size_t kMaxMerges = size_t(1) << 22;
+
+  /// What a pair of pieces becomes, and how many merges go before it.
+  struct Merge {
+    int32_t rank = -1;
+    TokenId id = kNoToken;
+  };
 
   /// Takes over `data` after checking that
   /// - there is at least one piece, at most `kMaxPieces`, and as many scores
@@ -63,10 +80,14 @@ public:
   /// - the pieces of type `Byte` are exactly `<0x00>` to `<0xFF>` (upper case),
   ///   without which some texts could not be encoded;
   /// - each of the four special ids is `kNoToken` or the id of a piece, and
-  ///   `addBos` comes with `bos`.
+  ///   `addBos` comes with `bos`;
+  /// - there are at most `kMaxMerges` merges, none twice, each of two pieces
+  ///   with one space between whose concatenation is a piece.
   ///
   /// Markers that end a generation get the type `Control` whatever the file
-  /// says, because published files store some of them as `Normal`.
+  /// says, because published files store some of them as `Normal`. Under `Bpe`
+  /// the HTML tag `</s>` becomes `Normal`, as llama.cpp does with Gemma 4,
+  /// because it ends nothing there.
   static Result<Vocabulary> create(VocabularyData data);
 
   /// The number of pieces. A model's logits may have more rows (padding).
@@ -82,6 +103,18 @@ public:
   TokenType type(TokenId id) const { return TokenType(data.types[id]); }
   /// The byte that a piece of type `Byte` stands for.
   uint8_t byteOf(TokenId id) const;
+
+  /// Whether `id`, which must be in the vocabulary, stands for no text: a
+  /// marker, or the unknown.
+  bool isMarker(TokenId id) const {
+    return type(id) == TokenType::Control || type(id) == TokenType::Unknown;
+  }
+
+  Algorithm algorithm() const { return data.algorithm; }
+
+  /// The merge of two ids, either of which may be `kNoToken`. Its id is
+  /// `kNoToken` if there is none, or if it would make a marker.
+  Merge findMerge(TokenId left, TokenId right) const;
 
   /// The piece of type `Byte` for `byte`.
   TokenId byteToken(uint8_t byte) const { return byteTokens[byte]; }
@@ -110,6 +143,12 @@ private:
     uint32_t hash = 0;
     TokenId id = kNoToken;
   };
+  /// The same for merges.
+  struct MergeSlot {
+    TokenId left = kNoToken;
+    TokenId right = kNoToken;
+    Merge merge;
+  };
 
   explicit Vocabulary(VocabularyData data) : data(std::move(data)) {}
 
@@ -119,10 +158,14 @@ private:
   std::string checkByteTokens();
   std::string checkSpecialIds() const;
   std::string indexPieces();
+  std::string indexMerges();
+  std::string parseMerge(size_t rank, MergeSlot &slot) const;
   void collectEndOfGeneration();
+  size_t mergePlace(TokenId left, TokenId right) const;
 
   VocabularyData data;
-  std::vector<Slot> slots; ///< a power of two, at most half full
+  std::vector<Slot> slots;           ///< a power of two, at most half full
+  std::vector<MergeSlot> mergeSlots; ///< likewise; empty without merges
   std::array<TokenId, 256> byteTokens{};
   std::vector<TokenId> endIds;
   size_t longest = 0;

@@ -3,7 +3,7 @@
 
 #include "TestVocabulary.h"
 
-#include "flow/Text/SpmTokenizer.h"
+#include "flow/Text/Tokenizer.h"
 
 #include <algorithm>
 #include <random>
@@ -21,7 +21,7 @@ const Vocabulary &small() {
 
 Pieces encode(const Vocabulary &vocabulary, std::string_view text,
               EncodeOptions options) {
-  return spell(vocabulary, *SpmTokenizer(vocabulary).encode(text, options));
+  return spell(vocabulary, *Tokenizer(vocabulary).encode(text, options));
 }
 
 Pieces plain(std::string_view text) { return encode(small(), text, {false}); }
@@ -139,7 +139,7 @@ TEST(SpmTokenizerTest, PrefixesASpaceAfterNothingAndAfterMarkers) {
 }
 
 TEST(SpmTokenizerTest, EncodesSegmentsByTheirTrust) {
-  SpmTokenizer tokenizer(small());
+  Tokenizer tokenizer(small());
   std::vector<Segment> segments = {
       {"<start_of_turn>", true}, {"<eos>", false}, {"<end_of_turn>", true}};
   EXPECT_EQ(spell(small(), *tokenizer.encode(segments)),
@@ -148,7 +148,7 @@ TEST(SpmTokenizerTest, EncodesSegmentsByTheirTrust) {
 }
 
 TEST(SpmTokenizerTest, KeepsPiecesWithinTheirSegment) {
-  SpmTokenizer tokenizer(small());
+  Tokenizer tokenizer(small());
   EXPECT_EQ(
       spell(small(), *tokenizer.encode({{"hel", false}, {"lo", false}}, false)),
       (Pieces{"he", "l", "l", "o"}));
@@ -158,7 +158,7 @@ TEST(SpmTokenizerTest, PrefixesNoSpaceToASegmentThatContinuesText) {
   VocabularyData data = smallData();
   data.addSpacePrefix = true;
   Vocabulary vocabulary = make(data);
-  SpmTokenizer tokenizer(vocabulary);
+  Tokenizer tokenizer(vocabulary);
   std::vector<Segment> segments = {{"world", false},
                                    {"world", false},
                                    {"", false},
@@ -170,14 +170,14 @@ TEST(SpmTokenizerTest, PrefixesNoSpaceToASegmentThatContinuesText) {
 
 TEST(SpmTokenizerTest, RefusesTextsBeyondTheLimit) {
   // One byte too long; never read, so it need not exist.
-  std::string_view huge("", SpmTokenizer::kMaxTextBytes + 1);
-  Result<std::vector<TokenId>> ids = SpmTokenizer(small()).encode(huge);
+  std::string_view huge("", Tokenizer::kMaxTextBytes + 1);
+  Result<std::vector<TokenId>> ids = Tokenizer(small()).encode(huge);
   ASSERT_FALSE(ids);
   EXPECT_EQ(ids.error(),
             "text: expected at most 536870912 bytes, found 536870913");
 }
 
-/// The rules as SpmTokenizer.h words them, in quadratic time.
+/// The rules as Tokenizer.h words them, in quadratic time.
 class LiteralTokenizer {
 public:
   explicit LiteralTokenizer(const Vocabulary &vocabulary) : vocab(vocabulary) {}
@@ -317,7 +317,7 @@ TEST(SpmTokenizerTest, AgreesWithTheLiteralRules) {
   for (unsigned seed = 0; seed < 200; ++seed) {
     std::mt19937 random(seed);
     Vocabulary vocabulary = randomVocabulary(random);
-    SpmTokenizer tokenizer(vocabulary);
+    Tokenizer tokenizer(vocabulary);
     LiteralTokenizer literal(vocabulary);
     for (int i = 0; i < 20; ++i) {
       std::string text = randomText(random, 40);

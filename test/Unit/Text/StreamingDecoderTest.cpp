@@ -3,8 +3,8 @@
 
 #include "TestVocabulary.h"
 
-#include "flow/Text/SpmTokenizer.h"
 #include "flow/Text/StreamingDecoder.h"
+#include "flow/Text/Tokenizer.h"
 
 #include <random>
 
@@ -169,7 +169,7 @@ TEST(StreamingDecoderTest, GivesBackWhatWasEncoded) {
   std::string text = "hello  world\n\n\xF0\x9F\x98\x80 \xC3\xA4</s> <eos>";
   StreamingDecoder decoder(small());
   std::string decoded;
-  for (TokenId id : *SpmTokenizer(small()).encode(text))
+  for (TokenId id : *Tokenizer(small()).encode(text))
     decoded += decoder.push(id);
   EXPECT_EQ(decoded + decoder.flush(), text);
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// Text to token ids, by the score-driven merging of SentencePiece BPE models.
+// Text to token ids, whichever way the vocabulary's pieces are to be merged.
 
-#ifndef FLOW_TEXT_SPMTOKENIZER_H
-#define FLOW_TEXT_SPMTOKENIZER_H
+#ifndef FLOW_TEXT_TOKENIZER_H
+#define FLOW_TEXT_TOKENIZER_H
 
 #include "flow/Support/Result.h"
 #include "flow/Text/Vocabulary.h"
@@ -24,7 +24,7 @@ struct Segment {
   bool parseSpecial = false;
 };
 
-/// What `SpmTokenizer::encode` does besides cutting the text into pieces.
+/// What `Tokenizer::encode` does besides cutting the text into pieces.
 struct EncodeOptions {
   /// Prepend the vocabulary's `bos`, once, if the vocabulary has `addBos`. A
   /// text that spells `<bos>` itself then has it twice.
@@ -33,37 +33,43 @@ struct EncodeOptions {
   bool parseSpecial = false;
 };
 
-/// The tokenizer of Gemma 1 to 3 (`tokenizer.ggml.model = "llama"`), id for id
-/// that of llama.cpp:
+/// The tokenizer of every Gemma, id for id that of llama.cpp:
 ///
 /// 1. Cut out the special pieces, longest first, equal lengths in order of id,
 ///    each at all its leftmost occurrences in what is still text: `UserDefined`
 ///    pieces always, `Control` and `Unknown` ones under `parseSpecial` only.
 /// 2. In every remaining fragment prepend a space if the vocabulary asks for it
 ///    and no text stands before, and write U+2581 for each space.
-/// 3. Split it into UTF-8 characters and merge the adjacent pair whose
-///    concatenation is the piece with the highest score (ties: leftmost) until
-///    no pair is one.
+/// 3. Split it into UTF-8 characters and merge adjacent pairs until none is
+///    left, under
+///    - `Algorithm::Spm` the pair whose concatenation is the piece with the
+///      highest score,
+///    - `Algorithm::Bpe` the pair that the earliest of the merges names, within
+///      each run of newlines and each text between them; a run of newlines
+///      that is a piece is not split at all;
+///    the leftmost if there are several.
 /// 4. A character that is no piece becomes one `Byte` piece for each byte.
 ///
-/// A character's length is read off its first byte alone and cut at the end of
-/// the fragment; continuation bytes and text after a broken lead byte are not
-/// checked, so any byte string, NUL included, can be encoded.
+/// Any byte string, NUL included, can be encoded. Under `Spm` a character's
+/// length is read off its first byte alone and cut at the end of the fragment;
+/// continuation bytes and text after a broken lead byte are not checked. Under
+/// `Bpe` each byte that belongs to no character is U+FFFD.
 ///
 /// Merging never makes a `Control` or `Unknown` piece: without `parseSpecial`
 /// no text whatever can smuggle a marker in. In published Gemma vocabularies no
-/// marker can be merged anyway, so this costs no agreement.
+/// marker can be merged anyway, so this costs no agreement. Gemma 4's markers
+/// of channels and tool calls are `UserDefined`, though, and not kept out.
 ///
 /// Thread-safe; time O(n log n), memory O(n) in the length of the text.
-class SpmTokenizer {
+class Tokenizer {
 public:
   /// The longest text of one call, all segments together, in bytes.
   static constexpr size_t kMaxTextBytes = size_t(1) << 29;
 
   /// Keeps a reference: `vocabulary` must outlive the tokenizer and stay where
   /// it is.
-  explicit SpmTokenizer(const Vocabulary &vocabulary);
-  explicit SpmTokenizer(const Vocabulary &&) = delete;
+  explicit Tokenizer(const Vocabulary &vocabulary);
+  explicit Tokenizer(const Vocabulary &&) = delete;
 
   /// The ids of `text`. Fails only if it is longer than `kMaxTextBytes`.
   Result<std::vector<TokenId>> encode(std::string_view text,
@@ -105,4 +111,4 @@ private:
 
 } // namespace flow::text
 
-#endif // FLOW_TEXT_SPMTOKENIZER_H
+#endif // FLOW_TEXT_TOKENIZER_H

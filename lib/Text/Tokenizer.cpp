@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // Special pieces cut out of a text, and the segments of a text put together.
 
-#include "flow/Text/SpmTokenizer.h"
+#include "flow/Text/Tokenizer.h"
 
-#include "SpmMerge.h"
+#include "MergePieces.h"
 
 #include <algorithm>
 #include <cstddef>
@@ -17,17 +17,20 @@ constexpr std::string_view kEscapedSpace = "\xE2\x96\x81"; // U+2581
 
 } // namespace
 
-SpmTokenizer::SpmTokenizer(const Vocabulary &vocabulary)
-    : vocab(&vocabulary), strikeEnd(vocabulary.find("</s>")) {
+Tokenizer::Tokenizer(const Vocabulary &vocabulary)
+    : vocab(&vocabulary), strikeEnd(vocabulary.algorithm() == Algorithm::Spm
+                                        ? vocabulary.find("</s>")
+                                        : kNoToken) {
   specialLengths = {collectSpecialLengths(false), collectSpecialLengths(true)};
 }
 
 /// Whether step 1 cuts `id` out of a text.
-bool SpmTokenizer::isSpecial(TokenId id, bool parseSpecial) const {
+bool Tokenizer::isSpecial(TokenId id, bool parseSpecial) const {
   // `</s>` is the end of struck-out HTML text in Gemma's vocabulary, and the
   // end of a sequence in others. llama.cpp takes it for the latter by its
   // spelling alone, so that it is cut out like a marker whatever its type;
-  // ids would differ from those of llama.cpp without this line.
+  // ids would differ from those of llama.cpp without this line. It knows better
+  // in Gemma 4, see `Vocabulary::create`.
   if (id == strikeEnd)
     return parseSpecial;
   switch (vocab->type(id)) {
@@ -44,8 +47,8 @@ bool SpmTokenizer::isSpecial(TokenId id, bool parseSpecial) const {
   return false;
 }
 
-std::vector<SpmTokenizer::SpecialLength>
-SpmTokenizer::collectSpecialLengths(bool parseSpecial) const {
+std::vector<Tokenizer::SpecialLength>
+Tokenizer::collectSpecialLengths(bool parseSpecial) const {
   std::vector<SpecialLength> byLength(vocab->longestPiece() + 1);
   for (TokenId id = 0; vocab->contains(id); ++id) {
     if (!isSpecial(id, parseSpecial))
@@ -67,8 +70,8 @@ SpmTokenizer::collectSpecialLengths(bool parseSpecial) const {
 /// as many passes as there are special pieces (6,400 in Gemma 3). Here a pass
 /// finds all pieces of one length. What is already cut out is at least as long,
 /// so a match that touches it has its first or its last byte in it.
-std::vector<SpmTokenizer::Match>
-SpmTokenizer::cutSpecials(std::string_view text, bool parseSpecial) const {
+std::vector<Tokenizer::Match> Tokenizer::cutSpecials(std::string_view text,
+                                                     bool parseSpecial) const {
   std::bitset<256> firstBytes;
   for (const SpecialLength &special : specialLengths[parseSpecial])
     firstBytes |= special.firstBytes;
@@ -111,8 +114,8 @@ SpmTokenizer::cutSpecials(std::string_view text, bool parseSpecial) const {
 }
 
 /// Steps 2 to 4 for a text without special pieces.
-void SpmTokenizer::encodeFragment(std::string_view text, bool spacePrefix,
-                                  std::vector<TokenId> &ids) const {
+void Tokenizer::encodeFragment(std::string_view text, bool spacePrefix,
+                               std::vector<TokenId> &ids) const {
   std::string escaped;
   escaped.reserve(text.size() + text.size() / 2);
   if (spacePrefix)
@@ -123,14 +126,19 @@ void SpmTokenizer::encodeFragment(std::string_view text, bool spacePrefix,
     else
       escaped += c;
   }
-  mergePieces(*vocab, escaped, ids);
+  switch (vocab->algorithm()) {
+  case Algorithm::Spm:
+    return mergeByScore(*vocab, escaped, ids);
+  case Algorithm::Bpe:
+    return mergeByRank(*vocab, escaped, ids);
+  }
 }
 
 /// Appends the ids of `text`. `afterMarker` and the result tell whether what
 /// stands before, and at the end, is a special piece or nothing.
-bool SpmTokenizer::encodeSegment(std::string_view text, bool parseSpecial,
-                                 bool afterMarker,
-                                 std::vector<TokenId> &ids) const {
+bool Tokenizer::encodeSegment(std::string_view text, bool parseSpecial,
+                              bool afterMarker,
+                              std::vector<TokenId> &ids) const {
   size_t done = 0;
   for (const Match &cut : cutSpecials(text, parseSpecial)) {
     if (cut.begin > done)
@@ -147,8 +155,8 @@ bool SpmTokenizer::encodeSegment(std::string_view text, bool parseSpecial,
   return false;
 }
 
-Result<std::vector<TokenId>> SpmTokenizer::encode(std::string_view text,
-                                                  EncodeOptions options) const {
+Result<std::vector<TokenId>> Tokenizer::encode(std::string_view text,
+                                               EncodeOptions options) const {
   if (text.size() > kMaxTextBytes)
     return Error{"text: expected at most " + std::to_string(kMaxTextBytes) +
                  " bytes, found " + std::to_string(text.size())};
@@ -160,8 +168,7 @@ Result<std::vector<TokenId>> SpmTokenizer::encode(std::string_view text,
 }
 
 Result<std::vector<TokenId>>
-SpmTokenizer::encode(const std::vector<Segment> &segments,
-                     bool addSpecial) const {
+Tokenizer::encode(const std::vector<Segment> &segments, bool addSpecial) const {
   size_t total = 0;
   for (const Segment &segment : segments) {
     if (segment.text.size() > kMaxTextBytes - total)
