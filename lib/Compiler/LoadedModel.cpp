@@ -36,9 +36,10 @@ flow::loadVocabulary(const ImportedModel &model) {
   if (!data)
     return data.takeError();
   text::VocabularyData vocabulary;
-  vocabulary.pieces.reserve(data->tokens.size());
-  for (llvm::StringRef token : data->tokens)
-    vocabulary.pieces.push_back(token.str());
+  if (data->model == "gemma4")
+    vocabulary.algorithm = text::Algorithm::Bpe;
+  vocabulary.pieces.assign(data->tokens.begin(), data->tokens.end());
+  vocabulary.merges.assign(data->merges.begin(), data->merges.end());
   vocabulary.scores = std::move(data->scores);
   vocabulary.types = std::move(data->types);
   vocabulary.bos = data->bos;

@@ -9,6 +9,36 @@
 
 using namespace flow;
 
+/// Reads what tells which tokens to merge first: a list of pairs, or a score
+/// for each of the `count` tokens.
+static llvm::Error readOrder(const GgufReader &file, int64_t count, bool byRank,
+                             TokenizerData &data) {
+  if (byRank) {
+    auto merges = file.getStrings("tokenizer.ggml.merges");
+    if (!merges)
+      return merges.takeError();
+    if (!*merges)
+      return llvm::createStringError(file.path() +
+                                     ": the tokenizer lacks its merges");
+    data.merges = std::move(**merges);
+    data.scores.assign(count, 0);
+    return llvm::Error::success();
+  }
+  auto scores = file.getFloats("tokenizer.ggml.scores");
+  if (!scores)
+    return scores.takeError();
+  if (!*scores)
+    return llvm::createStringError(file.path() +
+                                   ": the tokenizer lacks its scores");
+  if (count != static_cast<int64_t>((*scores)->size()))
+    return llvm::createStringError(file.path() + ": the tokenizer has " +
+                                   llvm::Twine(count) + " tokens and " +
+                                   llvm::Twine((*scores)->size()) +
+                                   " scores, expected as many of each");
+  data.scores = std::move(**scores);
+  return llvm::Error::success();
+}
+
 llvm::Expected<TokenizerData> flow::readTokenizerData(const GgufReader &file,
                                                       int64_t vocab) {
   auto fail = [&](const llvm::Twine &what) {
@@ -22,41 +52,37 @@ llvm::Expected<TokenizerData> flow::readTokenizerData(const GgufReader &file,
     return fail("key 'tokenizer.ggml.model' is missing: the file has no "
                 "tokenizer");
   data.model = **model;
-  if (data.model != "llama")
+  bool byRank = data.model == "gemma4";
+  if (data.model != "llama" && !byRank)
     return fail("the tokenizer " + quoted(data.model) +
-                " is not supported, expected 'llama'");
+                " is not supported, expected 'llama' or 'gemma4'");
 
   auto tokens = file.getStrings("tokenizer.ggml.tokens");
   if (!tokens)
     return tokens.takeError();
-  auto scores = file.getFloats("tokenizer.ggml.scores");
-  if (!scores)
-    return scores.takeError();
   auto types = file.getIntegers("tokenizer.ggml.token_type");
   if (!types)
     return types.takeError();
-  if (!*tokens || !*scores || !*types)
-    return fail("the tokenizer lacks its tokens, scores or types");
+  if (!*tokens || !*types)
+    return fail("the tokenizer lacks its tokens or their types");
   auto count = static_cast<int64_t>((*tokens)->size());
-  if (count != static_cast<int64_t>((*scores)->size()) ||
-      count != static_cast<int64_t>((*types)->size()))
-    return fail("the tokenizer has " + llvm::Twine(count) + " tokens, " +
-                llvm::Twine((*scores)->size()) + " scores and " +
+  if (count != static_cast<int64_t>((*types)->size()))
+    return fail("the tokenizer has " + llvm::Twine(count) + " tokens and " +
                 llvm::Twine((*types)->size()) +
-                " types, expected as many of "
-                "each");
+                " types, expected as many of each");
   // A model may have padding rows beyond its tokens, but not fewer rows.
   if (count == 0 || count > vocab)
     return fail("the tokenizer has " + llvm::Twine(count) +
                 " tokens, the embedding " + llvm::Twine(vocab) + " rows");
   data.tokens = std::move(**tokens);
-  data.scores = std::move(**scores);
   data.types.reserve(count);
   for (int64_t type : **types) {
     if (type < 1 || type > 6)
       return fail("a token has the unknown type " + llvm::Twine(type));
     data.types.push_back(static_cast<int32_t>(type));
   }
+  if (llvm::Error error = readOrder(file, count, byRank, data))
+    return error;
   for (auto [key, id] :
        {std::pair("tokenizer.ggml.bos_token_id", &data.bos),
         std::pair("tokenizer.ggml.eos_token_id", &data.eos),
@@ -80,6 +106,12 @@ llvm::Expected<TokenizerData> flow::readTokenizerData(const GgufReader &file,
       return value.takeError();
     if (*value)
       *flag = **value;
+  }
+  // Some published files of Gemma 4 say otherwise; the model does not know
+  // texts that begin in another way.
+  if (byRank) {
+    data.addBos = true;
+    data.addSpacePrefix = false;
   }
   return data;
 }

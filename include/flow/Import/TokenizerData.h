@@ -10,10 +10,13 @@ namespace flow {
 
 /// What a file says of its tokenizer. Strings lie in the mapped file.
 struct TokenizerData {
-  /// The algorithm, `llama` for SentencePiece.
+  /// The algorithm: `llama` merges by score, `gemma4` by a list of merges.
   llvm::StringRef model;
   std::vector<llvm::StringRef> tokens;
+  /// All 0 for `gemma4`, to which they mean nothing.
   std::vector<float> scores;
+  /// Of `gemma4` only: "left right", by rank. Not looked into.
+  std::vector<llvm::StringRef> merges;
   /// 1 normal, 2 unknown, 3 control, 4 user-defined, 5 unused, 6 byte.
   std::vector<int32_t> types;
   /// Ids of special tokens; -1 when the file names none.
@@ -22,7 +25,8 @@ struct TokenizerData {
 };
 
 /// Reads and checks the tokenizer of `file`: equal lengths, `vocab` tokens,
-/// ids inside the vocabulary, known types.
+/// ids inside the vocabulary, known types. Whatever a file says, `gemma4` adds
+/// the beginning of a sequence and no space.
 llvm::Expected<TokenizerData> readTokenizerData(const GgufReader &file,
                                                 int64_t vocab);
 

@@ -83,16 +83,20 @@ TEST(TokenizerData, OtherOrNoTokenizer) {
                                   "file has no tokenizer");
   gguf.string("tokenizer.ggml.model", "gpt2");
   EXPECT_EQ(tokenizerError(gguf),
-            "the tokenizer 'gpt2' is not supported, expected 'llama'");
+            "the tokenizer 'gpt2' is not supported, expected 'llama' or "
+            "'gemma4'");
 }
 
 TEST(TokenizerData, EachListMustBeThere) {
-  for (const char *list : {"tokens", "scores", "token_type"}) {
+  for (const char *list : {"tokens", "token_type"}) {
     TestGguf gguf = tokenizerFile();
     gguf.remove(std::string("tokenizer.ggml.") + list);
     EXPECT_EQ(tokenizerError(gguf),
-              "the tokenizer lacks its tokens, scores or types");
+              "the tokenizer lacks its tokens or their types");
   }
+  TestGguf gguf = tokenizerFile();
+  gguf.remove("tokenizer.ggml.scores");
+  EXPECT_EQ(tokenizerError(gguf), "the tokenizer lacks its scores");
 }
 
 TEST(TokenizerData, ListsOfAnotherType) {
@@ -108,14 +112,14 @@ TEST(TokenizerData, ListsOfOtherLengths) {
   scores.remove("tokenizer.ggml.scores");
   scores.array<float>("tokenizer.ggml.scores", F32, {0, 0, 0, 0});
   EXPECT_EQ(tokenizerError(scores),
-            "the tokenizer has 5 tokens, 4 scores and 5 types, expected as "
-            "many of each");
+            "the tokenizer has 5 tokens and 4 scores, expected as many of "
+            "each");
   TestGguf types = tokenizerFile();
   types.remove("tokenizer.ggml.token_type");
   types.array<int32_t>("tokenizer.ggml.token_type", I32, {3, 3, 3, 2, 1, 1});
   EXPECT_EQ(tokenizerError(types),
-            "the tokenizer has 5 tokens, 5 scores and 6 types, expected as "
-            "many of each");
+            "the tokenizer has 5 tokens and 6 types, expected as many of "
+            "each");
 }
 
 TEST(TokenizerData, TokensBeyondTheEmbedding) {
