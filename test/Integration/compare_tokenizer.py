@@ -30,6 +30,7 @@ import ctypes
 import json
 import pathlib
 import random
+import re
 import subprocess
 import sys
 
@@ -38,10 +39,17 @@ TOKENIZER = ROOT / "build/test/tools/flow-test-tokenize"
 # add_special and parse_special
 MODES = [(False, False), (False, True), (True, False), (True, True)]
 
+# Characters beyond the last one and spaces spelt too long end llama.cpp where it
+# merges by rank.
+FATAL = re.compile(rb"(?:\xF4[\x90-\xBF]|[\xF5-\xF7][\x80-\xBF])[\x80-\xBF]{2}"
+                   rb"|\xC0\xA0|\xE0\x80\xA0|\xF0\x80\x80\xA0")
+
 EXAMPLES = ["", " ", "  two  spaces ", "Hello, world!", "Grüße aus Köln", "日本語のテキスト",
             "👩‍👩‍👧‍👦", "def f(x):\n\treturn x ** 2\n", "3.14159", "\u2581under",
             "<start_of_turn>user\nHi<end_of_turn>\n", "<bos><bos>", "</s><s>", "<0x41>",
             "<unused7>[multimodal]<h1>", "<end_of_<end_of_turn>"]
+GEMMA4_EXAMPLES = ["<|turn>user\nHi<turn|>\n", "<eos><|tool_response>", "<|channel>thought<channel|>",
+                   "a\n\n\n\nb\n", "\n" * 7, " \n  \n", "<|tool_<|tool_call>", "<|\"|>x<|\"|>"]
 BROKEN_EXAMPLES = [b"\xff\xfe", b"\xe2\x96", b"a\xe2b"]
 
 
@@ -162,7 +170,7 @@ class Strings:
             return b""
         parts = [self.random.choice(self.kinds)() for _ in range(self.random.randint(1, 8))]
         glue = self.random.choice([b"", b"", b" ", b"\n"])
-        return glue.join(parts).replace(b"\0", b"")
+        return FATAL.sub(b"?", glue.join(parts).replace(b"\0", b""))
 
 
 def run_command(command, strings, add_special, parse_special):
@@ -187,7 +195,8 @@ def ask_llama(options):
     oracle = Oracle(options.model)
     pieces, special = oracle.pieces()
     source = Strings(options.seed, pieces, special)
-    strings = [text.encode() for text in EXAMPLES] + BROKEN_EXAMPLES
+    examples = EXAMPLES + (GEMMA4_EXAMPLES if b"<|turn>" in special else [])
+    strings = [text.encode() for text in examples] + BROKEN_EXAMPLES
     strings += [source.one() for _ in range(options.count)]
     if not options.record:
         strings += special
