@@ -170,3 +170,61 @@ TEST(TokenizerData, FlagsMustBeBools) {
             "key 'tokenizer.ggml.add_space_prefix' must be a bool, found a "
             "value of type u32");
 }
+
+/// The same tokens under a list of merges.
+static TestGguf rankedFile() {
+  TestGguf gguf = tokenizerFile();
+  gguf.remove("tokenizer.ggml.model");
+  gguf.string("tokenizer.ggml.model", "gemma4");
+  gguf.strings("tokenizer.ggml.merges", {"\xe2\x96\x81 a", "a b"});
+  return gguf;
+}
+
+TEST(TokenizerData, FieldsOfARankedTokenizer) {
+  std::unique_ptr<GgufReader> file = mustOpen(rankedFile());
+  llvm::Expected<TokenizerData> data = readTokenizerData(*file, 5);
+  ASSERT_TRUE(bool(data)) << llvm::toString(data.takeError());
+  EXPECT_EQ(data->model, "gemma4");
+  EXPECT_THAT(data->merges, ElementsAre("\xe2\x96\x81 a", "a b"));
+  EXPECT_THAT(data->scores, ElementsAre(0, 0, 0, 0, 0));
+  EXPECT_THAT(data->types, ElementsAre(3, 3, 3, 2, 1));
+  EXPECT_EQ(data->bos, 2);
+}
+
+TEST(TokenizerData, RankedTokenizersAlwaysAddTheBeginning) {
+  for (bool isThere : {false, true}) {
+    TestGguf gguf = rankedFile();
+    gguf.remove("tokenizer.ggml.add_bos_token");
+    gguf.remove("tokenizer.ggml.add_space_prefix");
+    if (isThere) {
+      gguf.number<uint8_t>("tokenizer.ggml.add_bos_token", BOOL, 0);
+      gguf.number<uint8_t>("tokenizer.ggml.add_space_prefix", BOOL, 1);
+    }
+    std::unique_ptr<GgufReader> file = mustOpen(gguf);
+    llvm::Expected<TokenizerData> data = readTokenizerData(*file, 5);
+    ASSERT_TRUE(bool(data)) << llvm::toString(data.takeError());
+    EXPECT_TRUE(data->addBos);
+    EXPECT_FALSE(data->addSpacePrefix);
+  }
+}
+
+TEST(TokenizerData, RankedTokenizersNeedMergesAndNoScores) {
+  TestGguf gguf = rankedFile();
+  gguf.remove("tokenizer.ggml.scores");
+  EXPECT_EQ(tokenizerError(gguf), "no error");
+  gguf.array<float>("tokenizer.ggml.scores", F32, {1});
+  EXPECT_EQ(tokenizerError(gguf), "no error");
+  gguf.remove("tokenizer.ggml.merges");
+  EXPECT_EQ(tokenizerError(gguf), "the tokenizer lacks its merges");
+  gguf.array<int32_t>("tokenizer.ggml.merges", I32, {1, 2});
+  EXPECT_EQ(tokenizerError(gguf), "key 'tokenizer.ggml.merges' must be an "
+                                  "array of strings, found an array of i32");
+}
+
+TEST(TokenizerData, MergesOfOtherTokenizersAreNotRead) {
+  TestGguf gguf = tokenizerFile();
+  gguf.strings("tokenizer.ggml.merges", {"a b"});
+  std::unique_ptr<GgufReader> file = mustOpen(gguf);
+  TokenizerData data = llvm::cantFail(readTokenizerData(*file, 5));
+  EXPECT_TRUE(data.merges.empty());
+}

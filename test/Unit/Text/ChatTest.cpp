@@ -62,14 +62,49 @@ TEST(ChatTest, PutsTheSystemTextBeforeTheFirstTurn) {
             "<start_of_turn>user\nc<end_of_turn>\n<start_of_turn>model\n");
 }
 
+TEST(ChatTest, WritesTheTurnsOfGemma4) {
+  EXPECT_EQ(render(ChatStyle::Gemma4, {{"user", " hello\n"}}),
+            "<|turn>user\nhello<turn|>\n<|turn>model\n");
+  EXPECT_EQ(render(ChatStyle::Gemma4, {{"system", "\n be brief "},
+                                       {"user", "a"},
+                                       {"assistant", "b"},
+                                       {"user", "c"}}),
+            "<|turn>system\nbe brief<turn|>\n<|turn>user\na<turn|>\n"
+            "<|turn>model\nb<turn|>\n<|turn>user\nc<turn|>\n<|turn>model\n");
+}
+
+TEST(ChatTest, LeavesReasoningOutOfEarlierAnswers) {
+  const std::pair<const char *, const char *> cases[] = {
+      {"<|channel>thought\nx<channel|>b", "b"},
+      {"a <|channel>x<channel|>b<|channel>y<channel|> c ", "a b c"},
+      {"<|channel>x<|channel>y<channel|>b", "b"},
+      {"a<channel|>b", "ab"},
+      {"a<|channel>never closed", "a"},
+      {"<|channel>x<channel|>\n b", "b"},
+      {"<|channel|>", "<|channel|>"},
+  };
+  for (const auto &[said, kept] : cases)
+    EXPECT_EQ(render(ChatStyle::Gemma4,
+                     {{"user", said}, {"model", said}, {"user", "c"}}),
+              render(ChatStyle::Gemma4,
+                     {{"user", said}, {"model", kept}, {"user", "c"}}))
+        << said;
+  EXPECT_EQ(render(ChatStyle::Gemma4, {{"user", "a"},
+                                       {"model", "<|channel>x<channel|>b"},
+                                       {"user", "<|channel>x<channel|>c"}}),
+            "<|turn>user\na<turn|>\n<|turn>model\nb<turn|>\n"
+            "<|turn>user\n<|channel>x<channel|>c<turn|>\n<|turn>model\n");
+}
+
 TEST(ChatTest, TrustsMarkersOnly) {
-  std::vector<Segment> segments = *renderChat(
-      ChatStyle::Gemma3,
-      {{"system", "s"}, {"user", "u"}, {"model", "m"}, {"user", "v"}});
-  for (const Segment &segment : segments)
-    EXPECT_EQ(segment.parseSpecial,
-              segment.text.find("_of_turn>") != std::string::npos)
-        << segment.text;
+  for (ChatStyle style : {ChatStyle::Gemma3, ChatStyle::Gemma4}) {
+    std::vector<Segment> segments = *renderChat(
+        style, {{"system", "s"}, {"user", "u"}, {"model", "m"}, {"user", "v"}});
+    for (const Segment &segment : segments)
+      EXPECT_EQ(segment.parseSpecial,
+                segment.text.find("turn") != std::string::npos)
+          << segment.text;
+  }
 }
 
 TEST(ChatTest, RefusesUnknownRoles) {
@@ -82,9 +117,10 @@ TEST(ChatTest, RefusesASystemTextWhereItCannotBe) {
   EXPECT_EQ(render(ChatStyle::Gemma, {{"system", "s"}, {"user", "a"}}),
             "error: chat message 0: expected no system role, which this model "
             "family does not have");
-  EXPECT_EQ(render(ChatStyle::Gemma3, {{"user", "a"}, {"system", "s"}}),
-            "error: chat message 1: expected the system role only at the "
-            "start");
+  for (ChatStyle style : {ChatStyle::Gemma3, ChatStyle::Gemma4})
+    EXPECT_EQ(render(style, {{"user", "a"}, {"system", "s"}}),
+              "error: chat message 1: expected the system role only at the "
+              "start");
 }
 
 TEST(ChatTest, RefusesTurnsThatDoNotAlternate) {
@@ -111,6 +147,7 @@ TEST(ChatTest, KnowsTheStyleOfAnArchitecture) {
   EXPECT_EQ(chatStyleFor("gemma2"), ChatStyle::Gemma);
   EXPECT_EQ(chatStyleFor("gemma3"), ChatStyle::Gemma3);
   EXPECT_EQ(chatStyleFor("gemma3n"), ChatStyle::Gemma3);
+  EXPECT_EQ(chatStyleFor("gemma4"), ChatStyle::Gemma4);
   EXPECT_EQ(chatStyleFor("llama"), std::nullopt);
 }
 
@@ -128,6 +165,28 @@ TEST(ChatTest, EncodesAsTheJoinedTextIs) {
       *encodeChat(tokenizer, ChatStyle::Gemma3, messages);
   EXPECT_EQ(spell(vocabulary, ids), spell(vocabulary, expected));
   EXPECT_EQ(std::count(ids.begin(), ids.end(), vocabulary.bos()), 1);
+}
+
+TEST(ChatTest, EncodesTheTurnsOfGemma4) {
+  Vocabulary vocabulary = make(rankedData());
+  Tokenizer tokenizer(vocabulary);
+  std::vector<ChatMessage> messages = {{"system", "\n\nhello world\n"},
+                                       {"user", "\nworld"},
+                                       {"model", "hello"},
+                                       {"user", ""}};
+  std::vector<TokenId> ids =
+      *encodeChat(tokenizer, ChatStyle::Gemma4, messages);
+  EXPECT_EQ(
+      spell(vocabulary, ids),
+      spell(vocabulary,
+            *tokenizer.encode(joined(*renderChat(ChatStyle::Gemma4, messages)),
+                              {/*addSpecial=*/true, /*parseSpecial=*/true})));
+  EXPECT_EQ(spell(vocabulary, *encodeChat(tokenizer, ChatStyle::Gemma4,
+                                          {{"user", "<turn|>hello"}})),
+            (Pieces{"<bos>",  "<|turn>", "<0x75>", "s",       "e",  "r",
+                    "\n",     "<0x3C>",  "<0x74>", "<0x75>",  "r",  "<0x6E>",
+                    "<0x7C>", "<0x3E>",  "hello",  "<turn|>", "\n", "<|turn>",
+                    "<0x6D>", "o",       "d",      "e",       "l",  "\n"}));
 }
 
 TEST(ChatTest, LetsNoTextForgeATurn) {
@@ -158,6 +217,10 @@ TEST(ChatTest, RefusesAVocabularyWithoutMarkers) {
   ASSERT_FALSE(ids);
   EXPECT_EQ(ids.error(), "chat: expected the vocabulary to have the marker "
                          "'<start_of_turn>', found none");
+  ids = encodeChat(Tokenizer(vocabulary), ChatStyle::Gemma4, {{"user", "a"}});
+  ASSERT_FALSE(ids);
+  EXPECT_EQ(ids.error(), "chat: expected the vocabulary to have the marker "
+                         "'<|turn>', found none");
 }
 
 } // namespace

@@ -88,6 +88,18 @@ TEST(StreamingDecoderTest, HidesWhatIsNotText) {
   EXPECT_EQ(decoder.push(small().find("</s>")), "</s>");
 }
 
+TEST(StreamingDecoderTest, ShowsTheMarkersOfGemma4ThatFilesCallText) {
+  Vocabulary vocabulary = make(rankedData());
+  StreamingDecoder decoder(vocabulary);
+  for (const char *piece :
+       {"<|channel>", "<channel|>", "<tool_response|>", "</s>", "\n\n"})
+    EXPECT_EQ(decoder.push(vocabulary.find(piece)), piece);
+  // These end an answer, whatever files call them.
+  for (const char *piece : {"<eos>", "<turn|>", "<|tool_response>"})
+    EXPECT_EQ(decoder.push(vocabulary.find(piece)), "") << piece;
+  EXPECT_EQ(decoder.push(vocabulary.find("\xE2\x96\x81world")), " world");
+}
+
 TEST(StreamingDecoderTest, HoldsBackAnUnfinishedCharacter) {
   EXPECT_EQ(pushBytes("\xF0\x9F\x98\x80"),
             (Pieces{"", "", "", "\xF0\x9F\x98\x80", ""}));

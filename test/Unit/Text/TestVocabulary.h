@@ -8,6 +8,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -70,6 +71,55 @@ inline VocabularyData smallData() {
                             "\xC3\xA4" /*ä*/})
     add(data, piece, TokenType::Normal, --score);
   return data;
+}
+
+/// The same words under `Algorithm::Bpe`, with the markers of Gemma 4 as
+/// published files store them. The scores contradict the merges.
+inline VocabularyData rankedData() {
+  VocabularyData data;
+  data.algorithm = Algorithm::Bpe;
+  data.pad = add(data, "<pad>", TokenType::Control);
+  data.eos = add(data, "<eos>", TokenType::Normal);
+  data.bos = add(data, "<bos>", TokenType::Control);
+  data.unk = add(data, "<unk>", TokenType::Control);
+  add(data, "<|turn>", TokenType::Control);
+  add(data, "<turn|>", TokenType::Control);
+  for (const char *marker :
+       {"<|channel>", "<channel|>", "<|tool_response>", "<tool_response|>"})
+    add(data, marker, TokenType::UserDefined);
+  for (const char *text : {"</s>", "\n", "\n\n", "\n\n\n"})
+    add(data, text, TokenType::Normal);
+  addBytes(data);
+  for (const char *piece : {"\xE2\x96\x81", "h", "e", "l", "o", "w", "r", "d",
+                            "s", "\xC3\xA4" /*ä*/})
+    add(data, piece, TokenType::Normal);
+  float score = 0;
+  for (auto [left, right] : {std::pair("l", "l"),
+                             {"h", "e"},
+                             {"he", "ll"},
+                             {"hell", "o"},
+                             {"o", "r"},
+                             {"l", "d"},
+                             {"\xE2\x96\x81", "w"},
+                             {"\xE2\x96\x81w", "or"},
+                             {"\xE2\x96\x81wor", "ld"},
+                             {"\xE2\x96\x81", "\xE2\x96\x81"}}) {
+    add(data, std::string(left) + right, TokenType::Normal, ++score);
+    data.merges.push_back(std::string(left) + " " + right);
+  }
+  data.merges.push_back("\n \n");
+  return data;
+}
+
+/// Appends the piece that `left` and `right` make, unless it is there, and the
+/// merge.
+inline void addMerge(VocabularyData &data, const std::string &left,
+                     const std::string &right) {
+  std::string both = left + right;
+  if (std::find(data.pieces.begin(), data.pieces.end(), both) ==
+      data.pieces.end())
+    add(data, both, TokenType::Normal);
+  data.merges.push_back(left + " " + right);
 }
 
 /// The vocabulary of `data`, which must be valid.

@@ -170,21 +170,117 @@ TEST(VocabularyTest, RefusesToAddABosThatIsNotThere) {
   EXPECT_EQ(refusal(data), "");
 }
 
+TEST(VocabularyTest, FindsEveryMerge) {
+  VocabularyData data = rankedData();
+  Vocabulary vocabulary = make(data);
+  for (size_t rank = 0; rank < data.merges.size(); ++rank) {
+    const std::string &text = data.merges[rank];
+    size_t space = text.find(' ');
+    std::string left = text.substr(0, space), right = text.substr(space + 1);
+    Vocabulary::Merge merge =
+        vocabulary.findMerge(vocabulary.find(left), vocabulary.find(right));
+    EXPECT_EQ(merge.rank, int32_t(rank));
+    EXPECT_EQ(vocabulary.piece(merge.id), left + right);
+  }
+  TokenId l = vocabulary.find("l"), e = vocabulary.find("e");
+  for (auto [left, right] : {std::pair(e, l), {l, e}, {kNoToken, l}, {l, -1}})
+    EXPECT_EQ(vocabulary.findMerge(left, right).id, kNoToken);
+  EXPECT_EQ(smallVocabulary().findMerge(0, 1).id, kNoToken);
+}
+
+TEST(VocabularyTest, RefusesMergesOfOtherThanTwoPieces) {
+  for (const char *text : {"", " ", "hell", " o", "hell ", "h e l", "he  ll"}) {
+    VocabularyData data = rankedData();
+    data.merges[3] = text;
+    EXPECT_EQ(refusal(data),
+              std::string("tokenizer merge 3: expected two pieces with one "
+                          "space between, found '") +
+                  text + "'");
+  }
+}
+
+TEST(VocabularyTest, RefusesMergesOfWhatIsNoPiece) {
+  std::string huge(5000, 'x');
+  for (auto [text, unknown] : {std::pair<std::string, std::string>("x l", "x"),
+                               {"l x", "x"},
+                               {"e h", "eh"},
+                               {huge + " l", std::string(48, 'x') + "..."}}) {
+    VocabularyData data = rankedData();
+    data.merges[3] = text;
+    EXPECT_EQ(refusal(data), "tokenizer merge 3: expected pieces of the "
+                             "vocabulary, found '" +
+                                 unknown + "', which is none");
+  }
+}
+
+TEST(VocabularyTest, RefusesEqualMerges) {
+  VocabularyData data = rankedData();
+  data.merges[3] = data.merges[1];
+  EXPECT_EQ(refusal(data), "tokenizer merge 3: expected a pair that no other "
+                           "merge has, found 'h e' of merge 1");
+}
+
+TEST(VocabularyTest, RefusesTooManyMerges) {
+  VocabularyData data = rankedData();
+  data.merges.resize(Vocabulary::kMaxMerges + 1);
+  EXPECT_EQ(refusal(data),
+            "tokenizer: expected at most 4194304 merges, found 4194305");
+}
+
+TEST(VocabularyTest, RefusesMergesWhereScoresDecide) {
+  VocabularyData data = smallData();
+  data.merges = {"h e", "l l"};
+  EXPECT_EQ(refusal(data), "tokenizer: expected no merges, because pieces "
+                           "merge by score, found 2");
+}
+
+TEST(VocabularyTest, TakesTheEndMarkersOfGemma4) {
+  VocabularyData data = rankedData();
+  Vocabulary byText = make(data);
+  std::vector<TokenId> ends = {byText.find("<eos>"), byText.find("<turn|>"),
+                               byText.find("<|tool_response>")};
+  EXPECT_EQ(byText.endOfGeneration(), ends);
+  for (TokenId id : ends)
+    EXPECT_EQ(byText.type(id), TokenType::Control);
+  // Some files name the end of a turn.
+  data.eos = byText.find("<turn|>");
+  EXPECT_EQ(make(data).endOfGeneration(), ends);
+}
+
 TEST(VocabularyTest, BuildsTheLargestGemmaVocabularyQuickly) {
   VocabularyData data;
   data.addBos = false;
+  data.algorithm = Algorithm::Bpe;
   addBytes(data);
-  while (data.pieces.size() < 262144)
-    add(data, "piece" + std::to_string(data.pieces.size() * 7919),
-        TokenType::Normal);
+  // Every text of three of 63 characters, with both ways to it.
+  std::string letters;
+  for (char c = '0'; letters.size() < 63; ++c)
+    letters += c;
+  std::vector<std::string> pairs;
+  for (char a : letters) {
+    add(data, {a}, TokenType::Normal);
+    for (char b : letters)
+      pairs.push_back({a, b});
+  }
+  for (const std::string &pair : pairs) {
+    add(data, pair, TokenType::Normal);
+    data.merges.push_back({pair[0], ' ', pair[1]});
+    for (char c : letters) {
+      add(data, pair + c, TokenType::Normal);
+      data.merges.push_back(pair + ' ' + c);
+      data.merges.push_back({pair[0], ' ', pair[1], c});
+    }
+  }
+  ASSERT_GT(data.pieces.size(), 250000);
+  ASSERT_GT(data.merges.size(), 500000);
   auto start = std::chrono::steady_clock::now();
   Vocabulary vocabulary = make(std::move(data));
   std::chrono::duration<double> elapsed =
       std::chrono::steady_clock::now() - start;
   for (TokenId id = 0; vocabulary.contains(id); ++id)
     ASSERT_EQ(vocabulary.find(vocabulary.piece(id)), id);
-  // Optimized this takes 10 ms. A hash that collides takes minutes, an
-  // unoptimized build on a busy machine some hundred milliseconds.
+  // Optimized this takes 100 ms. A hash that collides takes minutes, an
+  // unoptimized build on a busy machine a second.
   EXPECT_LT(elapsed.count(), 5.0);
 }
 
