@@ -15,7 +15,7 @@ import gguf
 import numpy as np
 
 import random_blocks
-from tiny_vocabulary import Vocabulary
+from tiny_vocabulary import Gemma4Vocabulary, Vocabulary
 
 # Types that gguf's own quantisers write, and plain ones.
 QUANTISED = ["bf16", "q8_0", "q4_0", "q4_1", "q5_0", "q5_1"]
@@ -178,9 +178,15 @@ class ModelWriter:
         out.add_final_logit_softcapping(8.0)
 
     def write_tokenizer(self):
-        out, vocabulary = self.out, Vocabulary(self.args.vocab)
-        out.add_tokenizer_model("llama")
-        out.add_tokenizer_pre("default")
+        out = self.out
+        if self.is_fourth:
+            vocabulary = Gemma4Vocabulary(self.args.vocab)
+            out.add_tokenizer_model("gemma4")
+            out.add_token_merges(vocabulary.merges)
+        else:
+            vocabulary = Vocabulary(self.args.vocab)
+            out.add_tokenizer_model("llama")
+            out.add_tokenizer_pre("default")
         out.add_token_list(vocabulary.pieces)
         out.add_token_scores(vocabulary.scores)
         out.add_token_types(vocabulary.types)
