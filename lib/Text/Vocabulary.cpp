@@ -272,9 +272,10 @@ std::string Vocabulary::indexMerges() {
 }
 
 Vocabulary::Merge Vocabulary::findMerge(TokenId left, TokenId right) const {
-  if (left == kNoToken || right == kNoToken || mergeSlots.empty())
+  if (mergeSlots.empty())
     return {};
-  // The table is at most half full, so that an empty slot ends every search.
+  // The table is at most half full, so that an empty slot ends every search,
+  // also one for `kNoToken`, which no slot with a merge has.
   for (size_t place = mergePlace(left, right);
        mergeSlots[place].left != kNoToken;
        place = (place + 1) & (mergeSlots.size() - 1)) {

@@ -89,6 +89,13 @@ TEST(ChatTest, LeavesReasoningOutOfEarlierAnswers) {
               render(ChatStyle::Gemma4,
                      {{"user", said}, {"model", kept}, {"user", "c"}}))
         << said;
+  // Models before Gemma 4 mean nothing by these texts.
+  EXPECT_EQ(render(ChatStyle::Gemma3, {{"user", "a"},
+                                       {"model", "<|channel>x<channel|>b"},
+                                       {"user", "c"}}),
+            "<start_of_turn>user\na<end_of_turn>\n<start_of_turn>model\n"
+            "<|channel>x<channel|>b<end_of_turn>\n"
+            "<start_of_turn>user\nc<end_of_turn>\n<start_of_turn>model\n");
   EXPECT_EQ(render(ChatStyle::Gemma4, {{"user", "a"},
                                        {"model", "<|channel>x<channel|>b"},
                                        {"user", "<|channel>x<channel|>c"}}),
