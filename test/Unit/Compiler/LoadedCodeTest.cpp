@@ -144,6 +144,8 @@ TEST(LoadedCode, AnEntryThatCannotBeLinkedIsNull) {
                          "  llvm.call @no_such_function() : () -> ()\n"),
                 objectOf("whole", 1)});
   ASSERT_TRUE(code);
+  testing::internal::CaptureStderr();
   EXPECT_EQ(code->lookupEntry("broken"), nullptr);
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
   EXPECT_EQ(callEntry(*code, "whole", 1), 2);
 }
