@@ -208,20 +208,20 @@ llvm::Error ConfigReader::readFourthParts() {
   constexpr llvm::StringLiteral kExperts = "expert_count",
                                 kShared = "attention.shared_kv_layers",
                                 kPerLayer = "embedding_length_per_layer_input";
-  auto count = [&](llvm::StringRef name, int64_t high) {
-    return [&, name, high]() -> llvm::Expected<int64_t> {
-      llvm::Expected<std::optional<int64_t>> value = file.getInteger(key(name));
-      if (!value)
-        return value.takeError();
-      int64_t number = value->value_or(0);
-      if (number < 0 || number > high)
-        return fail("key '" + key(name) + "' must lie in 0 to " +
-                    llvm::Twine(high) + ", found " + llvm::Twine(number));
-      if (number != 0 && !generation->variesByLayer)
-        return fail("key '" + key(name) + "' is " + llvm::Twine(number) +
-                    ", which no " + generation->name + " has");
-      return number;
-    }();
+  // A number that only Gemma 4 has, 0 where it is not given.
+  auto count = [&](llvm::StringRef name,
+                   int64_t high) -> llvm::Expected<int64_t> {
+    llvm::Expected<std::optional<int64_t>> value = file.getInteger(key(name));
+    if (!value)
+      return value.takeError();
+    int64_t number = value->value_or(0);
+    if (number < 0 || number > high)
+      return fail("key '" + key(name) + "' must lie in 0 to " +
+                  llvm::Twine(high) + ", found " + llvm::Twine(number));
+    if (number != 0 && !generation->variesByLayer)
+      return fail("key '" + key(name) + "' is " + llvm::Twine(number) +
+                  ", which no " + generation->name + " has");
+    return number;
   };
   llvm::Expected<int64_t> experts = count(kExperts, kMaxWidth);
   if (!experts)
