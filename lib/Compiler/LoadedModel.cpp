@@ -4,6 +4,8 @@
 #include "flow/Compiler/LoadedModel.h"
 
 #include "flow/Compiler/CodeCache.h"
+#include "flow/Import/GgufReader.h"
+#include "flow/Import/HfModel.h"
 #include "flow/Import/ModelBuilder.h"
 #include "flow/Import/TokenizerData.h"
 #include "flow/Support/Stopwatch.h"
@@ -15,6 +17,13 @@ using namespace flow;
 static constexpr int64_t kDefaultContext = 8192;
 
 llvm::Expected<ImportedModel> flow::importModel(llvm::StringRef path) {
+  if (llvm::sys::fs::is_directory(path)) {
+    llvm::Expected<std::unique_ptr<HfModel>> folder = HfModel::open(path);
+    if (!folder)
+      return folder.takeError();
+    GemmaConfig config = (*folder)->config();
+    return ImportedModel{std::move(*folder), std::move(config)};
+  }
   llvm::Expected<std::unique_ptr<GgufReader>> file = GgufReader::open(path);
   if (!file)
     return file.takeError();
@@ -32,7 +41,7 @@ flow::buildRecipe(mlir::MLIRContext &context, const ImportedModel &model) {
 llvm::Expected<text::Vocabulary>
 flow::loadVocabulary(const ImportedModel &model) {
   llvm::Expected<TokenizerData> data =
-      readTokenizerData(*model.file, model.config.vocab);
+      model.file->readTokenizer(model.config.vocab);
   if (!data)
     return data.takeError();
   text::VocabularyData vocabulary;
@@ -56,11 +65,11 @@ flow::loadVocabulary(const ImportedModel &model) {
 }
 
 /// The tensors of `file`, for the runtime.
-static runtime::TensorSource tensorsOf(const GgufReader &file) {
+static runtime::TensorSource tensorsOf(const ModelFile &file) {
   runtime::TensorSource source;
   source.find =
       [&file](const std::string &name) -> std::optional<runtime::TensorView> {
-    const GgufTensor *tensor = file.findTensor(name);
+    const ModelTensor *tensor = file.findTensor(name);
     if (!tensor || tensor->dims.size() > 2)
       return std::nullopt;
     runtime::TensorView view;
@@ -71,7 +80,7 @@ static runtime::TensorSource tensorsOf(const GgufReader &file) {
     return view;
   };
   source.release = [](const std::byte *data, size_t size) {
-    GgufReader::releasePages(data, size);
+    ModelFile::releasePages(data, size);
   };
   return source;
 }

@@ -4,7 +4,7 @@
 #include "flow/Compiler/ReferenceRun.h"
 
 #include "flow/IR/FlowOps.h"
-#include "flow/Reference/GgufWeights.h"
+#include "flow/Reference/FileWeights.h"
 #include "flow/Reference/ReferenceModel.h"
 #include "flow/Transforms/Passes.h"
 #include "mlir/IR/MLIRContext.h"
@@ -18,7 +18,7 @@ struct ReferenceRun::State {
 
   mlir::MLIRContext context;
   mlir::OwningOpRef<mlir::ModuleOp> module;
-  GgufWeights weights;
+  FileWeights weights;
   std::unique_ptr<ReferenceModel> model;
   std::vector<float> lastLogits;
   int64_t capacity = 0, vocab = 0;

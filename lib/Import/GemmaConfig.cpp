@@ -4,6 +4,7 @@
 
 #include "flow/Import/GemmaConfig.h"
 
+#include "ConfigChecks.h"
 #include "Quote.h"
 
 #include "llvm/ADT/StringSet.h"
@@ -15,11 +16,6 @@
 using namespace flow;
 
 namespace {
-
-/// Bounds that any decoder of this kind keeps by far; they keep products of
-/// two such numbers within 64 bits.
-constexpr int64_t kMaxLayers = 512, kMaxWidth = 1 << 20, kMaxVocab = 1 << 24,
-                  kMaxContext = 1 << 28;
 
 /// What a generation has that its files do not say.
 struct Generation {
@@ -79,7 +75,6 @@ private:
   llvm::Error readRopePairs();
   llvm::Error readPattern();
   llvm::Error readFourthParts();
-  llvm::Error checkTensors();
 
   const GgufReader &file;
   const Generation *generation = nullptr;
@@ -396,25 +391,30 @@ llvm::Error ConfigReader::readPattern() {
   return llvm::Error::success();
 }
 
-llvm::Error ConfigReader::checkTensors() {
-  auto &c = config;
-  const GgufTensor *embedding = file.findTensor("token_embd.weight");
+} // namespace
+
+llvm::Error flow::checkTensors(GemmaConfig &c, const ModelFile &file,
+                               bool tensorsDecide) {
+  auto fail = [&](const llvm::Twine &what) {
+    return llvm::createStringError(file.path() + ": " + what);
+  };
+  std::string embeddingName = file.nameOf("token_embd.weight");
+  const ModelTensor *embedding = file.findTensor(embeddingName);
   if (!embedding)
-    return fail("tensor 'token_embd.weight' is missing");
+    return fail("tensor '" + embeddingName + "' is missing");
   if (embedding->dims.size() != 2 || embedding->dims[0] > kMaxVocab)
-    return fail("tensor 'token_embd.weight' must be a matrix with a row for "
-                "each token");
-  c.vocab = embedding->dims[0];
-  if (llvm::Error error = agree("vocab_size", c.vocab))
-    return error;
+    return fail("tensor '" + embeddingName +
+                "' must be a matrix with a row for each token");
+  if (tensorsDecide)
+    c.vocab = embedding->dims[0];
   llvm::StringSet<> expected;
   llvm::Error failed = llvm::Error::success();
-  auto expect = [&](const llvm::Twine &nameOf, llvm::ArrayRef<int64_t> dims) {
+  auto expect = [&](const llvm::Twine &ggufName, llvm::ArrayRef<int64_t> dims) {
     if (failed)
       return;
-    std::string name = nameOf.str();
+    std::string name = file.nameOf(ggufName.str());
     expected.insert(name);
-    const GgufTensor *tensor = file.findTensor(name);
+    const ModelTensor *tensor = file.findTensor(name);
     auto text = [](llvm::ArrayRef<int64_t> shape) {
       std::string result;
       for (int64_t dim : shape)
@@ -439,7 +439,8 @@ llvm::Error ConfigReader::checkTensors() {
   };
   expect("token_embd.weight", {c.vocab, c.hidden});
   expect("output_norm.weight", {c.hidden});
-  c.tiedHead = !file.findTensor("output.weight");
+  if (tensorsDecide)
+    c.tiedHead = !file.findTensor("output.weight");
   if (!c.tiedHead)
     expect("output.weight", {c.vocab, c.hidden});
   if (c.perLayer != 0) {
@@ -448,14 +449,14 @@ llvm::Error ConfigReader::checkTensors() {
     expect("per_layer_model_proj.weight", {width, c.hidden});
     expect("per_layer_proj_norm.weight", {c.perLayer});
   }
-  if (generation->variesByLayer && file.findTensor("rope_freqs.weight"))
+  if (tensorsDecide && c.vNorm && file.findTensor("rope_freqs.weight"))
     expected.insert("rope_freqs.weight"); // read already
   for (size_t i = 0; i != c.layers.size(); ++i) {
     GemmaLayer &numbers = c.layers[i];
     std::string layer = "blk." + std::to_string(i) + ".";
     int64_t q = c.heads * numbers.headDim;
     int64_t kv = numbers.kvHeads * numbers.headDim;
-    if (generation->variesByLayer) {
+    if (tensorsDecide && c.vNorm) {
       // No key says either; a tensor does.
       numbers.kEqV = !numbers.sliding && numbers.source < 0 &&
                      !file.findTensor(layer + "attn_v.weight");
@@ -497,12 +498,14 @@ llvm::Error ConfigReader::checkTensors() {
   }
   if (failed)
     return failed;
-  for (const GgufTensor &tensor : file.tensors())
+  for (const ModelTensor &tensor : file.tensors())
     if (!expected.count(tensor.name))
       return fail("tensor " + quoted(tensor.name) + " has no place in a " +
                   c.architecture + " model");
   return llvm::Error::success();
 }
+
+namespace {
 
 llvm::Expected<GemmaConfig> ConfigReader::read() {
   llvm::Expected<std::optional<int64_t>> parts = file.getInteger("split.count");
@@ -526,7 +529,9 @@ llvm::Expected<GemmaConfig> ConfigReader::read() {
   config.architecture = (*architecture)->str();
   if (llvm::Error error = readNumbers())
     return error;
-  if (llvm::Error error = checkTensors())
+  if (llvm::Error error = checkTensors(config, file, /*tensorsDecide=*/true))
+    return error;
+  if (llvm::Error error = agree("vocab_size", config.vocab))
     return error;
   return std::move(config);
 }

@@ -5,41 +5,20 @@
 
 #include "GgufParser.h"
 #include "GgufValues.h"
+#include "MappedFile.h"
 #include "Quote.h"
-
-#include "llvm/Support/MathExtras.h"
-
-#include <sys/mman.h>
-#include <unistd.h>
 
 using namespace flow;
 using namespace flow::gguf;
 
 llvm::Expected<std::unique_ptr<GgufReader>>
 GgufReader::open(llvm::StringRef path) {
-  auto fail = [&](const llvm::Twine &what) {
-    return llvm::createStringError(path + ": " + what);
-  };
-  llvm::sys::fs::file_status status;
-  if (std::error_code code = llvm::sys::fs::status(path, status))
-    return fail("cannot be read: " + code.message());
-  if (status.type() != llvm::sys::fs::file_type::regular_file)
-    return fail("is no regular file");
-  if (status.getSize() < 24)
-    return fail("has " + llvm::Twine(status.getSize()) +
-                " bytes, too few for a GGUF file");
-  auto handle = llvm::sys::fs::openNativeFileForRead(path);
-  if (!handle)
-    return fail("cannot be opened: " + llvm::toString(handle.takeError()));
+  auto region = mapFile(path, 24, "GGUF file");
+  if (!region)
+    return region.takeError();
   std::unique_ptr<GgufReader> file(new GgufReader);
   file->filePath = path.str();
-  std::error_code code;
-  file->region = llvm::sys::fs::mapped_file_region(
-      *handle, llvm::sys::fs::mapped_file_region::readonly, status.getSize(), 0,
-      code);
-  llvm::sys::fs::closeFile(*handle);
-  if (code)
-    return fail("cannot be mapped: " + code.message());
+  file->region = std::move(*region);
   llvm::StringRef bytes(file->region.const_data(), file->region.size());
   if (llvm::Error error = GgufParser(*file, bytes).parse())
     return error;
@@ -159,14 +138,4 @@ GgufReader::getStrings(llvm::StringRef key) const {
     data = strings.back().end();
   }
   return strings;
-}
-
-void GgufReader::releasePages(const std::byte *data, size_t size) {
-  // Whole pages inside the range; the mapping is read-only and backed by the
-  // file, so what is dropped can be read again.
-  auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
-  auto begin = llvm::alignTo(reinterpret_cast<uintptr_t>(data), page);
-  auto end = (reinterpret_cast<uintptr_t>(data) + size) / page * page;
-  if (begin < end)
-    (void)madvise(reinterpret_cast<void *>(begin), end - begin, MADV_DONTNEED);
 }

@@ -50,7 +50,7 @@ namespace {
 class RecipeBuilder {
 public:
   RecipeBuilder(MLIRContext &context, const GemmaConfig &config,
-                const GgufReader &file)
+                const ModelFile &file)
       : b(&context), loc(UnknownLoc::get(&context)), config(config),
         file(file) {}
 
@@ -59,7 +59,7 @@ public:
 private:
   /// `part` is empty, or the place of the weight in a larger tensor.
   llvm::Error addWeight(StringRef symbol, ArrayRef<int64_t> shape,
-                        StringRef tensor, ArrayRef<int64_t> part = {});
+                        StringRef ggufName, ArrayRef<int64_t> part = {});
   llvm::Error addLayerWeight(const WeightRole &role, size_t index);
   llvm::Error addLayer(size_t index);
   /// One rotary table, or one of sliding and one of full layers where they
@@ -70,13 +70,15 @@ private:
   OpBuilder b;
   Location loc;
   const GemmaConfig &config;
-  const GgufReader &file;
+  const ModelFile &file;
   bool hasTwoTables = false;
 };
 
 llvm::Error RecipeBuilder::addWeight(StringRef symbol, ArrayRef<int64_t> shape,
-                                     StringRef tensor, ArrayRef<int64_t> part) {
-  const GgufTensor *found = file.findTensor(tensor);
+                                     StringRef ggufName,
+                                     ArrayRef<int64_t> part) {
+  std::string tensor = file.nameOf(ggufName);
+  const ModelTensor *found = file.findTensor(tensor);
   if (!found)
     return llvm::createStringError("tensor '" + tensor + "' is missing");
   std::optional<Storage> storage =
@@ -85,11 +87,12 @@ llvm::Error RecipeBuilder::addWeight(StringRef symbol, ArrayRef<int64_t> shape,
     return llvm::createStringError("tensor '" + tensor + "' is stored as " +
                                    ggml::typeName(found->type).data() +
                                    ", which cannot be computed with");
+  bool hasOffset = file.hasUnitOffset() && symbol.ends_with("norm");
   WeightOp::create(b, loc, symbol, RankedTensorType::get(shape, b.getF32Type()),
                    *storage, b.getStringAttr(tensor),
                    part.empty() ? DenseI64ArrayAttr()
                                 : b.getDenseI64ArrayAttr(part),
-                   /*unit_offset=*/false);
+                   hasOffset);
   return llvm::Error::success();
 }
 
@@ -179,8 +182,8 @@ llvm::Expected<OwningOpRef<ModuleOp>> RecipeBuilder::build() {
       HyperAttr::get(b.getContext(), config.hidden, config.vocab,
                      config.context, llvm::APFloat(shortest(config.eps)),
                      llvm::APFloat(shortest(config.finalSoftcap)));
-  auto model = ModelOp::create(b, loc, "gemma", hyper,
-                               /*bf16_embedding_scale=*/false);
+  auto model =
+      ModelOp::create(b, loc, "gemma", hyper, file.hasBf16EmbeddingScale());
   b.createBlock(&model.getBody());
   if (llvm::Error error = addWeight("embedding", {config.vocab, config.hidden},
                                     "token_embd.weight"))
@@ -205,6 +208,6 @@ llvm::Expected<OwningOpRef<ModuleOp>> RecipeBuilder::build() {
 
 llvm::Expected<OwningOpRef<ModuleOp>>
 flow::buildRecipe(MLIRContext &context, const GemmaConfig &config,
-                  const GgufReader &file) {
+                  const ModelFile &file) {
   return RecipeBuilder(context, config, file).build();
 }

@@ -115,3 +115,7 @@ llvm::Expected<TokenizerData> flow::readTokenizerData(const GgufReader &file,
   }
   return data;
 }
+
+llvm::Expected<TokenizerData> GgufReader::readTokenizer(int64_t vocab) const {
+  return readTokenizerData(*this, vocab);
+}

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Makes a small Gemma of any generation with random weights: a GGUF file.
+"""Makes a small Gemma of any generation with random weights: a GGUF file, or a
+Hugging Face folder with the same weights.
 
 The same options and seed make the same bytes. Weights have the magnitudes of
 a trained model: each stage keeps the scale of its input, and logits are of the
@@ -9,12 +10,14 @@ order of 1 to 10.
 
 import argparse
 import os
+import shutil
 import sys
 
 import gguf
 import numpy as np
 
 import random_blocks
+from hf_layout import HfWriter
 from tiny_vocabulary import Gemma4Vocabulary, Vocabulary
 
 # Types that gguf's own quantisers write, and plain ones.
@@ -27,7 +30,10 @@ WIDE = [name for name, (elements, _) in random_blocks.MAKERS.items()
 
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("output", metavar="OUT.gguf")
+    parser.add_argument("output", metavar="OUT")
+    parser.add_argument("--layout", choices=["gguf", "hf"], default="gguf")
+    parser.add_argument("--shards", type=int, default=1,
+                        help="weight files of a Hugging Face folder")
     parser.add_argument("--family", choices=["gemma", "gemma2", "gemma3", "gemma4"],
                         default="gemma3")
     parser.add_argument("--layers", type=int, default=7)
@@ -56,6 +62,8 @@ def parse_arguments():
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     wide = args.type in WIDE
+    if args.layout == "hf" and args.type not in ("f32", "f16", "bf16"):
+        parser.error("Hugging Face folders hold f32, f16 or bf16")
     args.hidden = args.hidden or (256 if wide else 64)
     args.head_dim = args.head_dim or (64 if wide else 32)
     args.ffn = args.ffn or (512 if wide else 128)
@@ -91,7 +99,9 @@ class ModelWriter:
         self.is_fourth = args.family == "gemma4"
         self.has_head_norms = args.family in ("gemma3", "gemma4")
         self.rng = np.random.default_rng(args.seed)
-        self.out = gguf.GGUFWriter(path, args.family)
+        self.out = (HfWriter(path, args.family, args.shards, args.type)
+                    if args.layout == "hf"
+                    else gguf.GGUFWriter(path, args.family))
 
     def matrix(self, name, rows, cols, sigma, layer=0):
         kind = self.args.type
@@ -179,12 +189,15 @@ class ModelWriter:
 
     def write_tokenizer(self):
         out = self.out
+        vocabulary = (Gemma4Vocabulary if self.is_fourth else Vocabulary)(
+            self.args.vocab)
+        if self.args.layout == "hf":
+            out.add_vocabulary(vocabulary)
+            return
         if self.is_fourth:
-            vocabulary = Gemma4Vocabulary(self.args.vocab)
             out.add_tokenizer_model("gemma4")
             out.add_token_merges(vocabulary.merges)
         else:
-            vocabulary = Vocabulary(self.args.vocab)
             out.add_tokenizer_model("llama")
             out.add_tokenizer_pre("default")
         out.add_token_list(vocabulary.pieces)
@@ -270,11 +283,15 @@ def main():
     partial = "%s.%d.partial" % (args.output, os.getpid())
     try:
         ModelWriter(args, partial).write()
+        if os.path.isdir(args.output):
+            shutil.rmtree(args.output)
         os.replace(partial, args.output)
     except (OSError, ValueError) as problem:
         sys.exit("error: %s" % problem)
     finally:
-        if os.path.exists(partial):
+        if os.path.isdir(partial):
+            shutil.rmtree(partial)
+        elif os.path.exists(partial):
             os.remove(partial)
 
 

@@ -31,7 +31,7 @@ at its end. hello world, how are you today? i am well, thank you."""
 
 
 class Vocabulary:
-    """Pieces by id, with their scores and types."""
+    """Pieces by id, with their scores, types and the merges behind them."""
 
     def __init__(self, size):
         self.pieces, self.scores, self.types = [], [], []
@@ -46,10 +46,10 @@ class Vocabulary:
         if size < least:
             raise ValueError("the vocabulary needs at least %d pieces, found "
                              "%d" % (least, size))
-        merges = learn_merges(size - least)
+        self.merges = learn_merges(size - least)
         # The earlier a merge was learnt the higher its score, and every merge
         # goes before a letter.
-        for rank, (left, right) in enumerate(merges):
+        for rank, (left, right) in enumerate(self.merges):
             self._add(left + right, -float(rank), NORMAL)
         for letter in LETTERS:
             self._add(letter, -float(len(self.pieces)), NORMAL)

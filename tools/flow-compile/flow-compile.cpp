@@ -21,9 +21,10 @@ static const TakenOptionNames taken({"o", "emit", "phase", "target", "mcpu",
 
 static cl::OptionCategory category("flow-compile options");
 
-static cl::opt<std::string> modelPath(cl::Positional, cl::Required,
-                                      cl::desc("<model.gguf | recipe.mlir>"),
-                                      cl::cat(category));
+static cl::opt<std::string>
+    modelPath(cl::Positional, cl::Required,
+              cl::desc("<model.gguf | folder | recipe.mlir>"),
+              cl::cat(category));
 static cl::opt<std::string> outputPath("o", cl::Required,
                                        cl::desc("output; - is stdout"),
                                        cl::value_desc("path"),
@@ -118,10 +119,9 @@ llvm::Expected<Input> readRecipe(mlir::MLIRContext &context) {
 }
 
 llvm::Expected<Input> readInput(mlir::MLIRContext &context) {
-  if (llvm::sys::fs::is_directory(modelPath))
-    return llvm::createStringError(
-        modelPath + ": Hugging Face directories are not available yet");
-  llvm::StringRef extension = llvm::sys::path::extension(modelPath);
+  llvm::StringRef extension = llvm::sys::fs::is_directory(modelPath)
+                                  ? ""
+                                  : llvm::sys::path::extension(modelPath);
   if (extension == ".json")
     return llvm::createStringError(
         modelPath + ": configurations without weights are not available yet");

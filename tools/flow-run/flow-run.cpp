@@ -25,9 +25,9 @@ static const TakenOptionNames taken({"threads", "seed", "context", "target",
 
 static cl::OptionCategory category("flow-run options");
 
-static cl::opt<std::string> modelPath(cl::Positional, cl::Required,
-                                      cl::desc("<model.gguf | artefact>"),
-                                      cl::cat(category));
+static cl::opt<std::string>
+    modelPath(cl::Positional, cl::Required,
+              cl::desc("<model.gguf | folder | artefact>"), cl::cat(category));
 static cl::opt<std::string> prompt("prompt", cl::desc("text to continue"),
                                    cl::value_desc("text"), cl::cat(category));
 static cl::opt<std::string>
@@ -121,14 +121,26 @@ llvm::Expected<std::string> readPrompt() {
   return (*buffer)->getBuffer().str();
 }
 
+/// The vocabulary of `model`. None is needed where ids go in and out; a model
+/// whose tokenizer is unknown or missing then has every row of the logits to
+/// choose from.
+llvm::Expected<std::optional<text::Vocabulary>>
+findVocabulary(const ImportedModel &model) {
+  if (tokenList.getNumOccurrences() && printTokens &&
+      !model.file->hasTokenizer())
+    return std::nullopt;
+  return loadVocabulary(model);
+}
+
 llvm::Expected<std::vector<int32_t>>
-encodePrompt(const text::Vocabulary &vocabulary, llvm::StringRef architecture) {
+encodePrompt(const std::optional<text::Vocabulary> &vocabulary,
+             llvm::StringRef architecture) {
   if (tokenList.getNumOccurrences())
     return parseTokens(tokenList);
   llvm::Expected<std::string> input = readPrompt();
   if (!input)
     return input.takeError();
-  text::Tokenizer tokenizer(vocabulary);
+  text::Tokenizer tokenizer(*vocabulary);
   if (!chat) {
     Result<std::vector<int32_t>> ids = tokenizer.encode(*input);
     if (!ids)
@@ -149,26 +161,29 @@ encodePrompt(const text::Vocabulary &vocabulary, llvm::StringRef architecture) {
 /// Streams generated tokens to stdout, as text or as ids.
 class TokenPrinter {
 public:
-  explicit TokenPrinter(const text::Vocabulary &vocabulary)
-      : decoder(vocabulary) {}
+  explicit TokenPrinter(const std::optional<text::Vocabulary> &vocabulary) {
+    if (vocabulary)
+      decoder.emplace(*vocabulary);
+  }
 
   void push(int32_t token) {
     if (printTokens)
       llvm::outs() << (first ? "" : ",") << token;
     else
-      llvm::outs() << decoder.push(token);
+      llvm::outs() << decoder->push(token);
     llvm::outs().flush();
     first = false;
   }
   void finish() {
     if (!printTokens)
-      llvm::outs() << decoder.flush();
+      llvm::outs() << decoder->flush();
     llvm::outs() << '\n';
     llvm::outs().flush();
   }
 
 private:
-  text::StreamingDecoder decoder;
+  /// None where ids are printed of a model without vocabulary.
+  std::optional<text::StreamingDecoder> decoder;
   bool first = true;
 };
 
@@ -230,8 +245,9 @@ private:
 /// Prefills `tokens` and generates from there. `logits`, if given, gets those
 /// of every position.
 llvm::Error generate(Steps &steps, const std::vector<int32_t> &tokens,
-                     const text::Vocabulary &vocabulary, int64_t vocabSize,
-                     llvm::raw_ostream *logits, RunStatistics &statistics) {
+                     const std::optional<text::Vocabulary> &vocabulary,
+                     int64_t vocabSize, llvm::raw_ostream *logits,
+                     RunStatistics &statistics) {
   Result<text::Sampler> sampler =
       text::Sampler::create({temperature, topK, topP, seed});
   if (!sampler)
@@ -249,7 +265,8 @@ llvm::Error generate(Steps &steps, const std::vector<int32_t> &tokens,
 
   // A model may have more rows than its vocabulary has tokens; what has no
   // token is never chosen.
-  size_t choices = std::min<size_t>(vocabSize, vocabulary.size());
+  size_t choices =
+      vocabulary ? std::min<size_t>(vocabSize, vocabulary->size()) : vocabSize;
   TokenPrinter printer(vocabulary);
   Stopwatch decoding;
   for (int64_t i = 0; i < maxTokens; ++i) {
@@ -257,7 +274,7 @@ llvm::Error generate(Steps &steps, const std::vector<int32_t> &tokens,
     if (!token)
       return toError(token.error());
     // Raw ids go on to the length that was asked for.
-    if (vocabulary.isEndOfGeneration(*token) && !tokenList.getNumOccurrences())
+    if (!tokenList.getNumOccurrences() && vocabulary->isEndOfGeneration(*token))
       break;
     printer.push(*token);
     ++statistics.decodeTokens;
@@ -276,8 +293,8 @@ llvm::Error generate(Steps &steps, const std::vector<int32_t> &tokens,
 
 /// Generates, writing logits to --logits-out if that was asked for.
 llvm::Error generateTo(Steps &steps, const std::vector<int32_t> &tokens,
-                       const text::Vocabulary &vocabulary, int64_t vocabSize,
-                       RunStatistics &statistics) {
+                       const std::optional<text::Vocabulary> &vocabulary,
+                       int64_t vocabSize, RunStatistics &statistics) {
   if (logitsOut.empty())
     return generate(steps, tokens, vocabulary, vocabSize, nullptr, statistics);
   return writeOutputFile(logitsOut, [&](llvm::raw_ostream &out) {
@@ -334,8 +351,8 @@ llvm::Error run() {
       LoadedModel::load(modelPath, options);
   if (!loaded)
     return loaded.takeError();
-  llvm::Expected<text::Vocabulary> vocabulary =
-      loadVocabulary((*loaded)->imported());
+  llvm::Expected<std::optional<text::Vocabulary>> vocabulary =
+      findVocabulary((*loaded)->imported());
   if (!vocabulary)
     return vocabulary.takeError();
   llvm::Expected<std::vector<int32_t>> tokens =
@@ -363,7 +380,8 @@ llvm::Error runReference() {
   llvm::Expected<ImportedModel> model = importModel(modelPath);
   if (!model)
     return model.takeError();
-  llvm::Expected<text::Vocabulary> vocabulary = loadVocabulary(*model);
+  llvm::Expected<std::optional<text::Vocabulary>> vocabulary =
+      findVocabulary(*model);
   if (!vocabulary)
     return vocabulary.takeError();
   llvm::Expected<std::vector<int32_t>> tokens =

@@ -7,7 +7,7 @@
 #include "flow/Compiler/Compiler.h"
 #include "flow/Compiler/LoadedCode.h"
 #include "flow/Import/GemmaConfig.h"
-#include "flow/Import/GgufReader.h"
+#include "flow/Import/ModelFile.h"
 #include "flow/Runtime/Engine.h"
 #include "flow/Text/Vocabulary.h"
 
@@ -16,20 +16,21 @@
 
 namespace flow {
 
-/// A GGUF file whose configuration was checked.
+/// A model whose configuration was checked.
 struct ImportedModel {
-  std::unique_ptr<GgufReader> file;
+  std::unique_ptr<ModelFile> file;
   GemmaConfig config;
 };
 
-/// Opens and checks a GGUF file.
+/// Opens and checks a GGUF file or a Hugging Face folder.
 llvm::Expected<ImportedModel> importModel(llvm::StringRef path);
 
 /// The recipe of `model`, in `context`.
 llvm::Expected<mlir::OwningOpRef<mlir::ModuleOp>>
 buildRecipe(mlir::MLIRContext &context, const ImportedModel &model);
 
-/// The tokenizer's vocabulary of `model`.
+/// The tokenizer's vocabulary of `model`. One that there is not, or of a kind
+/// that is not known here, is an error.
 llvm::Expected<text::Vocabulary> loadVocabulary(const ImportedModel &model);
 
 /// How a model is to be loaded.
@@ -58,7 +59,7 @@ struct LoadTimes {
 /// A model with code and weights in memory.
 class LoadedModel {
 public:
-  /// Loads the GGUF file or the artefact at `path`.
+  /// Loads the GGUF file, the Hugging Face folder or the artefact at `path`.
   static llvm::Expected<std::unique_ptr<LoadedModel>>
   load(llvm::StringRef path, const LoadOptions &options);
 

@@ -4,11 +4,8 @@
 #ifndef FLOW_IMPORT_GGUFREADER_H
 #define FLOW_IMPORT_GGUFREADER_H
 
-#include "flow/Ggml/Types.h"
-#include "llvm/ADT/ArrayRef.h"
+#include "flow/Import/ModelFile.h"
 #include "llvm/ADT/StringMap.h"
-#include "llvm/ADT/StringRef.h"
-#include "llvm/Support/Error.h"
 #include "llvm/Support/FileSystem.h"
 
 #include <optional>
@@ -16,29 +13,27 @@
 
 namespace flow {
 
-/// A tensor of the file. `dims` is as a matrix is written: rows first, the
-/// contiguous dimension last (the reverse of the file's `ne`).
-struct GgufTensor {
-  llvm::StringRef name;
-  ggml::Type type;
-  llvm::SmallVector<int64_t, 4> dims;
-  /// In the mapped file; may be unaligned.
-  const std::byte *data;
-  uint64_t bytes;
-};
+using GgufTensor = ModelTensor;
 
 /// A read-only GGUF v2 or v3 file. Opening it checks every count, length,
 /// offset and type against the bytes that are there, before any allocation
 /// that depends on them; afterwards all accessors are safe for any file.
-class GgufReader {
+class GgufReader : public ModelFile {
 public:
   /// Maps and checks the file. The error says what was expected and found.
   static llvm::Expected<std::unique_ptr<GgufReader>> open(llvm::StringRef path);
 
-  llvm::StringRef path() const { return filePath; }
-  llvm::ArrayRef<GgufTensor> tensors() const { return tensorList; }
-  /// The tensor called `name`, or null.
-  const GgufTensor *findTensor(llvm::StringRef name) const;
+  llvm::StringRef path() const override { return filePath; }
+  llvm::ArrayRef<GgufTensor> tensors() const override { return tensorList; }
+  const GgufTensor *findTensor(llvm::StringRef name) const override;
+  std::string nameOf(llvm::StringRef ggufName) const override {
+    return ggufName.str();
+  }
+  bool hasUnitOffset() const override { return false; }
+  bool hasBf16EmbeddingScale() const override { return false; }
+  uint64_t headerDigest() const override { return digest; }
+  bool hasTokenizer() const override { return hasKey("tokenizer.ggml.model"); }
+  llvm::Expected<TokenizerData> readTokenizer(int64_t vocab) const override;
 
   /// True if the file has the key, of whatever type.
   bool hasKey(llvm::StringRef key) const { return keys.count(key) != 0; }
@@ -60,13 +55,6 @@ public:
   /// Strings in the mapped file.
   llvm::Expected<std::optional<std::vector<llvm::StringRef>>>
   getStrings(llvm::StringRef key) const;
-
-  /// Tells the system that a range of the file will not be read again soon.
-  static void releasePages(const std::byte *data, size_t size);
-
-  /// A digest of everything but the tensors' data: metadata, names, types,
-  /// shapes and offsets. Two files with one digest need the same code.
-  uint64_t headerDigest() const { return digest; }
 
 private:
   friend class GgufParser;

@@ -6,20 +6,21 @@
 
 #include "flow/IR/FlowOps.h"
 #include "flow/Import/GemmaConfig.h"
-#include "flow/Import/GgufReader.h"
+#include "flow/Import/ModelFile.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/OwningOpRef.h"
 
 namespace flow {
 
 /// The recipe of the model in `file`, a module that holds one `flow.model`
-/// @gemma. Weights name their tensors (`from`) and storage; no data is read.
+/// @gemma. Weights name their tensors (`from`), their storage and
+/// whether a norm lacks its 1; no data is read.
 /// Layers are @layer0 …, caches @kv0 …, tables @rope_local and @rope_global
 /// (@rope alone when all layers turn alike). The tensors must have been checked
 /// against `config`.
 llvm::Expected<mlir::OwningOpRef<mlir::ModuleOp>>
 buildRecipe(mlir::MLIRContext &context, const GemmaConfig &config,
-            const GgufReader &file);
+            const ModelFile &file);
 
 } // namespace flow
 

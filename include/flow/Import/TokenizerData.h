@@ -6,9 +6,12 @@
 
 #include "flow/Import/GgufReader.h"
 
+#include <memory>
+
 namespace flow {
 
-/// What a file says of its tokenizer. Strings lie in the mapped file.
+/// What a file says of its tokenizer. Strings lie in the mapped file, or in
+/// `owner` where that is set.
 struct TokenizerData {
   /// The algorithm: `llama` merges by score, `gemma4` by a list of merges.
   llvm::StringRef model;
@@ -22,6 +25,7 @@ struct TokenizerData {
   /// Ids of special tokens; -1 when the file names none.
   int32_t bos = -1, eos = -1, unknown = -1, padding = -1;
   bool addBos = true, addSpacePrefix = true;
+  std::shared_ptr<const void> owner;
 };
 
 /// Reads and checks the tokenizer of `file`: equal lengths, `vocab` tokens,

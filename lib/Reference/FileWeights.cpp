@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// Finds weights among the tensors of a GGUF file.
+// Finds weights among the tensors of a model file.
 
-#include "flow/Reference/GgufWeights.h"
+#include "flow/Reference/FileWeights.h"
 
 #include "Evaluator.h"
 
 using namespace flow;
 
-GgufWeights::GgufWeights(const GgufReader &file)
+FileWeights::FileWeights(const ModelFile &file)
     : EncodedWeights(
           [&file](llvm::StringRef name) -> std::optional<EncodedTensor> {
-            const GgufTensor *tensor = file.findTensor(name);
+            const ModelTensor *tensor = file.findTensor(name);
             if (!tensor)
               return std::nullopt;
             return EncodedTensor{tensor->type, tensor->data, tensor->bytes,
@@ -18,10 +18,10 @@ GgufWeights::GgufWeights(const GgufReader &file)
           }),
       file(file) {}
 
-llvm::Error GgufWeights::loadRows(WeightOp weight, int64_t first, int64_t rows,
+llvm::Error FileWeights::loadRows(WeightOp weight, int64_t first, int64_t rows,
                                   llvm::MutableArrayRef<float> out) {
   std::string name = tensorName(weight);
-  const GgufTensor *tensor = file.findTensor(name);
+  const ModelTensor *tensor = file.findTensor(name);
   llvm::ArrayRef<int64_t> shape = weight.getTensorType().getShape();
   auto fits = [&] {
     llvm::ArrayRef<int64_t> dims = tensor->dims;

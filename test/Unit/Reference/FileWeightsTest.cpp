@@ -3,7 +3,8 @@
 
 #include "TestModule.h"
 
-#include "flow/Reference/GgufWeights.h"
+#include "flow/Import/GgufReader.h"
+#include "flow/Reference/FileWeights.h"
 #include "llvm/Support/Endian.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/FileUtilities.h"
@@ -74,7 +75,7 @@ std::string moduleOf(const std::string &type, const std::string &tail = "") {
 /// What @f of `text` returns with the weights of `file`.
 llvm::Expected<std::vector<InterpretedValue>> callWith(TestModule &module,
                                                        OneTensorFile &file) {
-  GgufWeights weights(*file.reader);
+  FileWeights weights(*file.reader);
   Interpreter interpreter(*module.module, weights);
   return interpreter.call("f", {}, module.caches);
 }
@@ -88,7 +89,7 @@ std::string floats(std::vector<float> values) {
 
 } // namespace
 
-TEST(GgufWeights, F32MatrixKeepsRowsFirst) {
+TEST(FileWeights, F32MatrixKeepsRowsFirst) {
   OneTensorFile file("w", {3, 2}, ggml::Type::F32, floats({1, 2, 3, 4, 5, 6}));
   TestModule module(moduleOf("tensor<2x3xf32>"));
   auto results = callWith(module, file);
@@ -98,7 +99,7 @@ TEST(GgufWeights, F32MatrixKeepsRowsFirst) {
   EXPECT_EQ(w.values, (std::vector<float>{1, 2, 3, 4, 5, 6}));
 }
 
-TEST(GgufWeights, BlocksAreDecoded) {
+TEST(FileWeights, BlocksAreDecoded) {
   // One block of Q8_0: an f16 scale of 0.5, then quants -16 … 15.
   std::string data;
   OneTensorFile::put<uint16_t>(data, 0x3800);
@@ -113,7 +114,7 @@ TEST(GgufWeights, BlocksAreDecoded) {
     EXPECT_EQ(w.values[i], 0.5f * (i - 16)) << "element " << i;
 }
 
-TEST(GgufWeights, OffsetIsTheInterpretersAndFromNamesTheTensor) {
+TEST(FileWeights, OffsetIsTheInterpretersAndFromNamesTheTensor) {
   OneTensorFile file("blk.0.norm", {2}, ggml::Type::F32, floats({0.25, -1}));
   TestModule module(
       moduleOf("tensor<2xf32>", "from \"blk.0.norm\" unit_offset"));
@@ -123,7 +124,7 @@ TEST(GgufWeights, OffsetIsTheInterpretersAndFromNamesTheTensor) {
             (std::vector<float>{1.25, 0}));
 }
 
-TEST(GgufWeights, TransposedTensorIsRefusedThoughItsSizeFits) {
+TEST(FileWeights, TransposedTensorIsRefusedThoughItsSizeFits) {
   OneTensorFile file("w", {2, 3}, ggml::Type::F32, floats({1, 2, 3, 4, 5, 6}));
   TestModule module(moduleOf("tensor<2x3xf32>"));
   auto results = callWith(module, file);
@@ -134,7 +135,7 @@ TEST(GgufWeights, TransposedTensorIsRefusedThoughItsSizeFits) {
   EXPECT_NE(message.find(", expected [2, 3]"), std::string::npos) << message;
 }
 
-TEST(GgufWeights, MissingTensorIsNamed) {
+TEST(FileWeights, MissingTensorIsNamed) {
   OneTensorFile file("other", {2}, ggml::Type::F32, floats({1, 2}));
   TestModule module(moduleOf("tensor<2xf32>"));
   auto results = callWith(module, file);
@@ -144,7 +145,7 @@ TEST(GgufWeights, MissingTensorIsNamed) {
       << message;
 }
 
-TEST(GgufWeights, TypeThatCannotBeDecodedIsNamed) {
+TEST(FileWeights, TypeThatCannotBeDecodedIsNamed) {
   OneTensorFile file("w", {2}, ggml::Type::I32, std::string(8, '\0'));
   TestModule module(moduleOf("tensor<2xf32>"));
   auto results = callWith(module, file);

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Opens Hugging Face folders and finds tensors in them.
+
+#include "flow/Import/HfModel.h"
+
+#include "ConfigChecks.h"
+#include "HfTokenizer.h"
+#include "MappedFile.h"
+#include "Quote.h"
+
+#include "flow/Import/TokenizerData.h"
+#include "llvm/ADT/StringSet.h"
+#include "llvm/ADT/StringSwitch.h"
+#include "llvm/Support/Path.h"
+#include "llvm/Support/xxhash.h"
+
+using namespace flow;
+
+static constexpr llvm::StringLiteral kConfigFile = "config.json",
+                                     kWeightsFile = "model.safetensors",
+                                     kIndexFile =
+                                         "model.safetensors.index.json",
+                                     kTokenizerFile = "tokenizer.json";
+
+static std::string pathIn(llvm::StringRef folder, llvm::StringRef name) {
+  llvm::SmallString<256> path(folder);
+  llvm::sys::path::append(path, name);
+  return path.str().str();
+}
+
+/// `name` without what stands before the text decoder's own names; nothing for
+/// a tensor of another part of the model.
+static std::optional<llvm::StringRef> nameInDecoder(llvm::StringRef name) {
+  llvm::StringRef rest = name;
+  // The longest first: one begins with another.
+  for (llvm::StringRef prefix :
+       {"model.language_model.", "language_model.model.", "model."})
+    if (rest.consume_front(prefix))
+      break;
+  for (llvm::StringRef other :
+       {"vision_tower.", "audio_tower.", "multi_modal_projector.",
+        "embed_vision.", "embed_audio.", "vision_embedder."})
+    if (rest.starts_with(other))
+      return std::nullopt;
+  rest.consume_front("language_model."); // before the head of a whole model
+  return rest;
+}
+
+/// What Hugging Face calls a tensor of a layer, after "layers.N.".
+static llvm::StringRef layerName(llvm::StringRef gguf, bool postNorms) {
+  return llvm::StringSwitch<llvm::StringRef>(gguf)
+      .Case("attn_norm.weight", "input_layernorm.weight")
+      .Case("attn_q.weight", "self_attn.q_proj.weight")
+      .Case("attn_k.weight", "self_attn.k_proj.weight")
+      .Case("attn_v.weight", "self_attn.v_proj.weight")
+      .Case("attn_q_norm.weight", "self_attn.q_norm.weight")
+      .Case("attn_k_norm.weight", "self_attn.k_norm.weight")
+      .Case("attn_output.weight", "self_attn.o_proj.weight")
+      .Case("post_attention_norm.weight", "post_attention_layernorm.weight")
+      // Gemma 1 calls the norm before its MLP by where it stands.
+      .Case("ffn_norm.weight", postNorms ? "pre_feedforward_layernorm.weight"
+                                         : "post_attention_layernorm.weight")
+      .Case("ffn_gate.weight", "mlp.gate_proj.weight")
+      .Case("ffn_up.weight", "mlp.up_proj.weight")
+      .Case("ffn_down.weight", "mlp.down_proj.weight")
+      .Case("post_ffw_norm.weight", "post_feedforward_layernorm.weight")
+      .Case("layer_output_scale.weight", "layer_scalar");
+}
+
+/// What Hugging Face calls a tensor, without prefix.
+static std::string decoderName(llvm::StringRef gguf, bool postNorms) {
+  llvm::StringRef rest = gguf;
+  if (rest.consume_front("blk.")) {
+    auto [number, name] = rest.split('.');
+    return ("layers." + number + "." + layerName(name, postNorms)).str();
+  }
+  return llvm::StringSwitch<std::string>(gguf)
+      .Case("token_embd.weight", "embed_tokens.weight")
+      .Case("output_norm.weight", "norm.weight")
+      .Case("output.weight", "lm_head.weight")
+      .Default(gguf.str());
+}
+
+std::string HfModel::nameOf(llvm::StringRef ggufName) const {
+  std::string name = decoderName(ggufName, numbers.gemma.postNorms);
+  auto found = fullNames.find(name);
+  // A tensor that is missing is missed under the name of the plainest files.
+  if (found == fullNames.end())
+    return name == "lm_head.weight" ? name : "model." + name;
+  return found->second.str();
+}
+
+const ModelTensor *HfModel::findTensor(llvm::StringRef name) const {
+  auto found = tensorIndex.find(name);
+  return found == tensorIndex.end() ? nullptr : &tensorList[found->second];
+}
+
+llvm::Error HfModel::addTensor(const SafetensorsTensor &tensor,
+                               llvm::StringRef file) {
+  auto fail = [&](const llvm::Twine &what) {
+    return llvm::createStringError(file + ": tensor " + quoted(tensor.name) +
+                                   " " + what);
+  };
+  std::optional<llvm::StringRef> name = nameInDecoder(tensor.name);
+  // Tied heads are written by some; what counts is the embedding.
+  if (!name || (*name == "lm_head.weight" && numbers.gemma.tiedHead))
+    return llvm::Error::success();
+  if (!tensor.type)
+    return fail("is stored as " + tensor.dtype + ", expected F32, F16 or BF16");
+  if (tensor.dims.empty())
+    return fail("has no dimension, expected one at least");
+  if (!fullNames.try_emplace(*name, tensor.name).second)
+    return fail("is there twice, as " + quoted(fullNames[*name]) + " too");
+  tensorIndex[tensor.name] = tensorList.size();
+  tensorList.push_back(
+      {tensor.name, *tensor.type, tensor.dims, tensor.data, tensor.bytes});
+  return llvm::Error::success();
+}
+
+llvm::Error HfModel::addFile(const std::string &name, const ShardIndex *index,
+                             size_t place) {
+  std::string path = pathIn(folder, name);
+  llvm::Expected<std::unique_ptr<SafetensorsReader>> file =
+      SafetensorsReader::open(path);
+  if (!file)
+    return file.takeError();
+  for (const SafetensorsTensor &tensor : (*file)->tensors()) {
+    if (index) {
+      auto found = index->fileOfTensor.find(tensor.name);
+      if (found == index->fileOfTensor.end() || found->second != place)
+        return llvm::createStringError(
+            path + ": tensor " + quoted(tensor.name) + " is not in this file " +
+            "by the index");
+    }
+    if (llvm::Error error = addTensor(tensor, path))
+      return error;
+  }
+  digest = llvm::xxh3_64bits(
+      (llvm::Twine(digest) + " " + llvm::Twine((*file)->headerDigest())).str());
+  files.push_back(std::move(*file));
+  return llvm::Error::success();
+}
+
+llvm::Error HfModel::openFiles() {
+  std::string indexPath = pathIn(folder, kIndexFile);
+  // As Hugging Face does: one file goes before an index.
+  if (llvm::sys::fs::exists(pathIn(folder, kWeightsFile)))
+    return addFile(kWeightsFile.str(), nullptr, 0);
+  if (!llvm::sys::fs::exists(indexPath))
+    return llvm::createStringError(llvm::Twine(folder) + ": has neither " +
+                                   kWeightsFile + " nor " + kIndexFile);
+  llvm::Expected<ShardIndex> index = readShardIndex(indexPath);
+  if (!index)
+    return index.takeError();
+  size_t count = 0;
+  for (auto [place, name] : llvm::enumerate(index->files)) {
+    if (llvm::Error error = addFile(name, &*index, place))
+      return error;
+    count += files.back()->tensors().size();
+  }
+  // Every tensor of a file is in the index, once: only fewer are possible.
+  if (count == index->fileOfTensor.size())
+    return llvm::Error::success();
+  llvm::StringSet<> there;
+  for (const auto &file : files)
+    for (const SafetensorsTensor &tensor : file->tensors())
+      there.insert(tensor.name);
+  for (const auto &entry : index->fileOfTensor)
+    if (!there.contains(entry.first()))
+      return llvm::createStringError(
+          indexPath + ": tensor " + quoted(entry.first()) +
+          " is not in the file " + index->files[entry.second]);
+  return llvm::Error::success();
+}
+
+llvm::Expected<std::unique_ptr<HfModel>> HfModel::open(llvm::StringRef folder) {
+  std::unique_ptr<HfModel> model(new HfModel);
+  model->folder = folder.str();
+  std::string configPath = pathIn(folder, kConfigFile);
+  auto text = mapFile(configPath, 2, "JSON file");
+  if (!text)
+    return text.takeError();
+  llvm::StringRef bytes(text->const_data(), text->size());
+  llvm::Expected<HfConfig> config = parseHfConfig(bytes, configPath);
+  if (!config)
+    return config.takeError();
+  model->numbers = std::move(*config);
+  model->digest = llvm::xxh3_64bits(bytes);
+  if (llvm::Error error = model->openFiles())
+    return std::move(error);
+  if (llvm::Error error = checkTensors(model->numbers.gemma, *model,
+                                       /*tensorsDecide=*/false))
+    return std::move(error);
+  const ModelTensor *embedding =
+      model->findTensor(model->nameOf("token_embd.weight"));
+  model->isBf16 = embedding->type == ggml::Type::BF16;
+  return model;
+}
+
+bool HfModel::hasTokenizer() const {
+  return numbers.gemma.architecture != "gemma4" &&
+         llvm::sys::fs::exists(pathIn(folder, kTokenizerFile));
+}
+
+llvm::Expected<TokenizerData> HfModel::readTokenizer(int64_t vocab) const {
+  if (!llvm::sys::fs::exists(pathIn(folder, kTokenizerFile)))
+    return llvm::createStringError(llvm::Twine(folder) + ": has no " +
+                                   kTokenizerFile);
+  std::string path = pathIn(folder, kTokenizerFile);
+  auto text = mapFile(path, 2, "JSON file");
+  if (!text)
+    return text.takeError();
+  return parseHfTokenizer(llvm::StringRef(text->const_data(), text->size()),
+                          path, numbers, vocab);
+}
