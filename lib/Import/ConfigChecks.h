@@ -21,6 +21,11 @@ constexpr int64_t kMaxLayers = 512, kMaxWidth = 1 << 20, kMaxVocab = 1 << 24,
 llvm::Error checkTensors(GemmaConfig &config, const ModelFile &file,
                          bool tensorsDecide);
 
+/// Lets the last `shared` layers, of as many at most, read the keys and values
+/// of the last of the others of their kind. Returns a layer for which there is
+/// none, or -1.
+int64_t shareKeysAndValues(GemmaConfig &config, int64_t shared);
+
 } // namespace flow
 
 #endif // FLOW_LIB_IMPORT_CONFIGCHECKS_H

@@ -232,18 +232,11 @@ llvm::Error ConfigReader::readFourthParts() {
   llvm::Expected<int64_t> shared = count(kShared, layers);
   if (!shared)
     return shared.takeError();
-  // The last layers read what the last of the others of their kind has written.
-  for (int64_t i = layers - *shared; i != layers; ++i) {
-    int64_t source = layers - *shared - 1;
-    while (source >= 0 &&
-           config.layers[source].sliding != config.layers[i].sliding)
-      --source;
-    if (source < 0)
-      return fail("key '" + key(kShared) + "' is " + llvm::Twine(*shared) +
-                  ", but no layer before has keys and values for layer " +
-                  llvm::Twine(i));
-    config.layers[i].source = source;
-  }
+  int64_t alone = shareKeysAndValues(config, *shared);
+  if (alone >= 0)
+    return fail("key '" + key(kShared) + "' is " + llvm::Twine(*shared) +
+                ", but no layer before has keys and values for layer " +
+                llvm::Twine(alone));
   return llvm::Error::success();
 }
 
@@ -393,6 +386,20 @@ llvm::Error ConfigReader::readPattern() {
 
 } // namespace
 
+int64_t flow::shareKeysAndValues(GemmaConfig &config, int64_t shared) {
+  auto layers = static_cast<int64_t>(config.layers.size());
+  for (int64_t i = layers - shared; i != layers; ++i) {
+    int64_t source = layers - shared - 1;
+    while (source >= 0 &&
+           config.layers[source].sliding != config.layers[i].sliding)
+      --source;
+    if (source < 0)
+      return i;
+    config.layers[i].source = source;
+  }
+  return -1;
+}
+
 llvm::Error flow::checkTensors(GemmaConfig &c, const ModelFile &file,
                                bool tensorsDecide) {
   auto fail = [&](const llvm::Twine &what) {
@@ -470,7 +477,7 @@ llvm::Error flow::checkTensors(GemmaConfig &c, const ModelFile &file,
       if (numbers.source < 0)
         expect(layer + name, dims);
       else
-        expected.insert(layer + name);
+        expected.insert(file.nameOf(layer + name));
     };
     expectKeys("attn_k.weight", {kv, c.hidden});
     if (!numbers.kEqV)

@@ -84,6 +84,8 @@ private:
   void readNumbers();
   void readLayers();
   void readPattern();
+  /// What the layers of a Gemma 4 have from others, and from tokens.
+  void readSharing();
   void readScale();
   void readRope();
   void readRopeOf(llvm::StringRef kind, const HfKeys &from, int64_t headDim,
@@ -137,16 +139,12 @@ void HfConfigReader::readNumbers() {
 void HfConfigReader::refuseWhatHasNoRecipe() {
   keys.refuseSet("attention_bias", "biases of projections");
   keys.refuseSet("mlp_bias", "biases of projections");
-  keys.refuseSet("num_kv_shared_layers", "layers that share keys and values");
   keys.refuseSet("enable_moe_block", "experts");
   keys.refuseSet("num_experts", "experts");
   root.refuseSet("quantization_config", "quantised checkpoints");
   keys.refuseSet("quantization_config", "quantised checkpoints");
-  if (isFourth()) {
-    // The class has them unless the file says 0.
-    if (!keys.has("hidden_size_per_layer_input"))
-      note("key 'hidden_size_per_layer_input' is missing, which means 256: "
-           "embeddings of layers are not supported");
+  if (!isFourth()) {
+    keys.refuseSet("num_kv_shared_layers", "layers that share keys and values");
     keys.refuseSet("hidden_size_per_layer_input", "embeddings of layers");
   }
   // "vision" makes tokens of an image see each other, and there are no images.
@@ -184,11 +182,14 @@ void HfConfigReader::readLayers() {
   }
   c.layers.resize(count);
   readPattern();
+  if (isFourth())
+    readSharing();
+  bool isDouble = isFourth() && keys.boolean("use_double_wide_mlp", false);
   for (GemmaLayer &layer : c.layers) {
-    layer.ffn = ffn;
+    layer.ffn = isDouble && layer.source >= 0 ? 2 * ffn : ffn;
     layer.kvHeads = layer.sliding ? kvHeads : fullHeads;
     layer.headDim = layer.sliding ? headDim : fullDim;
-    layer.kEqV = kEqV && !layer.sliding;
+    layer.kEqV = kEqV && !layer.sliding && layer.source < 0;
     layer.scalar = isFourth();
     if (c.heads % layer.kvHeads != 0)
       note("key 'num_attention_heads' is " + llvm::Twine(c.heads) +
@@ -198,6 +199,21 @@ void HfConfigReader::readLayers() {
       note("a head of " + llvm::Twine(layer.headDim) +
            " cannot be rotated in pairs");
   }
+}
+
+void HfConfigReader::readSharing() {
+  GemmaConfig &c = config.gemma;
+  constexpr llvm::StringLiteral kShared = "num_kv_shared_layers";
+  int64_t shared = keys.count(kShared, c.layers.size(), 0);
+  int64_t alone = shareKeysAndValues(c, shared);
+  if (alone >= 0)
+    note("key '" + kShared + "' is " + llvm::Twine(shared) +
+         ", but no layer before has keys and values for layer " +
+         llvm::Twine(alone));
+  c.perLayer = keys.count("hidden_size_per_layer_input", kMaxWidth, 256);
+  constexpr llvm::StringLiteral kRows = "vocab_size_per_layer_input";
+  if (c.perLayer != 0 && keys.integer(kRows, kMaxVocab, c.vocab) != c.vocab)
+    keys.refuse(kRows, llvm::Twine(c.vocab) + ", the vocab_size");
 }
 
 void HfConfigReader::readPattern() {

@@ -36,13 +36,24 @@ void HfKeys::refuseSet(llvm::StringRef name, llvm::StringRef what) const {
 
 int64_t HfKeys::integer(llvm::StringRef name, int64_t high,
                         int64_t otherwise) const {
+  return integerFrom(1, name, high, otherwise);
+}
+
+int64_t HfKeys::count(llvm::StringRef name, int64_t high,
+                      int64_t otherwise) const {
+  return integerFrom(0, name, high, otherwise);
+}
+
+int64_t HfKeys::integerFrom(int64_t low, llvm::StringRef name, int64_t high,
+                            int64_t otherwise) const {
   const llvm::json::Value *value = find(name);
   if (!value)
     return otherwise;
   std::optional<int64_t> number = value->getAsInteger();
-  if (number && *number >= 1 && *number <= high)
+  if (number && *number >= low && *number <= high)
     return *number;
-  refuse(name, "an integer in 1 to " + llvm::Twine(high));
+  refuse(name,
+         "an integer in " + llvm::Twine(low) + " to " + llvm::Twine(high));
   return otherwise;
 }
 

@@ -34,6 +34,8 @@ public:
 
   /// An integer from 1 to `high`.
   int64_t integer(llvm::StringRef name, int64_t high, int64_t otherwise) const;
+  /// The same from 0 on.
+  int64_t count(llvm::StringRef name, int64_t high, int64_t otherwise) const;
   /// A finite number above 0 that an f32 can hold.
   double number(llvm::StringRef name, double otherwise) const;
   bool boolean(llvm::StringRef name, bool otherwise) const;
@@ -54,6 +56,8 @@ public:
 
 private:
   const llvm::json::Value *find(llvm::StringRef name) const;
+  int64_t integerFrom(int64_t low, llvm::StringRef name, int64_t high,
+                      int64_t otherwise) const;
 
   const llvm::json::Object &object;
   std::string prefix;

@@ -64,6 +64,9 @@ static llvm::StringRef layerName(llvm::StringRef gguf, bool postNorms) {
       .Case("ffn_up.weight", "mlp.up_proj.weight")
       .Case("ffn_down.weight", "mlp.down_proj.weight")
       .Case("post_ffw_norm.weight", "post_feedforward_layernorm.weight")
+      .Case("inp_gate.weight", "per_layer_input_gate.weight")
+      .Case("proj.weight", "per_layer_projection.weight")
+      .Case("post_norm.weight", "post_per_layer_input_norm.weight")
       .Case("layer_output_scale.weight", "layer_scalar");
 }
 
@@ -78,6 +81,9 @@ static std::string decoderName(llvm::StringRef gguf, bool postNorms) {
       .Case("token_embd.weight", "embed_tokens.weight")
       .Case("output_norm.weight", "norm.weight")
       .Case("output.weight", "lm_head.weight")
+      .Case("per_layer_token_embd.weight", "embed_tokens_per_layer.weight")
+      .Case("per_layer_model_proj.weight", "per_layer_model_projection.weight")
+      .Case("per_layer_proj_norm.weight", "per_layer_projection_norm.weight")
       .Default(gguf.str());
 }
 

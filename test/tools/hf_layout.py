@@ -24,10 +24,16 @@ LAYER_NAMES = {
     "ffn_up.weight": "mlp.up_proj.weight",
     "ffn_down.weight": "mlp.down_proj.weight",
     "post_ffw_norm.weight": "post_feedforward_layernorm.weight",
+    "inp_gate.weight": "per_layer_input_gate.weight",
+    "proj.weight": "per_layer_projection.weight",
+    "post_norm.weight": "post_per_layer_input_norm.weight",
     "layer_output_scale.weight": "layer_scalar",
 }
 MODEL_NAMES = {"token_embd.weight": "embed_tokens.weight",
-               "output_norm.weight": "norm.weight"}
+               "output_norm.weight": "norm.weight",
+               "per_layer_token_embd.weight": "embed_tokens_per_layer.weight",
+               "per_layer_model_proj.weight": "per_layer_model_projection.weight",
+               "per_layer_proj_norm.weight": "per_layer_projection_norm.weight"}
 MODEL_TYPES = {"gemma": "gemma", "gemma2": "gemma2", "gemma3": "gemma3_text",
                "gemma4": "gemma4"}
 
@@ -63,7 +69,10 @@ class HfWriter:
         self.text["num_hidden_layers"] = count
 
     def add_feed_forward_length(self, length):
-        self.text["intermediate_size"] = length
+        # The last layers of a list are twice as wide as the first.
+        self.text["use_double_wide_mlp"] = not isinstance(length, int)
+        self.text["intermediate_size"] = (length if isinstance(length, int)
+                                          else length[0])
 
     def add_head_count(self, count):
         self.text["num_attention_heads"] = count
@@ -118,6 +127,8 @@ class HfWriter:
             self.text["head_dim"] = value
         elif key.endswith("per_layer_input"):
             self.text["hidden_size_per_layer_input"] = value
+        elif key.endswith("shared_kv_layers"):
+            self.text["num_kv_shared_layers"] = value
 
     def add_float32(self, key, value):
         pass
@@ -146,6 +157,7 @@ class HfWriter:
             dtype = {np.float32: "F32", np.float16: "F16"}[data.dtype.type]
         if name == "token_embd.weight":
             self.text["vocab_size"] = shape[0]
+            self.text["vocab_size_per_layer_input"] = shape[0]
         self.tensors[self.name_of(name)] = (dtype, shape, data.tobytes())
 
     def name_of(self, name):

@@ -323,21 +323,48 @@ TEST(HfConfig, Activations) {
             "key 'hidden_activation' must be a string, found 1");
 }
 
+TEST(HfConfig, LayersOfAFourthGemmaHaveFromOthersAndFromTokens) {
+  // A file without the key has them, as the class does.
+  EXPECT_EQ(read("gemma4_text", "").perLayer, 256);
+  EXPECT_EQ(read("gemma4_text", kDense).perLayer, 0);
+  std::string six = kDense.str() + ",\"num_hidden_layers\":7,"
+                                   "\"layer_types\":[\"sliding_attention\","
+                                   "\"full_attention\",\"sliding_attention\","
+                                   "\"full_attention\",\"sliding_attention\","
+                                   "\"full_attention\",\"sliding_attention\"],"
+                                   "\"intermediate_size\":96";
+  GemmaConfig config =
+      read("gemma4_text", six + ",\"num_kv_shared_layers\":3,"
+                                "\"use_double_wide_mlp\":true");
+  for (auto [i, layer] : llvm::enumerate(config.layers)) {
+    int64_t source = i < 4 ? -1 : i == 5 ? 3 : 2;
+    EXPECT_EQ(layer.source, source) << i;
+    EXPECT_EQ(layer.ffn, i < 4 ? 96 : 192) << i;
+  }
+  EXPECT_EQ(errorOf("gemma4_text", six + ",\"num_kv_shared_layers\":6"),
+            "key 'num_kv_shared_layers' is 6, but no layer before has keys and "
+            "values for layer 1");
+  EXPECT_EQ(errorOf("gemma4_text", six + ",\"num_kv_shared_layers\":8"),
+            "key 'num_kv_shared_layers' must be an integer in 0 to 7, found 8");
+  EXPECT_EQ(errorOf("gemma4_text", "\"vocab_size\":300,"
+                                   "\"vocab_size_per_layer_input\":200"),
+            "key 'vocab_size_per_layer_input' must be 300, the vocab_size, "
+            "found 200");
+}
+
 TEST(HfConfig, WhatHasNoRecipe) {
-  EXPECT_EQ(errorOf("gemma4_text", ""),
-            "key 'hidden_size_per_layer_input' is missing, which means 256: "
-            "embeddings of layers are not supported");
   for (auto [key, what] :
-       {std::pair("\"num_kv_shared_layers\":20",
-                  "layers that share keys and values"),
-        {"\"enable_moe_block\":true", "experts"},
+       {std::pair("\"enable_moe_block\":true", "experts"),
         {"\"num_experts\":128", "experts"},
         {"\"attention_bias\":true", "biases of projections"}}) {
     EXPECT_THAT(errorOf("gemma4_text", (kDense + "," + key).str()),
                 testing::AllOf(StartsWith("key '"), testing::HasSubstr(what),
                                testing::EndsWith(" are not supported")));
   }
-  EXPECT_EQ(errorOf("gemma4_text", "\"hidden_size_per_layer_input\":256"),
+  EXPECT_EQ(errorOf("gemma3_text", "\"num_kv_shared_layers\":2"),
+            "key 'num_kv_shared_layers' is 2: layers that share keys and "
+            "values are not supported");
+  EXPECT_EQ(errorOf("gemma3_text", "\"hidden_size_per_layer_input\":256"),
             "key 'hidden_size_per_layer_input' is 256: embeddings of layers "
             "are not supported");
   EXPECT_EQ(errorOf("gemma2", "\"quantization_config\":{\"bits\":4}"),
