@@ -204,8 +204,7 @@ llvm::Expected<std::unique_ptr<HfModel>> HfModel::open(llvm::StringRef folder) {
 }
 
 bool HfModel::hasTokenizer() const {
-  return numbers.gemma.architecture != "gemma4" &&
-         llvm::sys::fs::exists(pathIn(folder, kTokenizerFile));
+  return llvm::sys::fs::exists(pathIn(folder, kTokenizerFile));
 }
 
 llvm::Expected<TokenizerData> HfModel::readTokenizer(int64_t vocab) const {

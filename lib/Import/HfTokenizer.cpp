@@ -37,6 +37,8 @@ public:
   llvm::Expected<TokenizerData> read(const llvm::json::Object &root);
 
 private:
+  /// Whether pieces merge by rank rather than by score.
+  bool isRanked() const { return config.gemma.architecture == "gemma4"; }
   llvm::Error fail(const llvm::Twine &what) const {
     return llvm::createStringError(path + ": " + what);
   }
@@ -51,8 +53,10 @@ private:
   llvm::StringRef path;
   const HfConfig &config;
   int64_t vocab;
-  std::shared_ptr<std::vector<std::string>> strings =
-      std::make_shared<std::vector<std::string>>();
+  using Strings = std::shared_ptr<std::vector<std::string>>;
+  Strings strings = std::make_shared<std::vector<std::string>>();
+  /// Of a Gemma 4: "left right", by rank.
+  Strings mergeTexts = std::make_shared<std::vector<std::string>>();
   llvm::StringMap<int32_t> ids;
   TokenizerData data;
 };
@@ -141,7 +145,7 @@ llvm::Error TokenizerReader::readPieces(const llvm::json::Object &pieces) {
 }
 
 llvm::Error TokenizerReader::readMerges(const llvm::json::Array &merges) {
-  data.scores.assign(strings->size(), kLeastScore);
+  data.scores.assign(strings->size(), isRanked() ? 0 : kLeastScore);
   std::string merged;
   for (auto [rank, value] : llvm::enumerate(merges)) {
     llvm::StringRef left, right;
@@ -159,6 +163,10 @@ llvm::Error TokenizerReader::readMerges(const llvm::json::Array &merges) {
                   " must be of two pieces that "
                   "make a third, found " +
                   describeJson(value));
+    if (isRanked()) {
+      mergeTexts->push_back((left + " " + right).str());
+      continue;
+    }
     // The first merge that makes a piece is the one that counts: those of one
     // piece follow each other, and so they have one score.
     float &score = data.scores[found->second];
@@ -200,7 +208,7 @@ llvm::Error TokenizerReader::readAdded(const llvm::json::Array &added) {
             place(*id, text, isControl ? kControl : kUserDefined))
       return error;
   }
-  data.scores.resize(strings->size(), kLeastScore);
+  data.scores.resize(strings->size(), isRanked() ? 0 : kLeastScore);
   return llvm::Error::success();
 }
 
@@ -256,9 +264,11 @@ TokenizerReader::read(const llvm::json::Object &root) {
       type = kUnused;
       (*strings)[id] = "[PAD" + std::to_string(id) + "]";
     }
-  data.model = "llama";
+  data.model = isRanked() ? "gemma4" : "llama";
   data.tokens.assign(strings->begin(), strings->end());
-  data.owner = strings;
+  data.merges.assign(mergeTexts->begin(), mergeTexts->end());
+  data.owner =
+      std::make_shared<std::pair<Strings, Strings>>(strings, mergeTexts);
   return std::move(data);
 }
 
@@ -268,9 +278,6 @@ llvm::Expected<TokenizerData> flow::parseHfTokenizer(llvm::StringRef text,
                                                      llvm::StringRef path,
                                                      const HfConfig &config,
                                                      int64_t vocab) {
-  if (config.gemma.architecture == "gemma4")
-    return llvm::createStringError(
-        path + ": the tokenizer of a Gemma 4 is not supported");
   llvm::Expected<llvm::json::Object> root = parseJsonObject(text, path + ":");
   if (!root)
     return root.takeError();

@@ -9,11 +9,12 @@
 
 namespace flow {
 
-/// Reads `text`, the contents of the tokenizer.json at `path`, as a
-/// SentencePiece vocabulary: a byte-level-fallback BPE whose merges are in the
-/// order of the scores. `vocab` is the number of embedding rows. Another kind
-/// of tokenizer, ids outside the vocabulary or twice, holes, and merges of what
-/// is no piece are errors.
+/// Reads `text`, the contents of the tokenizer.json at `path`, as a BPE
+/// with fallback to bytes: for a Gemma 4 with its merges, for others as the
+/// SentencePiece vocabulary whose scores are in the order of the merges.
+/// `vocab` is the number of embedding rows. Another kind of tokenizer, ids
+/// outside the vocabulary or twice, holes, and merges of what is no piece are
+/// errors.
 llvm::Expected<TokenizerData> parseHfTokenizer(llvm::StringRef text,
                                                llvm::StringRef path,
                                                const HfConfig &config,

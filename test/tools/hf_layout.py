@@ -49,8 +49,7 @@ class HfWriter:
                      "sliding_attention": {"rope_type": "default",
                                            "rope_theta": 1e4}}
         self.text = {"hidden_activation": "gelu_pytorch_tanh",
-                     "attention_bias": False, "bos_token_id": 2,
-                     "eos_token_id": 1, "pad_token_id": 0,
+                     "attention_bias": False,
                      "query_pre_attn_scalar": None}
         self.vocabulary = None
 
@@ -135,6 +134,8 @@ class HfWriter:
 
     def add_vocabulary(self, vocabulary):
         self.vocabulary = vocabulary
+        for name in ("bos", "eos", "pad"):
+            self.text[name + "_token_id"] = vocabulary.id("<%s>" % name)
 
     # Tensors.
 

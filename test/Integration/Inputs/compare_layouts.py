@@ -40,10 +40,8 @@ def main(flow_run, make_model, folder, family, *options):
     other = make(family + ".other", "6", "--layout", "hf")
     tokens = ",".join(str(2 + 37 * i % 500) for i in range(40))
     inputs = [["--tokens", tokens],
-              ["--tokens", tokens, "--target", "reference"]]
-    # The tokenizer of a Gemma 4 folder is another one.
-    if family != "gemma4":
-        inputs.append(["--prompt", TEXT])
+              ["--tokens", tokens, "--target", "reference"],
+              ["--prompt", TEXT]]
     for name, layout in ((family, ["--layout", "hf"]),
                          (family + ".shards", ["--layout", "hf", "--shards", "3"])):
         model = make(name, "5", *layout)
