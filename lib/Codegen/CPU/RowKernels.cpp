@@ -109,6 +109,28 @@ HeadStage flattened(KernelBuilder &b, HeadStage stage) {
   return stage;
 }
 
+/// As many rows as `like` has, of `width` elements, `lanes` of them at a time:
+/// what `make` returns for row and first column.
+Value makeRows(KernelBuilder &b, Value like, int64_t width, Type element,
+               int64_t lanes,
+               llvm::function_ref<Value(KernelBuilder &, Value, Value)> make) {
+  Value rows = b.dim(like, 0);
+  auto type =
+      RankedTensorType::get({typeOf(like).getDimSize(0), width}, element);
+  return b.forall(
+      rows, b.empty(type, rows),
+      [&](KernelBuilder &b, Value t) -> SmallVector<Slice> {
+        return {rowSlice(b, t, width)};
+      },
+      [&](KernelBuilder &b, Value t, ValueRange outs) -> SmallVector<Value> {
+        return b.loop(b.index(0), b.index(width), lanes, outs,
+                      [&](KernelBuilder &b, Value i,
+                          ValueRange outs) -> SmallVector<Value> {
+                        return {b.write(make(b, t, i), outs[0], {i})};
+                      });
+      })[0];
+}
+
 } // namespace
 
 Value flow::cpu::buildRmsNorm(OpBuilder &builder, Location loc, Value x,
@@ -137,45 +159,23 @@ Value flow::cpu::buildRmsNorm(OpBuilder &builder, Location loc, Value x,
       })[0];
 }
 
-/// Rows of `x`, each stretch of lanes through `apply`, which is told its place.
-static Value mapRows(
-    OpBuilder &builder, Location loc, Value x,
-    llvm::function_ref<Value(KernelBuilder &, Value, ArrayRef<Value>, int64_t)>
-        apply) {
+Value flow::cpu::buildAdd(OpBuilder &builder, Location loc, Value x, Value y) {
   KernelBuilder b(loc, builder);
   int64_t d = typeOf(x).getDimSize(1), lanes = lanesFor(d);
-  Value rows = b.dim(x, 0);
-  return b.forall(
-      rows, b.empty(typeOf(x), rows),
-      [&](KernelBuilder &b, Value t) -> SmallVector<Slice> {
-        return {rowSlice(b, t, d)};
-      },
-      [&](KernelBuilder &b, Value t, ValueRange outs) -> SmallVector<Value> {
-        return b.loop(b.index(0), b.index(d), lanes, outs,
-                      [&](KernelBuilder &b, Value i,
-                          ValueRange outs) -> SmallVector<Value> {
-                        Value y =
-                            apply(b, b.read(x, {t, i}, lanes), {t, i}, lanes);
-                        return {b.write(y, outs[0], {i})};
-                      });
-      })[0];
-}
-
-Value flow::cpu::buildAdd(OpBuilder &builder, Location loc, Value x, Value y) {
-  return mapRows(
-      builder, loc, x,
-      [&](KernelBuilder &b, Value v, ArrayRef<Value> place, int64_t lanes) {
-        return b.add(v, b.read(y, place, lanes));
+  return makeRows(
+      b, x, d, b.getF32Type(), lanes, [&](KernelBuilder &b, Value t, Value i) {
+        return b.add(b.read(x, {t, i}, lanes), b.read(y, {t, i}, lanes));
       });
 }
 
 Value flow::cpu::buildScale(OpBuilder &builder, Location loc, Value x,
                             Value factor) {
-  return mapRows(
-      builder, loc, x,
-      [&](KernelBuilder &b, Value v, ArrayRef<Value>, int64_t lanes) {
+  KernelBuilder b(loc, builder);
+  int64_t d = typeOf(x).getDimSize(1), lanes = lanesFor(d);
+  return makeRows(
+      b, x, d, b.getF32Type(), lanes, [&](KernelBuilder &b, Value t, Value i) {
         Value scalar = b.extract(factor, {b.index(0)});
-        return b.mul(v, b.splat(scalar, lanes));
+        return b.mul(b.read(x, {t, i}, lanes), b.splat(scalar, lanes));
       });
 }
 
@@ -286,37 +286,26 @@ QuantizedRows flow::cpu::buildQuantizeRows(OpBuilder &builder, Location loc,
 
 Value flow::cpu::buildRoundRows(OpBuilder &builder, Location loc, Value x) {
   KernelBuilder b(loc, builder);
-  int64_t k = typeOf(x).getDimSize(1), t0 = typeOf(x).getDimSize(0);
-  int64_t lanes = lanesFor(k);
-  Value rows = b.dim(x, 0);
-  Value result = b.empty(RankedTensorType::get({t0, k}, b.getBF16Type()), rows);
-  auto round = [&](KernelBuilder &b, Value v) -> Value {
-    // In integers: the conversions of some machines flush denormals, and
-    // others have none and would call a library.
-    auto constant = [&](int32_t value) { return b.splat(b.i32(value), lanes); };
-    Value bits =
-        vector::BitCastOp::create(b, b.vector(lanes, b.getI32Type()), v);
-    Value high = arith::ShRUIOp::create(b, bits, constant(16));
-    Value odd = arith::AndIOp::create(b, high, constant(1));
-    Value sum = b.add(b.add(bits, constant(0x7fff)), odd);
-    Value half = arith::TruncIOp::create(
-        b, b.vector(lanes, b.getI16Type()),
-        arith::ShRUIOp::create(b, sum, constant(16)).getResult());
-    return vector::BitCastOp::create(b, b.vector(lanes, b.getBF16Type()), half);
-  };
-  return b.forall(
-      rows, result,
-      [&](KernelBuilder &b, Value t) -> SmallVector<Slice> {
-        return {rowSlice(b, t, k)};
-      },
-      [&](KernelBuilder &b, Value t, ValueRange outs) -> SmallVector<Value> {
-        return b.loop(b.index(0), b.index(k), lanes, outs,
-                      [&](KernelBuilder &b, Value i,
-                          ValueRange outs) -> SmallVector<Value> {
-                        Value v = b.read(x, {t, i}, lanes);
-                        return {b.write(round(b, v), outs[0], {i})};
-                      });
-      })[0];
+  int64_t k = typeOf(x).getDimSize(1), lanes = lanesFor(k);
+  return makeRows(
+      b, x, k, b.getBF16Type(), lanes,
+      [&](KernelBuilder &b, Value t, Value i) -> Value {
+        // In integers: the conversions of some machines flush denormals, and
+        // others have none and would call a library.
+        auto constant = [&](int32_t value) {
+          return b.splat(b.i32(value), lanes);
+        };
+        Value bits = vector::BitCastOp::create(
+            b, b.vector(lanes, b.getI32Type()), b.read(x, {t, i}, lanes));
+        Value high = arith::ShRUIOp::create(b, bits, constant(16));
+        Value odd = arith::AndIOp::create(b, high, constant(1));
+        Value sum = b.add(b.add(bits, constant(0x7fff)), odd);
+        Value half = arith::TruncIOp::create(
+            b, b.vector(lanes, b.getI16Type()),
+            arith::ShRUIOp::create(b, sum, constant(16)).getResult());
+        return vector::BitCastOp::create(b, b.vector(lanes, b.getBF16Type()),
+                                         half);
+      });
 }
 
 Value flow::cpu::buildGeglu(OpBuilder &builder, Location loc, Value gate,
@@ -324,50 +313,26 @@ Value flow::cpu::buildGeglu(OpBuilder &builder, Location loc, Value gate,
   KernelBuilder b(loc, builder);
   int64_t width = typeOf(gate).getDimSize(1);
   int64_t lanes = std::min<int64_t>(lanesFor(width), 32);
-  Value rows = b.dim(gate, 0);
-  return b.forall(
-      rows, b.empty(typeOf(gate), rows),
-      [&](KernelBuilder &b, Value t) -> SmallVector<Slice> {
-        return {rowSlice(b, t, width)};
-      },
-      [&](KernelBuilder &b, Value t, ValueRange outs) -> SmallVector<Value> {
-        return b.loop(b.index(0), b.index(width), lanes, outs,
-                      [&](KernelBuilder &b, Value i,
-                          ValueRange outs) -> SmallVector<Value> {
-                        Value g = gelu(b, b.read(gate, {t, i}, lanes), lanes);
-                        Value y = b.mul(g, b.read(up, {t, i}, lanes));
-                        return {b.write(y, outs[0], {i})};
-                      });
-      })[0];
+  return makeRows(b, gate, width, b.getF32Type(), lanes,
+                  [&](KernelBuilder &b, Value t, Value i) {
+                    Value g = gelu(b, b.read(gate, {t, i}, lanes), lanes);
+                    return b.mul(g, b.read(up, {t, i}, lanes));
+                  });
 }
 
 Value flow::cpu::buildInterleavedGeglu(OpBuilder &builder, Location loc,
                                        Value gateUp) {
   KernelBuilder b(loc, builder);
-  RankedTensorType type = typeOf(gateUp);
-  int64_t width = type.getDimSize(1) / 2;
+  int64_t width = typeOf(gateUp).getDimSize(1) / 2;
   constexpr int64_t lanes = 16;
-  Value rows = b.dim(gateUp, 0);
-  return b.forall(
-      rows,
-      b.empty(
-          RankedTensorType::get({type.getDimSize(0), width}, b.getF32Type()),
-          rows),
-      [&](KernelBuilder &b, Value t) -> SmallVector<Slice> {
-        return {rowSlice(b, t, width)};
-      },
-      [&](KernelBuilder &b, Value t, ValueRange outs) -> SmallVector<Value> {
-        return b.loop(b.index(0), b.index(width), lanes, outs,
-                      [&](KernelBuilder &b, Value i,
-                          ValueRange outs) -> SmallVector<Value> {
-                        Value column = b.mul(i, 2);
-                        Value g =
-                            gelu(b, b.read(gateUp, {t, column}, lanes), lanes);
-                        Value u =
-                            b.read(gateUp, {t, b.add(column, lanes)}, lanes);
-                        return {b.write(b.mul(g, u), outs[0], {i})};
-                      });
-      })[0];
+  return makeRows(b, gateUp, width, b.getF32Type(), lanes,
+                  [&](KernelBuilder &b, Value t, Value i) {
+                    Value column = b.mul(i, 2);
+                    Value g =
+                        gelu(b, b.read(gateUp, {t, column}, lanes), lanes);
+                    Value u = b.read(gateUp, {t, b.add(column, lanes)}, lanes);
+                    return b.mul(g, u);
+                  });
 }
 
 Value flow::cpu::buildSoftcap(OpBuilder &builder, Location loc, Value x,
