@@ -49,6 +49,9 @@ def parse_arguments():
                         "wide inside")
     parser.add_argument("--per-layer", type=int, default=0, help="width of the "
                         "embeddings of layers of a gemma4")
+    parser.add_argument("--merge", action="append", default=[],
+                        help="one more merge of a gemma4's tokenizer, as wrong "
+                        "as it may be")
     parser.add_argument("--ffn", type=int)
     parser.add_argument("--vocab", type=int, default=512)
     parser.add_argument("--window", type=int, default=16)
@@ -196,7 +199,7 @@ class ModelWriter:
             return
         if self.is_fourth:
             out.add_tokenizer_model("gemma4")
-            out.add_token_merges(vocabulary.merges)
+            out.add_token_merges(vocabulary.merges + self.args.merge)
         else:
             out.add_tokenizer_model("llama")
             out.add_tokenizer_pre("default")
@@ -207,7 +210,8 @@ class ModelWriter:
         out.add_eos_token_id(vocabulary.id("<eos>"))
         out.add_unk_token_id(vocabulary.id("<unk>"))
         out.add_pad_token_id(vocabulary.id("<pad>"))
-        out.add_add_bos_token(True)
+        # Some published files of a Gemma 4 say no, against what it has learnt.
+        out.add_add_bos_token(not self.is_fourth)
         out.add_add_eos_token(False)
         out.add_add_space_prefix(False)
 
