@@ -24,6 +24,12 @@ static cl::opt<std::string> outputPath("o", cl::desc("Output filename"),
                                        cl::value_desc("filename"),
                                        cl::init("-"));
 
+/// The pages of the passes, as docs/Passes.md has them: --help ends with these.
+static constexpr char kPassPages[] =
+#include "PassPages.inc"
+    ;
+static cl::extrahelp passPages(kPassPages);
+
 /// The first line of `text`, without the place in a pipeline's text that its
 /// parser puts before it.
 static llvm::StringRef firstMessage(llvm::StringRef text) {
