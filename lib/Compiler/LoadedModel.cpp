@@ -70,11 +70,14 @@ static runtime::TensorSource tensorsOf(const ModelFile &file) {
   source.find =
       [&file](const std::string &name) -> std::optional<runtime::TensorView> {
     const ModelTensor *tensor = file.findTensor(name);
-    if (!tensor || tensor->dims.size() > 2)
+    if (!tensor)
       return std::nullopt;
     runtime::TensorView view;
     view.type = tensor->type;
-    view.rows = tensor->dims.size() == 2 ? tensor->dims[0] : 1;
+    // Of more dimensions, all but the last one count rows.
+    view.rows = 1;
+    for (int64_t dim : llvm::ArrayRef<int64_t>(tensor->dims).drop_back())
+      view.rows *= dim;
     view.cols = tensor->dims.back();
     view.data = tensor->data;
     return view;

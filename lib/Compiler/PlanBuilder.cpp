@@ -3,6 +3,7 @@
 
 #include "PlanBuilder.h"
 
+#include "flow/Codegen/CPU/Kernels.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "llvm/ADT/TypeSwitch.h"
@@ -10,15 +11,12 @@
 using namespace mlir;
 using namespace flow;
 
-/// Rows of a prefill step are a multiple of the largest register tile.
-static constexpr int64_t kRowTile = 12;
-
 PlanBuilder::PlanBuilder(ModelOp model) {
   HyperAttr hyper = model.getHyper();
   plan.hidden = hyper.getHidden();
   plan.vocab = hyper.getVocab();
   plan.context = hyper.getPositions();
-  plan.rowTile = kRowTile;
+  plan.rowTile = cpu::kRowTile;
 }
 
 /// The name of a weight in its file: as written, or its symbol path.
@@ -29,6 +27,20 @@ static std::string fileName(WeightOp weight) {
   if (auto layer = dyn_cast<LayerOp>(weight->getParentOp()))
     name = (layer.getSymName() + "." + name).str();
   return name;
+}
+
+/// The rows of a weight as its file has them.
+static runtime::WeightSource sourceOf(WeightOp weight) {
+  runtime::WeightSource source;
+  source.name = fileName(weight);
+  if (std::optional<ArrayRef<int64_t>> part = weight.getPart()) {
+    int64_t rows = weight.getTensorType().getDimSize(0);
+    int64_t whole[] = {rows, rows};
+    ArrayRef<int64_t> groups = weight.getGroups().value_or(whole);
+    source.part = {part->front(), part->back(), rows, groups.front(),
+                   groups.back()};
+  }
+  return source;
 }
 
 FailureOr<int64_t> PlanBuilder::weightIndex(ModuleOp module, WeightRefOp ref) {
@@ -54,14 +66,12 @@ FailureOr<int64_t> PlanBuilder::weightIndex(ModuleOp module, WeightRefOp ref) {
     weight.group = kInterleaveRows;
     for (auto source : derived.getSources().getAsRange<FlatSymbolRefAttr>())
       weight.sources.push_back(
-          fileName(cast<WeightOp>(SymbolTable::lookupSymbolIn(
+          sourceOf(cast<WeightOp>(SymbolTable::lookupSymbolIn(
               symbol->getParentOp(), source.getAttr()))));
   } else {
     auto stored = cast<WeightOp>(symbol);
-    weight.sources.push_back(fileName(stored));
+    weight.sources.push_back(sourceOf(stored));
     weight.add = stored.getUnitOffset() ? 1.0 : 0.0;
-    if (std::optional<ArrayRef<int64_t>> part = stored.getPart())
-      weight.part = {part->front(), part->back()};
   }
   if (auto panels = dyn_cast_or_null<PanelsAttr>(type.getEncoding())) {
     if (panels.getKind() == PanelKind::F32) {

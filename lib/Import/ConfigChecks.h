@@ -11,7 +11,7 @@ namespace flow {
 /// Bounds that any decoder of this kind keeps by far; they keep products of
 /// two such numbers within 64 bits.
 constexpr int64_t kMaxLayers = 512, kMaxWidth = 1 << 20, kMaxVocab = 1 << 24,
-                  kMaxContext = 1 << 28;
+                  kMaxContext = 1 << 28, kMaxExperts = 512;
 
 /// Checks that the tensors of `file` are those of `config` and no others, of
 /// the right shapes and of types that can be computed with. With

@@ -75,6 +75,7 @@ private:
   llvm::Error readRopePairs();
   llvm::Error readPattern();
   llvm::Error readFourthParts();
+  llvm::Error readExperts(int64_t count);
 
   const GgufReader &file;
   const Generation *generation = nullptr;
@@ -218,12 +219,12 @@ llvm::Error ConfigReader::readFourthParts() {
                   ", which no " + generation->name + " has");
     return number;
   };
-  llvm::Expected<int64_t> experts = count(kExperts, kMaxWidth);
+  llvm::Expected<int64_t> experts = count(kExperts, kMaxExperts);
   if (!experts)
     return experts.takeError();
   if (*experts != 0)
-    return fail("key '" + key(kExperts) + "' is " + llvm::Twine(*experts) +
-                ": experts are not supported");
+    if (llvm::Error error = readExperts(*experts))
+      return error;
   llvm::Expected<int64_t> perLayer = count(kPerLayer, kMaxWidth);
   if (!perLayer)
     return perLayer.takeError();
@@ -238,6 +239,14 @@ llvm::Error ConfigReader::readFourthParts() {
                 ", but no layer before has keys and values for layer " +
                 llvm::Twine(alone));
   return llvm::Error::success();
+}
+
+llvm::Error ConfigReader::readExperts(int64_t count) {
+  GemmaExperts &experts = config.experts;
+  experts.count = count;
+  if (llvm::Error error = integer("expert_used_count", experts.used, count))
+    return error;
+  return integer("expert_feed_forward_length", experts.width, kMaxWidth);
 }
 
 llvm::Error ConfigReader::readLayers() {
@@ -495,6 +504,23 @@ llvm::Error flow::checkTensors(GemmaConfig &c, const ModelFile &file,
     expect(layer + "ffn_down.weight", {c.hidden, numbers.ffn});
     if (c.postNorms)
       expect(layer + "post_ffw_norm.weight", {c.hidden});
+    if (c.experts.count != 0) {
+      auto [count, used, width] = c.experts;
+      expect(layer + "ffn_gate_inp.weight", {count, c.hidden});
+      expect(layer + "ffn_gate_inp.scale", {c.hidden});
+      expect(layer + "ffn_down_exps.scale", {count});
+      // Gates and the rest are one tensor or two.
+      if (tensorsDecide && file.findTensor(layer + "ffn_gate_exps.weight")) {
+        expect(layer + "ffn_gate_exps.weight", {count, width, c.hidden});
+        expect(layer + "ffn_up_exps.weight", {count, width, c.hidden});
+      } else {
+        expect(layer + "ffn_gate_up_exps.weight", {count, 2 * width, c.hidden});
+      }
+      expect(layer + "ffn_down_exps.weight", {count, c.hidden, width});
+      expect(layer + "pre_ffw_norm_2.weight", {c.hidden});
+      expect(layer + "post_ffw_norm_1.weight", {c.hidden});
+      expect(layer + "post_ffw_norm_2.weight", {c.hidden});
+    }
     if (c.perLayer != 0) {
       expect(layer + "inp_gate.weight", {c.perLayer, c.hidden});
       expect(layer + "proj.weight", {c.hidden, c.perLayer});

@@ -86,6 +86,7 @@ private:
   void readPattern();
   /// What the layers of a Gemma 4 have from others, and from tokens.
   void readSharing();
+  void readExperts();
   void readScale();
   void readRope();
   void readRopeOf(llvm::StringRef kind, const HfKeys &from, int64_t headDim,
@@ -139,11 +140,11 @@ void HfConfigReader::readNumbers() {
 void HfConfigReader::refuseWhatHasNoRecipe() {
   keys.refuseSet("attention_bias", "biases of projections");
   keys.refuseSet("mlp_bias", "biases of projections");
-  keys.refuseSet("enable_moe_block", "experts");
-  keys.refuseSet("num_experts", "experts");
   root.refuseSet("quantization_config", "quantised checkpoints");
   keys.refuseSet("quantization_config", "quantised checkpoints");
   if (!isFourth()) {
+    keys.refuseSet("enable_moe_block", "experts");
+    keys.refuseSet("num_experts", "experts");
     keys.refuseSet("num_kv_shared_layers", "layers that share keys and values");
     keys.refuseSet("hidden_size_per_layer_input", "embeddings of layers");
   }
@@ -182,8 +183,10 @@ void HfConfigReader::readLayers() {
   }
   c.layers.resize(count);
   readPattern();
-  if (isFourth())
+  if (isFourth()) {
     readSharing();
+    readExperts();
+  }
   bool isDouble = isFourth() && keys.boolean("use_double_wide_mlp", false);
   for (GemmaLayer &layer : c.layers) {
     layer.ffn = isDouble && layer.source >= 0 ? 2 * ffn : ffn;
@@ -214,6 +217,21 @@ void HfConfigReader::readSharing() {
   constexpr llvm::StringLiteral kRows = "vocab_size_per_layer_input";
   if (c.perLayer != 0 && keys.integer(kRows, kMaxVocab, c.vocab) != c.vocab)
     keys.refuse(kRows, llvm::Twine(c.vocab) + ", the vocab_size");
+}
+
+void HfConfigReader::readExperts() {
+  if (!keys.boolean("enable_moe_block", false))
+    return;
+  GemmaExperts &experts = config.gemma.experts;
+  // No number has a default that a mixture could have.
+  auto number = [&](llvm::StringRef name, int64_t high) {
+    if (!keys.isSet(name))
+      keys.refuse(name, "there, as there are experts");
+    return keys.integer(name, high, 1);
+  };
+  experts.count = number("num_experts", kMaxExperts);
+  experts.used = number("top_k_experts", experts.count);
+  experts.width = number("moe_intermediate_size", kMaxWidth);
 }
 
 void HfConfigReader::readPattern() {

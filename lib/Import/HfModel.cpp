@@ -67,6 +67,14 @@ static llvm::StringRef layerName(llvm::StringRef gguf, bool postNorms) {
       .Case("inp_gate.weight", "per_layer_input_gate.weight")
       .Case("proj.weight", "per_layer_projection.weight")
       .Case("post_norm.weight", "post_per_layer_input_norm.weight")
+      .Case("ffn_gate_inp.weight", "router.proj.weight")
+      .Case("ffn_gate_inp.scale", "router.scale")
+      .Case("ffn_down_exps.scale", "router.per_expert_scale")
+      .Case("ffn_gate_up_exps.weight", "experts.gate_up_proj")
+      .Case("ffn_down_exps.weight", "experts.down_proj")
+      .Case("pre_ffw_norm_2.weight", "pre_feedforward_layernorm_2.weight")
+      .Case("post_ffw_norm_1.weight", "post_feedforward_layernorm_1.weight")
+      .Case("post_ffw_norm_2.weight", "post_feedforward_layernorm_2.weight")
       .Case("layer_output_scale.weight", "layer_scalar");
 }
 

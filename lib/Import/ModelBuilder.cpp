@@ -42,7 +42,14 @@ static StringRef tensorNameOf(StringRef role) {
       .Case("per_layer_gate", "inp_gate")
       .Case("per_layer_output", "proj")
       .Case("post_per_layer_norm", "post_norm")
-      .Case("layer_scalar", "layer_output_scale");
+      .Case("layer_scalar", "layer_output_scale")
+      .Case("post_dense_norm", "post_ffw_norm_1")
+      .Case("router", "ffn_gate_inp")
+      .Case("expert_norm", "pre_ffw_norm_2")
+      .Case("expert_gate", "ffn_gate_exps")
+      .Case("expert_up", "ffn_up_exps")
+      .Case("expert_down", "ffn_down_exps")
+      .Case("post_expert_norm", "post_ffw_norm_2");
 }
 
 namespace {
@@ -57,9 +64,11 @@ public:
   llvm::Expected<OwningOpRef<ModuleOp>> build();
 
 private:
-  /// `part` is empty, or the place of the weight in a larger tensor.
+  /// `part` is empty, or the place of the weight in a larger tensor, and
+  /// `groups` empty, or how its rows are spread there.
   llvm::Error addWeight(StringRef symbol, ArrayRef<int64_t> shape,
-                        StringRef ggufName, ArrayRef<int64_t> part = {});
+                        StringRef ggufName, ArrayRef<int64_t> part = {},
+                        ArrayRef<int64_t> groups = {});
   llvm::Error addLayerWeight(const WeightRole &role, size_t index);
   llvm::Error addLayer(size_t index);
   /// One rotary table, or one of sliding and one of full layers where they
@@ -75,8 +84,8 @@ private:
 };
 
 llvm::Error RecipeBuilder::addWeight(StringRef symbol, ArrayRef<int64_t> shape,
-                                     StringRef ggufName,
-                                     ArrayRef<int64_t> part) {
+                                     StringRef ggufName, ArrayRef<int64_t> part,
+                                     ArrayRef<int64_t> groups) {
   std::string tensor = file.nameOf(ggufName);
   const ModelTensor *found = file.findTensor(tensor);
   if (!found)
@@ -88,11 +97,12 @@ llvm::Error RecipeBuilder::addWeight(StringRef symbol, ArrayRef<int64_t> shape,
                                    ggml::typeName(found->type).data() +
                                    ", which cannot be computed with");
   bool hasOffset = file.hasUnitOffset() && symbol.ends_with("norm");
+  auto numbers = [&](ArrayRef<int64_t> list) {
+    return list.empty() ? DenseI64ArrayAttr() : b.getDenseI64ArrayAttr(list);
+  };
   WeightOp::create(b, loc, symbol, RankedTensorType::get(shape, b.getF32Type()),
-                   *storage, b.getStringAttr(tensor),
-                   part.empty() ? DenseI64ArrayAttr()
-                                : b.getDenseI64ArrayAttr(part),
-                   hasOffset);
+                   *storage, b.getStringAttr(tensor), numbers(part),
+                   numbers(groups), hasOffset);
   return llvm::Error::success();
 }
 
@@ -108,10 +118,22 @@ llvm::Error RecipeBuilder::addLayerWeight(const WeightRole &role,
                      {place, 0});
   if (role.name == "per_layer_context_norm")
     return addWeight(role.name, role.shape, "per_layer_proj_norm.weight");
-  return addWeight(
-      role.name, role.shape,
-      ("blk." + Twine(index) + "." + tensorNameOf(role.name) + ".weight")
-          .str());
+  std::string layer = "blk." + std::to_string(index) + ".";
+  if (role.name == "router_scale")
+    return addWeight(role.name, role.shape, layer + "ffn_gate_inp.scale");
+  if (role.name == "expert_scale")
+    return addWeight(role.name, role.shape, layer + "ffn_down_exps.scale");
+  // One tensor may hold all gates of an expert and then the rest of it.
+  std::string fused = layer + "ffn_gate_up_exps.weight";
+  if ((role.name == "expert_gate" || role.name == "expert_up") &&
+      file.findTensor(file.nameOf(fused))) {
+    int64_t width = config.experts.width;
+    return addWeight(role.name, role.shape, fused,
+                     {role.name == "expert_up" ? width : 0, 0},
+                     {width, 2 * width});
+  }
+  return addWeight(role.name, role.shape,
+                   layer + tensorNameOf(role.name).str() + ".weight");
 }
 
 StringRef RecipeBuilder::tableOf(const GemmaLayer &layer) const {
@@ -163,7 +185,8 @@ llvm::Error RecipeBuilder::addLayer(size_t index) {
   auto layer = LayerOp::create(
       b, loc, "layer" + number, norms, spec, mask, tableOf(numbers),
       FlatSymbolRefAttr::get(context, cache), shared,
-      FeedForwardAttr::get(context, numbers.ffn, 0, 0, 0),
+      FeedForwardAttr::get(context, numbers.ffn, config.experts.count,
+                           config.experts.used, config.experts.width),
       config.perLayer ? b.getI64IntegerAttr(config.perLayer) : IntegerAttr(),
       numbers.scalar);
   OpBuilder::InsertionGuard guard(b);

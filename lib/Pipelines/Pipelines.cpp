@@ -28,6 +28,8 @@ void flow::buildStagesPipeline(OpPassManager &pm,
   pm.addPass(createSliceLastToken());
   pm.addPass(createSelectMasks({/*block=*/32, options.context}));
   pm.addPass(createFuseGatedMlp());
+  pm.addPass(createFuseExperts());
+  pm.addPass(createFuseRouter());
   pm.addPass(createFuseAddNorm());
   pm.addPass(createPlanNumerics({options.numerics}));
   pm.addPass(createPlanCache({options.chunk, options.context}));

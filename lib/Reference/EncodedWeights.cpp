@@ -50,24 +50,31 @@ llvm::Error EncodedWeights::loadRows(WeightOp weight, int64_t first,
                     std::to_string(info->blockElements) + " for " +
                     std::string(info->name));
   uint64_t blocks = rowLength / info->blockElements;
-  uint64_t allRows = shape.size() == 1 ? 1 : shape.front();
+  int64_t allRows = shape.size() == 1 ? 1 : shape.front();
+  int64_t whole[] = {allRows, allRows};
+  llvm::ArrayRef<int64_t> groups = weight.getGroups().value_or(whole);
+  // The row of the tensor that holds row `row` of the weight.
+  auto place = [&](int64_t row) {
+    return part[0] + row / groups[0] * groups[1] + row % groups[0];
+  };
   std::optional<uint64_t> rowBytes =
       llvm::checkedMulUnsigned<uint64_t>(blocks, info->blockBytes);
   std::optional<uint64_t> bytes =
-      rowBytes ? llvm::checkedMulUnsigned(*rowBytes, allRows + part[0])
+      rowBytes ? llvm::checkedMulUnsigned<uint64_t>(*rowBytes,
+                                                    place(allRows - 1) + 1)
                : std::nullopt;
   // A part may end before the tensor does, in rows and in columns.
   if (!bytes || (isPart ? *bytes > tensor->bytes : *bytes != tensor->bytes) ||
       length + part[1] > rowLength)
     return failed("has " + std::to_string(tensor->bytes) + " bytes, expected " +
-                  std::to_string(allRows + part[0]) + " rows of " +
+                  std::to_string(place(allRows - 1) + 1) + " rows of " +
                   std::to_string(blocks) + " blocks of " +
                   std::to_string(info->blockBytes) + " bytes");
 
-  const std::byte *data = tensor->data + part[0] * *rowBytes +
-                          part[1] / info->blockElements * info->blockBytes;
+  const std::byte *data =
+      tensor->data + part[1] / info->blockElements * info->blockBytes;
   for (int64_t row = 0; row < rows; ++row)
-    ggml::decodeRow(tensor->type, data + (first + row) * *rowBytes,
+    ggml::decodeRow(tensor->type, data + place(first + row) * *rowBytes,
                     out.data() + row * length, length);
   return llvm::Error::success();
 }

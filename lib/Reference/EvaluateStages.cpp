@@ -20,25 +20,6 @@ static EvaluatedValue wrap(Tensor tensor) {
   return {std::make_shared<const Tensor>(std::move(tensor))};
 }
 
-/// Rows as products read them in `layout`.
-static Tensor inLayout(const Tensor &rows, Attribute layout) {
-  if (auto blocks = dyn_cast<QuantizedRowsAttr>(layout))
-    return quantizeRows(rows, blocks.getBlock());
-  return roundToBf16(rows);
-}
-
-/// Rows by `weight` as its panels hold it.
-static Tensor product(const Tensor &rows, Value weight, const Frame &frame,
-                      std::optional<double> softcap, Element element) {
-  MLIRContext &context = *weight.getContext();
-  auto panels = dyn_cast_or_null<PanelsAttr>(
-      cast<RankedTensorType>(weight.getType()).getEncoding());
-  const Tensor &values = frame.tensor(weight);
-  if (panels && panels.getKind() == PanelKind::BF16)
-    return linear(context, rows, roundToBf16(values), softcap, element);
-  return linear(context, rows, values, softcap, element);
-}
-
 /// An error unless two operands, named `a` and `b`, have the same shape.
 static llvm::Error requireSameShape(Operation *op, StringRef a,
                                     const Tensor &first, StringRef b,
@@ -289,31 +270,6 @@ Result Evaluator::evaluateQkv(QkvRopeAppendOp op, const Frame &frame) {
   return written;
 }
 
-/// Undoes the interleaving of gate and up, 16 columns each in turn.
-static std::pair<Tensor, Tensor> deinterleave(const Tensor &rows) {
-  constexpr int64_t kGroup = 16;
-  int64_t width = rows.shape[1] / 2;
-  Tensor gate({rows.shape[0], width}), up({rows.shape[0], width});
-  for (int64_t t = 0; t < rows.shape[0]; ++t)
-    for (int64_t i = 0; i < width; ++i) {
-      int64_t at = t * 2 * width + i / kGroup * 2 * kGroup + i % kGroup;
-      gate.values[t * width + i] = rows.values[at];
-      up.values[t * width + i] = rows.values[at + kGroup];
-    }
-  return {std::move(gate), std::move(up)};
-}
-
-static Result evaluateGatedMlp(GatedMlpOp op, const Frame &frame) {
-  Element element = elementOf(op.getType());
-  auto [gate, up] =
-      deinterleave(product(frame.tensor(op.getInput()), op.getGateUp(), frame,
-                           std::nullopt, element));
-  Tensor hidden = geglu(gate, up, element);
-  if (Attribute layout = op.getHiddenAttr())
-    hidden = inLayout(hidden, layout);
-  return single(product(hidden, op.getDown(), frame, std::nullopt, element));
-}
-
 static Result evaluateQuantizeRows(QuantizeRowsOp op, const Frame &frame) {
   Attribute layout = op.getType().getEncoding();
   if (!isa_and_nonnull<QuantizedRowsAttr, Bf16RowsAttr>(layout))
@@ -364,7 +320,8 @@ Result Evaluator::evaluateFlow(Operation *op, const Frame &frame) {
       .Case([&](AttentionOp op) { return evaluateAttention(op, frame); })
       .Case([&](AddRmsNormOp op) { return evaluateAddRmsNorm(op, frame); })
       .Case([&](QkvRopeAppendOp op) { return evaluateQkv(op, frame); })
-      .Case([&](GatedMlpOp op) { return evaluateGatedMlp(op, frame); })
+      .Case<GatedMlpOp, RouteExpertsOp, RouterOp, MoeOp, GroupedMlpOp>(
+          [&](auto op) { return evaluateMlp(op, frame); })
       .Case([&](QuantizeRowsOp op) { return evaluateQuantizeRows(op, frame); })
       .Default([](Operation *op) -> Result { return unknownOp(op); });
 }

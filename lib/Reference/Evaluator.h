@@ -92,6 +92,17 @@ private:
 llvm::Expected<EvaluatedValues> evaluateUpstream(mlir::Operation *op,
                                                  const Frame &frame);
 
+/// EvaluateMlps.cpp: gated MLPs, and the experts that rows choose.
+llvm::Expected<EvaluatedValues> evaluateMlp(mlir::Operation *op,
+                                            const Frame &frame);
+
+/// Rows as products read them in `layout`.
+Tensor inLayout(const Tensor &rows, mlir::Attribute layout);
+
+/// Rows by `weight` as its panels hold it.
+Tensor product(const Tensor &rows, mlir::Value weight, const Frame &frame,
+               std::optional<double> softcap, Element element);
+
 /// An error at `op`: its name, `why`, its location.
 llvm::Error failedAt(mlir::Operation *op, const llvm::Twine &why);
 /// The error for an op that the interpreter does not know.

@@ -24,11 +24,17 @@ llvm::Error FileWeights::loadRows(WeightOp weight, int64_t first, int64_t rows,
   const ModelTensor *tensor = file.findTensor(name);
   llvm::ArrayRef<int64_t> shape = weight.getTensorType().getShape();
   auto fits = [&] {
-    llvm::ArrayRef<int64_t> dims = tensor->dims;
+    // Of more than two dimensions, all but the last one count rows.
+    llvm::SmallVector<int64_t, 4> dims(tensor->dims);
+    for (; dims.size() > 2; dims.erase(dims.begin()))
+      dims[1] *= dims[0];
     std::optional<llvm::ArrayRef<int64_t>> part = weight.getPart();
     if (!part)
-      return dims == shape;
-    return dims.size() == 2 && (*part)[0] <= dims[0] - shape[0] &&
+      return llvm::ArrayRef<int64_t>(dims) == shape;
+    int64_t whole[] = {shape[0], shape[0]};
+    llvm::ArrayRef<int64_t> groups = weight.getGroups().value_or(whole);
+    int64_t rows = (shape[0] / groups[0] - 1) * groups[1] + groups[0];
+    return dims.size() == 2 && (*part)[0] <= dims[0] - rows &&
            (*part)[1] <= dims[1] - shape[1];
   };
   if (tensor && !fits())

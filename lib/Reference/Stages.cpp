@@ -7,6 +7,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
+#include <numeric>
 
 using namespace flow;
 using namespace flow::reference;
@@ -80,6 +82,40 @@ Tensor reference::geglu(const Tensor &gate, const Tensor &up, Element element) {
   for (size_t i = 0; i < gate.values.size(); ++i)
     result.values[i] = roundTo(element, gelu(gate.values[i]) * up.values[i]);
   return result;
+}
+
+std::pair<TokenTensor, Tensor>
+reference::routeExperts(const Tensor &logits, const Tensor &expertScale,
+                        double factor, int64_t chosen, Element element) {
+  int64_t rows = logits.shape[0], experts = logits.shape[1];
+  TokenTensor ids({rows, chosen});
+  Tensor shares({rows, chosen});
+  std::vector<float> z(experts);
+  std::vector<int32_t> order(experts);
+  for (int64_t t = 0; t < rows; ++t) {
+    // In f32, as a choice is a decision: all who make it must make the same.
+    for (int64_t e = 0; e < experts; ++e) {
+      z[e] = static_cast<float>(factor) * logits.values[t * experts + e];
+      if (std::isnan(z[e])) // comes last, so that there is an order
+        z[e] = -std::numeric_limits<float>::infinity();
+    }
+    std::iota(order.begin(), order.end(), 0);
+    std::partial_sort(order.begin(), order.begin() + chosen, order.end(),
+                      [&](int32_t a, int32_t b) {
+                        return z[a] > z[b] || (z[a] == z[b] && a < b);
+                      });
+    // What all experts share in the sum of their exponentials cancels.
+    double total = 0;
+    for (int64_t j = 0; j < chosen; ++j)
+      total += std::exp(double(z[order[j]]) - z[order[0]]);
+    for (int64_t j = 0; j < chosen; ++j) {
+      ids.values[t * chosen + j] = order[j];
+      shares.values[t * chosen + j] =
+          roundTo(element, std::exp(double(z[order[j]]) - z[order[0]]) / total *
+                               expertScale.values[order[j]]);
+    }
+  }
+  return {std::move(ids), std::move(shares)};
 }
 
 Tensor reference::quantizeRows(const Tensor &input, int64_t block) {

@@ -45,6 +45,13 @@ Tensor linear(mlir::MLIRContext &context, const Tensor &input,
 /// `flow.geglu`.
 Tensor geglu(const Tensor &gate, const Tensor &up, Element element);
 
+/// `flow.route_experts`: the `chosen` experts of each row of `logits` `[T, E]`
+/// and their shares.
+std::pair<TokenTensor, Tensor> routeExperts(const Tensor &logits,
+                                            const Tensor &expertScale,
+                                            double factor, int64_t chosen,
+                                            Element element);
+
 /// `flow.quantize_rows` to blocks of quants: what the quants mean.
 Tensor quantizeRows(const Tensor &input, int64_t block);
 

@@ -68,9 +68,23 @@ json write(const Step &step) {
   return result;
 }
 
+json write(const WeightSource &source) {
+  json result{{"name", source.name}};
+  if (const std::optional<WeightSource::Part> &part = source.part)
+    result["part"] = {{"row", part->row},
+                      {"col", part->col},
+                      {"rows", part->rows},
+                      {"group", part->group},
+                      {"stride", part->stride}};
+  return result;
+}
+
 json write(const PackedWeight &weight) {
+  json sources = json::array();
+  for (const WeightSource &source : weight.sources)
+    sources.push_back(write(source));
   json result{{"name", weight.name},
-              {"sources", weight.sources},
+              {"sources", sources},
               {"combine", kCombines[static_cast<size_t>(weight.combine)]},
               {"group", weight.group},
               {"add", weight.add},
@@ -82,8 +96,6 @@ json write(const PackedWeight &weight) {
     result["scale"] = kScales[static_cast<size_t>(weight.scale)];
     result["min"] = weight.hasMin;
   }
-  if (weight.part)
-    result["part"] = {{"row", weight.part->row}, {"col", weight.part->col}};
   return result;
 }
 
@@ -180,15 +192,30 @@ private:
   std::string problem;
 };
 
+WeightSource readSource(Reader &r, const json &object,
+                        const std::string &weight) {
+  WeightSource source;
+  source.name = r.text(object, "name");
+  if (!r.ok() || !object.contains("part"))
+    return source;
+  const json &part = object["part"];
+  source.part = {r.integer(part, "row", 0, kMaxDimension),
+                 r.integer(part, "col", 0, kMaxDimension),
+                 r.integer(part, "rows", 1, kMaxDimension),
+                 r.integer(part, "group", 1, kMaxDimension),
+                 r.integer(part, "stride", 1, kMaxDimension)};
+  if (r.ok() && (source.part->stride < source.part->group ||
+                 source.part->rows % source.part->group != 0))
+    r.fail("a source of weight '" + weight +
+           "' needs whole groups of rows that do not overlap");
+  return source;
+}
+
 PackedWeight readWeight(Reader &r, const json &object) {
   PackedWeight weight;
   weight.name = r.text(object, "name");
-  for (const json &source : r.list(object, "sources")) {
-    if (!source.is_string())
-      r.fail("a source of weight '" + weight.name + "' is no string");
-    else
-      weight.sources.push_back(source.get<std::string>());
-  }
+  for (const json &source : r.list(object, "sources"))
+    weight.sources.push_back(readSource(r, source, weight.name));
   if (weight.sources.empty())
     r.fail("weight '" + weight.name + "' has no source");
   weight.combine = static_cast<Combine>(r.choice(object, "combine", kCombines));
@@ -199,13 +226,6 @@ PackedWeight readWeight(Reader &r, const json &object) {
   weight.cols = r.integer(object, "cols", 1, kMaxDimension);
   if (weight.rows > kMaxDimension / weight.cols)
     r.fail("weight '" + weight.name + "' is too large");
-  if (object.contains("part")) {
-    const json &part = object["part"];
-    weight.part = {r.integer(part, "row", 0, kMaxDimension),
-                   r.integer(part, "col", 0, kMaxDimension)};
-    if (weight.sources.size() > 1)
-      r.fail("weight '" + weight.name + "' is a part of several sources");
-  }
   bool panels =
       weight.packing != Packing::Raw && weight.packing != Packing::Dense;
   if (panels && weight.rows % 32 != 0)

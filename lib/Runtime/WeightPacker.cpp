@@ -140,24 +140,28 @@ Error fail(const PackedWeight &weight, const std::string &what) {
   return {"weight " + weight.name + ": " + what};
 }
 
-/// Makes the part that `weight` is of `tensor`, called `name`.
-Status cut(const PackedWeight &weight, const std::string &name,
+/// Makes of `tensor` the part that `source` is.
+Status cut(const PackedWeight &weight, const WeightSource &source,
            TensorView &tensor) {
   std::optional<ggml::TypeInfo> info =
       ggml::typeInfo(static_cast<uint32_t>(tensor.type));
-  auto [row, col] = *weight.part;
-  if (row > tensor.rows - weight.rows || col > tensor.cols - weight.cols)
-    return fail(weight,
-                "tensor '" + name + "' is " + std::to_string(tensor.rows) +
-                    "x" + std::to_string(tensor.cols) + ", which has no " +
-                    std::to_string(weight.rows) + "x" +
-                    std::to_string(weight.cols) + " at row " +
-                    std::to_string(row) + " and column " + std::to_string(col));
-  if (!info || col % info->blockElements != 0 ||
+  const WeightSource::Part &part = *source.part;
+  // Rows of the tensor after the first group.
+  int64_t after = tensor.rows - part.group - part.row;
+  if (after < 0 || after / part.stride < part.rows / part.group - 1 ||
+      part.col > tensor.cols - weight.cols)
+    return fail(weight, "tensor '" + source.name + "' is " +
+                            std::to_string(tensor.rows) + "x" +
+                            std::to_string(tensor.cols) + ", which has no " +
+                            std::to_string(part.rows) + "x" +
+                            std::to_string(weight.cols) + " at row " +
+                            std::to_string(part.row) + " and column " +
+                            std::to_string(part.col));
+  if (!info || part.col % info->blockElements != 0 ||
       weight.cols % info->blockElements != 0)
-    return fail(weight,
-                "tensor '" + name + "' cannot be cut between its blocks");
-  tensor = tensor.part(row, weight.rows, col, weight.cols);
+    return fail(weight, "tensor '" + source.name +
+                            "' cannot be cut between its blocks");
+  tensor = tensor.take(part, weight.cols);
   return {};
 }
 
@@ -166,12 +170,13 @@ Result<std::vector<TensorView>> findSources(const PackedWeight &weight,
                                             const TensorSource &source) {
   std::vector<TensorView> tensors;
   int64_t rows = 0;
-  for (const std::string &name : weight.sources) {
+  for (const WeightSource &wanted : weight.sources) {
+    const std::string &name = wanted.name;
     std::optional<TensorView> tensor = source.find(name);
     if (!tensor)
       return fail(weight, "tensor '" + name + "' is not in the model file");
-    if (weight.part)
-      if (Status status = cut(weight, name, *tensor); !status)
+    if (wanted.part)
+      if (Status status = cut(weight, wanted, *tensor); !status)
         return Error{status.error()};
     if (tensor->cols != weight.cols)
       return fail(weight, "tensor '" + name + "' has rows of " +
@@ -241,8 +246,10 @@ void packAll(const PackedWeight &weight, const SourceRows &rows,
              ThreadPool &pool) {
   const std::vector<TensorView> &tensors = rows.tensors();
   auto release = [&](const TensorView &tensor, int64_t begin, int64_t end) {
-    if (source.release)
-      source.release(tensor.row(begin), tensor.row(end) - tensor.row(begin));
+    if (source.release && begin != end)
+      source.release(tensor.row(begin), tensor.row(end - 1) +
+                                            tensor.rowBytes() -
+                                            tensor.row(begin));
   };
   if (weight.packing == Packing::Dense) {
     auto *out = reinterpret_cast<float *>(loaded.parts[0].data());
@@ -309,14 +316,18 @@ int64_t TensorView::rowBytes() const {
   return cols / info.blockElements * info.blockBytes;
 }
 
-TensorView TensorView::part(int64_t firstRow, int64_t rowCount,
-                            int64_t firstCol, int64_t colCount) const {
+TensorView TensorView::take(const WeightSource::Part &part,
+                            int64_t columns) const {
   TensorView view = *this;
-  view.stride = row(1) - row(0);
-  view.cols = firstCol;
-  view.data = row(firstRow) + (firstCol ? view.rowBytes() : 0);
-  view.rows = rowCount;
-  view.cols = colCount;
+  view.stride = rowBytes();
+  view.cols = part.col;
+  view.data = row(part.row) + (part.col ? view.rowBytes() : 0);
+  view.rows = part.rows;
+  view.cols = columns;
+  if (part.group != part.rows) {
+    view.group = part.group;
+    view.groupStride = part.stride;
+  }
   return view;
 }
 

@@ -149,7 +149,10 @@ struct ChooseLayouts : flow::impl::ChooseLayoutsBase<ChooseLayouts> {
 
   void quantize(Operation *op, const Product &product, Attribute layout) {
     if (!product.rows) {
-      cast<GatedMlpOp>(op).setHiddenAttr(layout);
+      if (auto grouped = dyn_cast<GroupedMlpOp>(op))
+        grouped.setHiddenAttr(layout);
+      else
+        cast<GatedMlpOp>(op).setHiddenAttr(layout);
       return;
     }
     Value rows = product.rows->get();

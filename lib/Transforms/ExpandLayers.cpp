@@ -61,6 +61,8 @@ private:
   Value attend(LayerOp layer, Value q, Value position, Value k, Value v,
                Value keys);
   Value mlp(LayerOp layer, Value normed);
+  Value feedForward(LayerOp layer, Value stream);
+  Value experts(LayerOp layer, Value stream);
   Value perLayer(LayerOp layer, Value stream);
   Value residual(LayerOp layer, StringRef part, Value stream, Value branch,
                  StringRef postNorm);
@@ -183,6 +185,44 @@ Value StepBuilder::mlp(LayerOp layer, Value normed) {
   return linear(h, weight(layer, "down"));
 }
 
+Value StepBuilder::experts(LayerOp layer, Value stream) {
+  FeedForwardAttr spec = layer.getFeedForward();
+  name(prefix + "router_norm");
+  Value rows = norm(stream, weight(layer, "router_scale"));
+  name(prefix + "router");
+  Value logits = linear(rows, weight(layer, "router"));
+  name(prefix + "route");
+  auto shares = rowsType({spec.getTopK()});
+  auto route = RouteExpertsOp::create(
+      b, shares.clone(b.getI32Type()), shares, logits,
+      weight(layer, "expert_scale"),
+      llvm::APFloat(1 / std::sqrt(static_cast<double>(hidden))));
+  name(prefix + "expert_norm");
+  Value normed = norm(stream, weight(layer, "expert_norm"));
+  name(prefix + "experts");
+  return MoeOp::create(b, stream.getType(), normed, route.getExperts(),
+                       route.getShares(), weight(layer, "expert_gate"),
+                       weight(layer, "expert_up"),
+                       weight(layer, "expert_down"));
+}
+
+Value StepBuilder::feedForward(LayerOp layer, Value stream) {
+  std::string outer = layer.getSymName().str() + "/";
+  name(outer + "ffn_norm");
+  Value normed = norm(stream, weight(layer, "ffn_norm"));
+  prefix = outer + "ffn/";
+  Value branch = mlp(layer, normed);
+  if (layer.getFeedForward().getExperts() == 0)
+    return branch;
+  name(prefix + "post_dense_norm");
+  branch = norm(branch, weight(layer, "post_dense_norm"));
+  Value mixture = experts(layer, stream);
+  name(prefix + "post_expert_norm");
+  mixture = norm(mixture, weight(layer, "post_expert_norm"));
+  name(prefix + "add");
+  return arith::AddFOp::create(b, branch, mixture);
+}
+
 Value StepBuilder::perLayer(LayerOp layer, Value stream) {
   int64_t width = *layer.getPerLayer();
   prefix = layer.getSymName().str() + "/per_layer/";
@@ -235,10 +275,7 @@ Value StepBuilder::layer(LayerOp layer, Value x) {
   Value branch = attention(layer, normed);
   prefix = layerName + "/";
   x = residual(layer, "attention_add", x, branch, "post_attention_norm");
-  name(layerName + "/ffn_norm");
-  normed = norm(x, weight(layer, "ffn_norm"));
-  prefix = layerName + "/ffn/";
-  branch = mlp(layer, normed);
+  branch = feedForward(layer, x);
   prefix = layerName + "/";
   x = residual(layer, "ffn_add", x, branch, "post_ffn_norm");
   if (layer.getPerLayer())
@@ -355,10 +392,6 @@ struct ExpandLayers : flow::impl::ExpandLayersBase<ExpandLayers> {
     for (StringRef needed : {"embedding", "final_norm"})
       if (!lookupWeight(model, needed))
         return model.emitOpError("has no weight @") << needed;
-    for (LayerOp layer : layers)
-      if (layer.getFeedForward().getExperts() != 0)
-        return layer.emitOpError(
-            "has a mixture of experts, which cannot be expanded yet");
     if (getOperation().lookupSymbol(phase))
       return model.emitOpError("is expanded for this phase already: @")
              << phase;

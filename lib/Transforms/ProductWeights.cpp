@@ -26,6 +26,14 @@ SmallVector<Product> flow::getProducts(Operation *op) {
         return {{&mlp.getGateUpMutable(), &mlp.getInputMutable(), kArithmetic},
                 {&mlp.getDownMutable(), nullptr, kHiddenArithmetic}};
       })
+      .Case([](RouterOp router) -> Products {
+        return {{&router.getWeightMutable(), &router.getInputMutable(),
+                 kArithmetic}};
+      })
+      .Case([](GroupedMlpOp mlp) -> Products {
+        return {{&mlp.getGateUpMutable(), &mlp.getInputMutable(), kArithmetic},
+                {&mlp.getDownMutable(), nullptr, kHiddenArithmetic}};
+      })
       .Default([](Operation *) { return Products(); });
 }
 

@@ -37,6 +37,10 @@ SmallVector<Value> productWeights(Operation *op) {
     return {qkv.getWeight()};
   if (auto mlp = dyn_cast<GatedMlpOp>(op))
     return {mlp.getGateUp(), mlp.getDown()};
+  if (auto router = dyn_cast<RouterOp>(op))
+    return {router.getWeight()};
+  if (auto mlp = dyn_cast<GroupedMlpOp>(op))
+    return {mlp.getGateUp(), mlp.getDown()};
   return {};
 }
 

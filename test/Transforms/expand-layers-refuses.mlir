@@ -38,31 +38,6 @@ module {}
 
 // -----
 
-flow.model @m <hidden = 64, vocab = 512, positions = 256> {
-  flow.weight @embedding : tensor<512x64xf32> storage q8_0
-  flow.weight @final_norm : tensor<64xf32>
-  flow.rope_table @local theta 1.0e+04 head_dim 32
-  flow.kv_cache @kv0 kv_heads 1 head_dim 32
-  // expected-error @+1 {{has a mixture of experts, which cannot be expanded yet}}
-  flow.layer @layer0 norms sandwich attention <heads = 2, kv_heads = 1, head_dim = 32, qk_norm = true> mask <causal, window = 16> rope @local cache @kv0 feed_forward <width = 128, experts = 4, top_k = 2, expert_width = 32> {
-    flow.weight @attention_norm : tensor<64xf32>
-    flow.weight @q : tensor<64x64xf32>
-    flow.weight @k : tensor<32x64xf32>
-    flow.weight @v : tensor<32x64xf32>
-    flow.weight @q_norm : tensor<32xf32>
-    flow.weight @k_norm : tensor<32xf32>
-    flow.weight @o : tensor<64x64xf32>
-    flow.weight @post_attention_norm : tensor<64xf32>
-    flow.weight @ffn_norm : tensor<64xf32>
-    flow.weight @gate : tensor<128x64xf32>
-    flow.weight @up : tensor<128x64xf32>
-    flow.weight @down : tensor<64x128xf32>
-    flow.weight @post_ffn_norm : tensor<64xf32>
-  }
-}
-
-// -----
-
 func.func @prefill() { return }
 // expected-error @+1 {{is expanded for this phase already: @prefill}}
 flow.model @m <hidden = 64, vocab = 512, positions = 256> {

@@ -28,6 +28,14 @@ LAYER_NAMES = {
     "proj.weight": "per_layer_projection.weight",
     "post_norm.weight": "post_per_layer_input_norm.weight",
     "layer_output_scale.weight": "layer_scalar",
+    "ffn_gate_inp.weight": "router.proj.weight",
+    "ffn_gate_inp.scale": "router.scale",
+    "ffn_down_exps.scale": "router.per_expert_scale",
+    "ffn_gate_up_exps.weight": "experts.gate_up_proj",
+    "ffn_down_exps.weight": "experts.down_proj",
+    "pre_ffw_norm_2.weight": "pre_feedforward_layernorm_2.weight",
+    "post_ffw_norm_1.weight": "post_feedforward_layernorm_1.weight",
+    "post_ffw_norm_2.weight": "post_feedforward_layernorm_2.weight",
 }
 MODEL_NAMES = {"token_embd.weight": "embed_tokens.weight",
                "output_norm.weight": "norm.weight",
@@ -90,6 +98,16 @@ class HfWriter:
 
     def add_value_length(self, length):
         pass
+
+    def add_expert_count(self, count):
+        self.text["enable_moe_block"] = True
+        self.text["num_experts"] = count
+
+    def add_expert_used_count(self, count):
+        self.text["top_k_experts"] = count
+
+    def add_expert_feed_forward_length(self, length):
+        self.text["moe_intermediate_size"] = length
 
     def add_layer_norm_rms_eps(self, eps):
         self.text["rms_norm_eps"] = eps

@@ -49,6 +49,12 @@ def parse_arguments():
                         "wide inside")
     parser.add_argument("--per-layer", type=int, default=0, help="width of the "
                         "embeddings of layers of a gemma4")
+    parser.add_argument("--experts", type=int, default=0, help="beside the MLP "
+                        "of each layer of a gemma4")
+    parser.add_argument("--experts-used", type=int, default=4)
+    parser.add_argument("--expert-ffn", type=int)
+    parser.add_argument("--split-experts", action="store_true",
+                        help="gates of experts in a tensor of their own")
     parser.add_argument("--merge", action="append", default=[],
                         help="one more merge of a gemma4's tokenizer, as wrong "
                         "as it may be")
@@ -70,11 +76,13 @@ def parse_arguments():
     args.hidden = args.hidden or (256 if wide else 64)
     args.head_dim = args.head_dim or (64 if wide else 32)
     args.ffn = args.ffn or (512 if wide else 128)
+    args.expert_ffn = args.expert_ffn or (256 if wide else 32)
     step = 256 if wide else 32
-    for name in ("hidden", "ffn"):
+    for name in ("hidden", "ffn", "expert_ffn"):
         if getattr(args, name) % step:
             parser.error("--%s must be a multiple of %d for %s, found %d" %
-                         (name, step, args.type, getattr(args, name)))
+                         (name.replace("_", "-"), step, args.type,
+                          getattr(args, name)))
     if args.heads * args.head_dim % step:
         parser.error("heads * head-dim must be a multiple of %d for %s" %
                      (step, args.type))
@@ -106,25 +114,25 @@ class ModelWriter:
                     if args.layout == "hf"
                     else gguf.GGUFWriter(path, args.family))
 
-    def matrix(self, name, rows, cols, sigma, layer=0):
+    def values(self, name, rows, cols, sigma, layer):
+        """A matrix in the type that `name` has, and the type if it is none of
+        numpy's."""
         kind = self.args.type
         if kind == "mixed":
             kind = mixed_type(name.split(".")[-1], layer, cols)
-        name += ".weight"
         if kind in random_blocks.MAKERS:
-            data = random_blocks.random_matrix(self.rng, kind, rows, cols,
-                                               sigma)
             raw = gguf.GGMLQuantizationType[kind.upper()]
-            self.out.add_tensor(name, data, raw_dtype=raw)
-            return
+            return random_blocks.random_matrix(self.rng, kind, rows, cols,
+                                               sigma), raw
         values = self.rng.normal(0, sigma, (rows, cols)).astype(np.float32)
         if kind in QUANTISED:
             raw = gguf.GGMLQuantizationType[kind.upper()]
-            self.out.add_tensor(name, gguf.quants.quantize(values, raw),
-                                raw_dtype=raw)
-        else:
-            self.out.add_tensor(
-                name, values.astype(np.float16 if kind == "f16" else np.float32))
+            return gguf.quants.quantize(values, raw), raw
+        return values.astype(np.float16 if kind == "f16" else np.float32), None
+
+    def matrix(self, name, rows, cols, sigma, layer=0):
+        data, raw = self.values(name, rows, cols, sigma, layer)
+        self.out.add_tensor(name + ".weight", data, raw_dtype=raw)
 
     def slides(self, i):
         """Whether layer i of a gemma4 does; the last is full always."""
@@ -187,6 +195,10 @@ class ModelWriter:
         out.add_float32("gemma4.rope.freq_base_swa", 1e4)
         out.add_uint32("gemma4.attention.shared_kv_layers", a.shared)
         out.add_uint32("gemma4.embedding_length_per_layer_input", a.per_layer)
+        if a.experts:
+            out.add_expert_count(a.experts)
+            out.add_expert_used_count(a.experts_used)
+            out.add_expert_feed_forward_length(a.expert_ffn)
         # Low, so that it bends what is of the order of 1 to 10.
         out.add_final_logit_softcapping(8.0)
 
@@ -261,6 +273,8 @@ class ModelWriter:
             self.matrix(layer + "ffn_down", d, ffn, 1 / np.sqrt(ffn), i)
             if a.family != "gemma":
                 self.norm(layer + "post_ffw_norm", d)
+            if a.experts:
+                self.write_experts(layer, i)
             if a.per_layer:
                 p = a.per_layer
                 self.matrix(layer + "inp_gate", p, d, 1 / np.sqrt(d), i)
@@ -270,6 +284,34 @@ class ModelWriter:
                 self.out.add_tensor(
                     layer + "layer_output_scale.weight",
                     self.rng.uniform(0.3, 0.9, 1).astype(np.float32))
+
+    def write_experts(self, layer, i):
+        a, d = self.args, self.args.hidden
+        self.norm(layer + "post_ffw_norm_1", d)
+        self.norm(layer + "post_ffw_norm_2", d)
+        self.norm(layer + "pre_ffw_norm_2", d)
+        # Logits of the order of 1, as what is routed has elements of 1 / sqrt(d)
+        # in the end. Routers are floats in every file.
+        router = self.rng.normal(0, 1, (a.experts, d)).astype(np.float32)
+        self.out.add_tensor(layer + "ffn_gate_inp.weight", router)
+        for name, size in (("gate_inp", d), ("down_exps", a.experts)):
+            self.out.add_tensor(
+                layer + "ffn_%s.scale" % name,
+                self.rng.uniform(0.7, 1.4, size).astype(np.float32))
+        width, experts = a.expert_ffn, a.experts
+        name = layer + "ffn_gate_up_exps"
+        data, raw = self.values(name, experts * 2 * width, d, 1 / np.sqrt(d), i)
+        data = data.reshape(experts, 2 * width, -1)
+        if a.split_experts:
+            for part, rows in (("gate", data[:, :width]), ("up", data[:, width:])):
+                self.out.add_tensor(layer + "ffn_%s_exps.weight" % part,
+                                    np.ascontiguousarray(rows), raw_dtype=raw)
+        else:
+            self.out.add_tensor(name + ".weight", data, raw_dtype=raw)
+        name = layer + "ffn_down_exps"
+        data, raw = self.values(name, experts * d, width, 1 / np.sqrt(width), i)
+        self.out.add_tensor(name + ".weight", data.reshape(experts, d, -1),
+                            raw_dtype=raw)
 
     def write(self):
         self.write_keys()

@@ -5,6 +5,7 @@
 
 #include "FlowVerify.h"
 #include "mlir/IR/Builders.h"
+#include "mlir/IR/TypeUtilities.h"
 #include "llvm/Support/CheckedArithmetic.h"
 
 using namespace mlir;
@@ -26,6 +27,23 @@ static ParseResult parseSameType(OpAsmParser &parser, Type &lhs, Type &rhs) {
 
 static void printSameType(OpAsmPrinter &printer, Operation *, Type lhs, Type) {
   printer << lhs;
+}
+
+/// The experts of a row as i32 and their shares as what the rows are made of,
+/// in one shape.
+static ParseResult parseExpertsAndShares(OpAsmParser &parser, Type &experts,
+                                         Type &shares, Type rows) {
+  RankedTensorType type;
+  if (parser.parseType(type))
+    return failure();
+  experts = type;
+  shares = RankedTensorType::get(type.getShape(), getElementTypeOrSelf(rows));
+  return success();
+}
+
+static void printExpertsAndShares(OpAsmPrinter &printer, Operation *,
+                                  Type experts, Type, Type) {
+  printer << experts;
 }
 
 /// The weight of the branch has the type of the weight of the sum, and the

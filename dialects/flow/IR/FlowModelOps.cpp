@@ -74,6 +74,15 @@ LogicalResult WeightOp::verify() {
     return emitOpError("(C4): part must be a row and a column of a matrix, the "
                        "column a multiple of ")
            << block << ", got [" << *part << "] of " << getType();
+  std::optional<ArrayRef<int64_t>> groups = getGroups();
+  if (groups &&
+      (!part || groups->size() != 2 || !llvm::all_of(*groups, isExtent) ||
+       groups->front() > groups->back() ||
+       getTensorType().getDimSize(0) % groups->front() != 0))
+    return emitOpError("(C5): groups must be the rows of a group, which divide "
+                       "those of a part, and as many or more from one to the "
+                       "next, got [")
+           << *groups << "] of " << getType();
   return success();
 }
 
@@ -176,6 +185,18 @@ SmallVector<WeightRole> flow::getWeightRoles(LayerOp layer) {
   roles.push_back({"gate", {width, d}});
   roles.push_back({"up", {width, d}});
   roles.push_back({"down", {d, width}});
+  if (int64_t experts = layer.getFeedForward().getExperts()) {
+    int64_t inner = layer.getFeedForward().getExpertWidth();
+    roles.push_back({"post_dense_norm", {d}});
+    roles.push_back({"router_scale", {d}});
+    roles.push_back({"router", {experts, d}});
+    roles.push_back({"expert_scale", {experts}});
+    roles.push_back({"expert_norm", {d}});
+    roles.push_back({"expert_gate", {experts * inner, d}});
+    roles.push_back({"expert_up", {experts * inner, d}});
+    roles.push_back({"expert_down", {experts * d, inner}});
+    roles.push_back({"post_expert_norm", {d}});
+  }
   if (sandwich)
     roles.push_back({"post_ffn_norm", {d}});
   if (std::optional<uint64_t> perLayer = layer.getPerLayer()) {
@@ -207,6 +228,10 @@ LogicalResult LayerOp::verifyRegions() {
       perLayer && !isExtent(*perLayer))
     return emitOpError("(C7): per_layer must be positive and below 2^31, got ")
            << static_cast<int64_t>(*perLayer);
+
+  if (getFeedForward().getExperts() != 0 &&
+      getNorms() != NormPlacement::Sandwich)
+    return emitOpError("(C8): a layer with experts must be a sandwich");
 
   SmallVector<WeightRole> roles = getWeightRoles(*this);
   for (const WeightRole &role : roles) {

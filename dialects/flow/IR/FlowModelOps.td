@@ -53,8 +53,11 @@ def Flow_WeightOp : Flow_Op<"weight", [Symbol]> {
     the type is what they mean: `[N]` or `[N, K]` of f32, a matrix being
     `[out, in]`. `from` names the tensor in the file; without it the symbol
     path is the name. `part [r, c]` says that the weight is the block of a larger
-    matrix of the file that begins at its row `r` and column `c`. `unit_offset` says that the file's values are centred on
-    0 and mean `1 + w` (norms of Gemma 1-3 in Hugging Face checkpoints).
+    matrix of the file that begins at its row `r` and column `c`, and `groups
+    [n, s]` that its rows do not follow each other: groups of `n` begin every `s`
+    rows. A tensor of more than two dimensions is a matrix of its rows.
+    `unit_offset` says that the file's values are centred on 0 and mean `1 + w`
+    (norms of Gemma 1-3 in Hugging Face checkpoints).
 
     Example:
 
@@ -62,6 +65,7 @@ def Flow_WeightOp : Flow_Op<"weight", [Symbol]> {
     flow.weight @q : tensor<64x64xf32> storage q5_0 from "blk.0.attn_q.weight"
     flow.weight @attention_norm : tensor<64xf32> unit_offset
     flow.weight @per_layer_tokens : tensor<512x32xf32> storage q8_0 from "per_layer_token_embd.weight" part [0, 64]
+    flow.weight @expert_up : tensor<512x64xf32> from "blk.0.ffn_gate_up_exps.weight" part [16, 0] groups [16, 32]
     ```
 
     Constraints:
@@ -73,14 +77,16 @@ def Flow_WeightOp : Flow_Op<"weight", [Symbol]> {
     - (C3) `unit_offset` is for vectors.
     - (C4) `part` is for matrices: two numbers that are not negative and below
       2^31, the second a multiple of the storage's block.
+    - (C5) `groups` come with `part`: two numbers `n <= s`, positive and below
+      2^31, the rows of the weight a multiple of `n`.
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, TypeAttr:$type,
     DefaultValuedAttr<Flow_StorageAttr, "::flow::Storage::F32">:$storage,
     OptionalAttr<StrAttr>:$from, OptionalAttr<DenseI64ArrayAttr>:$part,
-    UnitAttr:$unit_offset);
+    OptionalAttr<DenseI64ArrayAttr>:$groups, UnitAttr:$unit_offset);
   let assemblyFormat = [{
     $sym_name `:` $type (`storage` `` $storage^)? (`from` $from^)?
-    (`part` $part^)? (`unit_offset` $unit_offset^)? attr-dict
+    (`part` $part^)? (`groups` $groups^)? (`unit_offset` $unit_offset^)? attr-dict
   }];
   let hasVerifier = 1;
   let extraClassDeclaration = [{
@@ -210,6 +216,17 @@ def Flow_LayerOp : Flow_Op<"layer",
     x = x + post_ffn_norm(mlp(ffn_norm(x)))
     ```
 
+    A mixture of experts stands beside the MLP of a sandwich, `h` being the
+    stream after attention and `g` the activation of `flow.geglu`:
+
+    ```
+    z = router (rms_norm(h) * router_scale) / sqrt(d)
+    m = sum over the top_k experts e of the largest softmax(z) of
+        expert_scale_e * share_e * expert_down_e (g(expert_gate_e n) * expert_up_e n)
+        with n = expert_norm(h) and share_e = softmax(z)_e / (sum of the top_k)
+    x = h + post_ffn_norm(post_dense_norm(mlp(ffn_norm(h))) + post_expert_norm(m))
+    ```
+
     With `per_layer P` what the token and the embedding say to this layer is let
     through a gate into the stream, `t` being the tokens and `x0` their scaled
     embeddings:
@@ -227,7 +244,8 @@ def Flow_LayerOp : Flow_Op<"layer",
     model. A layer without a cache attends within the rows of one call only
     (scoring). With `shared` the layer projects queries only and reads what an
     earlier layer has written to the cache. The body holds the layer's weights under fixed names, all
-    `[out, in]`, with `H`, `K`, `D`, `F` from the specs and `d` the hidden size:
+    `[out, in]`, with `H`, `K`, `D`, `F`, `E` (experts) and `X`
+    (expert width) from the specs and `d` the hidden size:
 
     | name | shape | when |
     |---|---|---|
@@ -241,6 +259,12 @@ def Flow_LayerOp : Flow_Op<"layer",
     | `@o` | `[d, H*D]` | always |
     | `@gate`, `@up` | `[F, d]` | always |
     | `@down` | `[d, F]` | always |
+    | `@router` | `[E, d]` | experts |
+    | `@router_scale`, `@expert_norm` | `[d]` | experts |
+    | `@expert_scale` | `[E]` | experts |
+    | `@expert_gate`, `@expert_up` | `[E*X, d]` | experts |
+    | `@expert_down` | `[E*d, X]` | experts |
+    | `@post_dense_norm`, `@post_expert_norm` | `[d]` | experts |
     | `@per_layer_tokens` | `[vocab, P]` | `per_layer` |
     | `@per_layer_context` | `[P, d]` | `per_layer` |
     | `@per_layer_context_norm` | `[P]` | `per_layer` |
@@ -280,6 +304,7 @@ def Flow_LayerOp : Flow_Op<"layer",
     - (C6) with `shared`, an earlier layer that is not `shared` has the same
       cache.
     - (C7) `per_layer` is positive and below 2^31.
+    - (C8) a layer with experts is a sandwich.
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, Flow_NormPlacementAttr:$norms,
     Flow_AttentionSpecAttr:$attention, Flow_MaskAttr:$mask,

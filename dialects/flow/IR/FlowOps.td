@@ -7,5 +7,6 @@
 include "flow/IR/FlowModelOps.td"
 include "flow/IR/FlowStageOps.td"
 include "flow/IR/FlowFusedOps.td"
+include "flow/IR/FlowExpertOps.td"
 
 #endif // FLOW_IR_FLOWOPS_TD

@@ -32,6 +32,13 @@ struct GemmaRope {
   int64_t pairs = 0;
 };
 
+/// The mixture of experts that stands beside the MLP of each layer. No experts:
+/// no mixture.
+struct GemmaExperts {
+  /// Experts, those that a row uses, and their inner width.
+  int64_t count = 0, used = 0, width = 0;
+};
+
 /// A Gemma decoder by its numbers. Every field has been checked.
 struct GemmaConfig {
   std::string architecture;
@@ -42,6 +49,7 @@ struct GemmaConfig {
   int64_t window = 0;
   /// Width of what tokens and embeddings say to each layer; 0 = nothing.
   int64_t perLayer = 0;
+  GemmaExperts experts;
   /// Of full and of sliding layers.
   GemmaRope ropeFull, ropeSliding;
   /// Factor on attention scores, 0 = `headDim^-1/2`; caps, 0 = none.
@@ -55,9 +63,8 @@ struct GemmaConfig {
 };
 
 /// Reads the configuration of a `gemma`, `gemma2`, `gemma3` or `gemma4` file.
-/// Another architecture, a missing or impossible number, the experts of a
-/// Gemma 4, which have no recipe here, or a tensor that is missing, surplus or
-/// of the wrong shape is an error that names it.
+/// Another architecture, a missing or impossible number, or a tensor that is
+/// missing, surplus or of the wrong shape is an error that names it.
 llvm::Expected<GemmaConfig> readGemmaConfig(const GgufReader &file);
 
 } // namespace flow

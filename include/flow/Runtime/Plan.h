@@ -7,6 +7,7 @@
 #include "flow/Support/Result.h"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,7 +15,7 @@
 namespace flow::runtime {
 
 /// Version of the plan's form; another one is refused.
-constexpr int64_t kPlanVersion = 2;
+constexpr int64_t kPlanVersion = 3;
 
 /// How the sources of a weight become one matrix.
 enum class Combine { Concat, Interleave };
@@ -24,11 +25,29 @@ enum class Packing { Raw, Dense, PanelsF32, PanelsBf16, PanelsI8 };
 
 enum class ScaleType { F16, F32 };
 
+/// A tensor of the model file, or a part of it.
+struct WeightSource {
+  WeightSource() = default;
+  /// The whole tensor `name`.
+  WeightSource(std::string name) : name(std::move(name)) {}
+  WeightSource(const char *name) : name(name) {}
+
+  std::string name;
+  /// `rows` rows of the weight's length from column `col` on. They come in
+  /// groups of `group`, the first of which begins at row `row` of the tensor
+  /// and the others `stride` rows after each other.
+  struct Part {
+    int64_t row = 0, col = 0, rows = 0, group = 0, stride = 0;
+  };
+  /// Nothing: all of it.
+  std::optional<Part> part;
+};
+
 /// A weight that the code or the runtime reads.
 struct PackedWeight {
   std::string name;
-  /// Tensors of the model file, in order.
-  std::vector<std::string> sources;
+  /// Where its rows come from, in order.
+  std::vector<WeightSource> sources;
   Combine combine = Combine::Concat;
   /// Rows taken from each source in turn when interleaving.
   int64_t group = 16;
@@ -36,11 +55,6 @@ struct PackedWeight {
   double add = 0;
   Packing packing = Packing::Dense;
   int64_t rows = 0, cols = 0;
-  /// Where the weight begins in a source that is larger; one source only.
-  struct Part {
-    int64_t row = 0, col = 0;
-  };
-  std::optional<Part> part;
   /// Values of a row that share a scale; panels of 8 bits only.
   int64_t block = 32;
   ScaleType scale = ScaleType::F16;

@@ -23,15 +23,19 @@ struct TensorView {
   /// Bytes from the beginning of one row to that of the next; 0 = the rows
   /// follow each other.
   int64_t stride = 0;
+  /// Rows after which `groupStride - group` rows are left out; 0 = none are.
+  int64_t group = 0, groupStride = 0;
 
   /// Bytes of one row.
   int64_t rowBytes() const;
   const std::byte *row(int64_t index) const {
+    if (group)
+      index = index / group * groupStride + index % group;
     return data + index * (stride ? stride : rowBytes());
   }
-  /// The `rows` by `cols` values from row `row` and column `col` on, which lie
-  /// within the tensor, the columns in whole blocks.
-  TensorView part(int64_t row, int64_t rows, int64_t col, int64_t cols) const;
+  /// The `cols` columns of the rows of `part`, which lie within the tensor, the
+  /// columns in whole blocks.
+  TensorView take(const WeightSource::Part &part, int64_t cols) const;
 };
 
 /// Where tensors come from.

@@ -128,6 +128,64 @@ def FuseGatedMlp : Pass<"flow-fuse-gated-mlp", "::mlir::ModuleOp"> {
   let dependentDialects = ["::flow::FlowDialect"];
 }
 
+def FuseExperts : Pass<"flow-fuse-experts", "::mlir::ModuleOp"> {
+  let summary = "The experts' MLPs as one stage that sorts rows by expert";
+  let description = [{
+    Gates and ups of all experts become one derived weight, 16 rows of each in
+    turn, and `flow.moe` becomes `flow.grouped_mlp`: rows are sorted by expert,
+    and each expert that was chosen has one gated MLP over its rows. Results are
+    bit-equal.
+
+    Example:
+
+    ```mlir
+    // Before
+    %y = flow.moe %x to %e by %s, %gate, %up, %down : …
+    // After
+    %gu = flow.weight_ref @tiny::@layer0::@expert_gate_up : …
+    %y = flow.grouped_mlp %x to %e by %s, %gu, %down : …
+    ```
+
+    Refuses, saying why in a missed remark `experts-not-fused` at the mixture:
+
+    - an expert whose width is no multiple of 16;
+    - experts that change the element type;
+    - weights that are not the model's, do not stand in one layer or are made of
+      others.
+
+    A fusion is a passed remark `experts-fused`.
+  }];
+  let dependentDialects = ["::flow::FlowDialect"];
+}
+
+def FuseRouter : Pass<"flow-fuse-router"> {
+  let summary = "The router's product and the choice in one stage";
+  let description = [{
+    The projection of rows to one logit for each expert, and the choice of the
+    largest, become one `flow.router`. Results are bit-equal. The arithmetic that
+    `flow-plan-numerics` has marked the projection with stays.
+
+    Example:
+
+    ```mlir
+    // Before
+    %z = flow.linear %x, %w : …
+    %e, %s = flow.route_experts %z scale %scale factor 1.25e-01 : …
+    // After
+    %e, %s = flow.router %x, %w scale %scale factor 1.25e-01 : …
+    ```
+
+    Refuses, saying why in a missed remark `router-not-fused` at the choice:
+
+    - logits that are not a projection, stand in another block or are read by
+      others too;
+    - a projection that changes the element type.
+
+    A fusion is a passed remark `router-fused`.
+  }];
+  let dependentDialects = ["::flow::FlowDialect"];
+}
+
 def FuseAddNorm : Pass<"flow-fuse-add-norm"> {
   let summary = "Fuse a residual add with the norms around it";
   let description = [{

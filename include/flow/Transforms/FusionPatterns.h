@@ -11,7 +11,7 @@ class RewritePatternSet;
 namespace flow {
 
 // A pattern that looks at a candidate and leaves it says why through
-// `notifyMatchFailure`. The first two look weights up by symbol and add
+// `notifyMatchFailure`. The first three look weights up by symbol and add
 // `flow.derived_weight` ops beside them, so the driver must own the whole
 // module, not one function of it.
 
@@ -20,6 +20,12 @@ void populateFuseQkvPatterns(mlir::RewritePatternSet &patterns);
 
 /// What `flow-fuse-gated-mlp` does, rooted at `flow.geglu`.
 void populateFuseGatedMlpPatterns(mlir::RewritePatternSet &patterns);
+
+/// What `flow-fuse-experts` does, rooted at `flow.moe`.
+void populateFuseExpertsPatterns(mlir::RewritePatternSet &patterns);
+
+/// What `flow-fuse-router` does, rooted at `flow.route_experts`.
+void populateFuseRouterPatterns(mlir::RewritePatternSet &patterns);
 
 /// What `flow-fuse-add-norm` does, rooted at the `flow.rms_norm` of a sum.
 void populateFuseAddNormPatterns(mlir::RewritePatternSet &patterns);

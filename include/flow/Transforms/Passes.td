@@ -41,7 +41,6 @@ def ExpandLayers : Pass<"flow-expand-layers", "::mlir::ModuleOp"> {
     - a module without exactly one model;
     - a model without layers, embedding or final norm;
     - a model whose function for this phase is there already;
-    - a layer with experts: it would be dense, silently;
     - an unknown phase or kind of logits.
   }];
   let options = [

@@ -3,6 +3,7 @@
 
 #include "flow/Conversion/Passes.h"
 
+#include "GroupedExperts.h"
 #include "PackedProducts.h"
 #include "flow/Codegen/CPU/Kernels.h"
 #include "flow/IR/FlowOps.h"
@@ -116,6 +117,11 @@ private:
   LogicalResult lower(QkvRopeAppendOp op);
   LogicalResult lower(GatedMlpOp op);
   LogicalResult lower(QuantizeRowsOp op);
+  LogicalResult lower(RouteExpertsOp op);
+  LogicalResult lower(RouterOp op);
+  LogicalResult lower(GroupedMlpOp op);
+  void route(Value experts, Value shares, Value logits, Value scale,
+             const llvm::APFloat &factor);
   LogicalResult cloneForeign(Operation &op);
 
   Value single(Value value) { return parts.at(value).front(); }
@@ -124,7 +130,11 @@ private:
   /// Rows of f32 in the layout that products read them in.
   Parts inLayout(Value rows, Attribute layout);
 
-  /// Rows by weight in whatever layout both have; null after an error.
+  /// The layout of `weight`; null after an error.
+  PanelsAttr panelsOf(Operation *op, Value weight);
+  /// Rows by a weight in whatever layout both have.
+  Value product(const Parts &rows, const Parts &packed, PanelsAttr panels);
+  /// The same of a weight of the function; null after an error.
   Value product(Operation *op, const Parts &rows, Value weight);
   /// `[T, H, D]` as `[T, H * D]` and back.
   Value joinHeads(Value heads);
@@ -223,16 +233,23 @@ LogicalResult FunctionLowering::lowerReturn(func::ReturnOp op) {
   return success();
 }
 
-Value FunctionLowering::product(Operation *op, const Parts &rows,
-                                Value weight) {
+PanelsAttr FunctionLowering::panelsOf(Operation *op, Value weight) {
   auto panels = dyn_cast_or_null<PanelsAttr>(
       cast<RankedTensorType>(weight.getType()).getEncoding());
-  if (!panels) {
+  if (!panels)
     op->emitOpError("has a weight without layout: flow-choose-layouts must run "
                     "first");
-    return {};
-  }
-  const Parts &packed = parts.at(weight);
+  return panels;
+}
+
+Value FunctionLowering::product(Operation *op, const Parts &rows,
+                                Value weight) {
+  PanelsAttr panels = panelsOf(op, weight);
+  return panels ? product(rows, parts.at(weight), panels) : Value();
+}
+
+Value FunctionLowering::product(const Parts &rows, const Parts &packed,
+                                PanelsAttr panels) {
   if (panels.getKind() == PanelKind::F32)
     return buildF32Product(b, b.getLoc(), rows[0], packed[0]);
   if (panels.getKind() == PanelKind::BF16)
@@ -439,6 +456,63 @@ LogicalResult FunctionLowering::lower(QuantizeRowsOp op) {
   return success();
 }
 
+void FunctionLowering::route(Value experts, Value shares, Value logits,
+                             Value scale, const llvm::APFloat &factor) {
+  auto [chosen, parts] = cpu::buildRouteExperts(
+      b, b.getLoc(), logits, single(scale), factor.convertToDouble(),
+      cast<RankedTensorType>(experts.getType()).getDimSize(1));
+  set(experts, chosen);
+  set(shares, parts);
+}
+
+LogicalResult FunctionLowering::lower(RouteExpertsOp op) {
+  route(op.getExperts(), op.getShares(), single(op.getLogits()),
+        op.getExpertScale(), op.getFactor());
+  return success();
+}
+
+LogicalResult FunctionLowering::lower(RouterOp op) {
+  Value logits = product(op, parts.at(op.getInput()), op.getWeight());
+  if (!logits)
+    return failure();
+  route(op.getExperts(), op.getShares(), logits, op.getExpertScale(),
+        op.getFactor());
+  return success();
+}
+
+LogicalResult FunctionLowering::lower(GroupedMlpOp op) {
+  PanelsAttr gateUp = panelsOf(op, op.getGateUp()),
+             down = gateUp ? panelsOf(op, op.getDown()) : PanelsAttr();
+  if (!down)
+    return failure();
+  int64_t experts = op.getExpertCount();
+  if (op.getType().getDimSize(1) % cpu::kPanel != 0)
+    return op.emitOpError("has experts of ")
+           << op.getType().getDimSize(1) << " rows, not a multiple of 32";
+  // The functions called here build where the loop over experts is.
+  auto mlp = [&](OpBuilder &inner, Value expert, ValueRange rows) {
+    OpBuilder::InsertionGuard guard(b);
+    b.restoreInsertionPoint(inner.saveInsertionPoint());
+    auto ofExpert = [&](Value weight) {
+      Parts own;
+      for (Value part : parts.at(weight))
+        own.push_back(takeExpert(b, b.getLoc(), part, expert, experts));
+      return own;
+    };
+    Value both = product(Parts(rows), ofExpert(op.getGateUp()), gateUp);
+    Parts hidden{cpu::buildInterleavedGeglu(b, b.getLoc(), both)};
+    if (Attribute layout = op.getHiddenAttr())
+      hidden = inLayout(hidden[0], layout);
+    Value result = product(hidden, ofExpert(op.getDown()), down);
+    inner.restoreInsertionPoint(b.saveInsertionPoint());
+    return result;
+  };
+  set(op, buildGroupedExperts(b, b.getLoc(), parts.at(op.getInput()),
+                              single(op.getExperts()), single(op.getShares()),
+                              experts, op.getType().getDimSize(1), mlp));
+  return success();
+}
+
 LogicalResult FunctionLowering::cloneForeign(Operation &op) {
   IRMapping mapping;
   for (Value operand : op.getOperands()) {
@@ -459,7 +533,7 @@ LogicalResult FunctionLowering::lower(Operation &op) {
   return llvm::TypeSwitch<Operation *, LogicalResult>(&op)
       .Case<arith::AddFOp, RmsNormOp, ScaleOp, LinearOp, LmHeadOp, GegluOp,
             RopeOp, KvAppendOp, AttentionOp, AddRmsNormOp, QkvRopeAppendOp,
-            GatedMlpOp, QuantizeRowsOp>(
+            GatedMlpOp, QuantizeRowsOp, RouteExpertsOp, RouterOp, GroupedMlpOp>(
           [&](auto stage) { return lower(stage); })
       .Case([&](func::ReturnOp ret) { return lowerReturn(ret); })
       .Default([&](Operation *other) -> LogicalResult {

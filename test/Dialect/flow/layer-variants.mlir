@@ -27,16 +27,28 @@ flow.model @shared_keys <hidden = 64, vocab = 512, positions = 256> {
 flow.model @experts <hidden = 64, vocab = 512, positions = 256> {
   flow.rope_table @local theta 1.0e+04 head_dim 32
   // CHECK: attention <heads = 2, kv_heads = 1, head_dim = 32, softcap = 5.000000e+01> mask <full> rope @local feed_forward <width = 128, experts = 4, top_k = 2, expert_width = 32> {
-  flow.layer @layer0 norms pre attention <heads = 2, kv_heads = 1, head_dim = 32, softcap = 5.0e+01> mask <full> rope @local feed_forward <width = 128, experts = 4, top_k = 2, expert_width = 32> {
+  flow.layer @layer0 norms sandwich attention <heads = 2, kv_heads = 1, head_dim = 32, softcap = 5.0e+01> mask <full> rope @local feed_forward <width = 128, experts = 4, top_k = 2, expert_width = 32> {
     flow.weight @attention_norm : tensor<64xf32>
     flow.weight @q : tensor<64x64xf32>
     flow.weight @k : tensor<32x64xf32>
     flow.weight @v : tensor<32x64xf32>
     flow.weight @o : tensor<64x64xf32>
+    flow.weight @post_attention_norm : tensor<64xf32>
     flow.weight @ffn_norm : tensor<64xf32>
     flow.weight @gate : tensor<128x64xf32>
     flow.weight @up : tensor<128x64xf32>
     flow.weight @down : tensor<64x128xf32>
+    flow.weight @post_dense_norm : tensor<64xf32>
+    flow.weight @router_scale : tensor<64xf32>
+    flow.weight @router : tensor<4x64xf32>
+    flow.weight @expert_scale : tensor<4xf32>
+    flow.weight @expert_norm : tensor<64xf32>
+    // CHECK: flow.weight @expert_gate : tensor<128x64xf32> from "gate_up" part [0, 0] groups [32, 64]
+    flow.weight @expert_gate : tensor<128x64xf32> from "gate_up" part [0, 0] groups [32, 64]
+    flow.weight @expert_up : tensor<128x64xf32> from "gate_up" part [32, 0] groups [32, 64]
+    flow.weight @expert_down : tensor<256x32xf32>
+    flow.weight @post_expert_norm : tensor<64xf32>
+    flow.weight @post_ffn_norm : tensor<64xf32>
     flow.derived_weight @gate_up : tensor<256x64xf32> = interleave [@gate, @up]
   }
 }

@@ -75,11 +75,16 @@ TEST_F(WeightRolesTest, KeysThatAreValuesNeedNoValueWeight) {
             "ffn_norm[640] gate[2048,640] up[2048,640] down[640,2048] ");
 }
 
-TEST_F(WeightRolesTest, WidthIsThatOfTheDenseMlp) {
-  EXPECT_EQ(roles("pre", "<heads = 1, kv_heads = 1, head_dim = 2>",
+TEST_F(WeightRolesTest, ExpertsStandBesideTheDenseMlp) {
+  EXPECT_EQ(roles("sandwich", "<heads = 1, kv_heads = 1, head_dim = 2>",
                   "<width = 7, experts = 4, top_k = 2, expert_width = 3>"),
             "attention_norm[640] q[2,640] k[2,640] v[2,640] o[640,2] "
-            "ffn_norm[640] gate[7,640] up[7,640] down[640,7] ");
+            "post_attention_norm[640] "
+            "ffn_norm[640] gate[7,640] up[7,640] down[640,7] "
+            "post_dense_norm[640] router_scale[640] router[4,640] "
+            "expert_scale[4] expert_norm[640] expert_gate[12,640] "
+            "expert_up[12,640] expert_down[2560,3] post_expert_norm[640] "
+            "post_ffn_norm[640] ");
 }
 
 TEST_F(WeightRolesTest, LargestSpecsDoNotOverflow) {

@@ -228,10 +228,67 @@ TEST(GemmaConfig, DivisorsThatStopNoPairsAreNotUnderstood) {
             "tensor 'rope_freqs.weight' must be a vector of 32 F32");
 }
 
-TEST(GemmaConfig, ExpertsHaveNoRecipe) {
-  configOf(gemma4File().u32("gemma4.expert_count", 0));
+/// The tensors of 8 experts beside the MLP of each layer; `fused`: gates and
+/// the rest in one.
+static TestGguf fileWithExperts(bool fused) {
+  TestGguf gguf = gemma4File();
+  gguf.u32("gemma4.expert_count", 8);
+  gguf.u32("gemma4.expert_used_count", 2);
+  gguf.u32("gemma4.expert_feed_forward_length", 16);
+  for (int i = 0; i != 7; ++i) {
+    std::string layer = "blk." + std::to_string(i) + ".";
+    gguf.tensor(layer + "ffn_gate_inp.weight", {64, 8});
+    gguf.tensor(layer + "ffn_gate_inp.scale", {64});
+    gguf.tensor(layer + "ffn_down_exps.scale", {8});
+    if (fused) {
+      gguf.tensor(layer + "ffn_gate_up_exps.weight", {64, 32, 8});
+    } else {
+      gguf.tensor(layer + "ffn_gate_exps.weight", {64, 16, 8});
+      gguf.tensor(layer + "ffn_up_exps.weight", {64, 16, 8});
+    }
+    gguf.tensor(layer + "ffn_down_exps.weight", {16, 64, 8});
+    for (const char *norm :
+         {"pre_ffw_norm_2", "post_ffw_norm_1", "post_ffw_norm_2"})
+      gguf.tensor(layer + norm + ".weight", {64});
+  }
+  return gguf;
+}
+
+TEST(GemmaConfig, ExpertsOfAFourthGemma) {
+  EXPECT_EQ(configOf(gemma4File().u32("gemma4.expert_count", 0)).experts.count,
+            0);
+  for (bool fused : {false, true}) {
+    GemmaConfig config = configOf(fileWithExperts(fused));
+    EXPECT_EQ(config.experts.count, 8);
+    EXPECT_EQ(config.experts.used, 2);
+    EXPECT_EQ(config.experts.width, 16);
+  }
+}
+
+TEST(GemmaConfig, ExpertsThatCannotBe) {
+  // Each tensor of a layer is needed, and one for the other does not do.
+  for (const char *tensor :
+       {"ffn_gate_inp.weight", "ffn_gate_inp.scale", "ffn_down_exps.scale",
+        "ffn_gate_up_exps.weight", "ffn_down_exps.weight",
+        "pre_ffw_norm_2.weight", "post_ffw_norm_1.weight",
+        "post_ffw_norm_2.weight"}) {
+    TestGguf gguf = fileWithExperts(true);
+    std::string name = std::string("blk.3.") + tensor;
+    gguf.remove(name);
+    EXPECT_EQ(configError(gguf), "tensor '" + name + "' is missing");
+  }
+  EXPECT_EQ(configError(fileWithExperts(true).tensor("blk.2.ffn_up_exps.weight",
+                                                     {64, 16, 8})),
+            "tensor 'blk.2.ffn_up_exps.weight' has no place in a gemma4 "
+            "model");
   EXPECT_EQ(configError(gemma4File().u32("gemma4.expert_count", 8)),
-            "key 'gemma4.expert_count' is 8: experts are not supported");
+            "key 'gemma4.expert_used_count' is missing");
+  EXPECT_EQ(configError(gemma4File().u32("gemma4.expert_count", 513)),
+            "key 'gemma4.expert_count' must lie in 0 to 512, found 513");
+  TestGguf greedy = fileWithExperts(true);
+  greedy.replace<uint32_t>("gemma4.expert_used_count", U32, 9);
+  EXPECT_EQ(configError(greedy),
+            "key 'gemma4.expert_used_count' must lie in 1 to 8, found 9");
 }
 
 TEST(GemmaConfig, TheLastLayersReadTheKeysOfTheLastOfTheirKind) {

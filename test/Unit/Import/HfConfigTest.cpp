@@ -352,12 +352,33 @@ TEST(HfConfig, LayersOfAFourthGemmaHaveFromOthersAndFromTokens) {
             "found 200");
 }
 
+TEST(HfConfig, ExpertsOfAFourthGemma) {
+  std::string numbers = kDense.str() + ",\"num_experts\":16,"
+                                       "\"top_k_experts\":3,"
+                                       "\"moe_intermediate_size\":48";
+  // Numbers alone do not make them.
+  EXPECT_EQ(read("gemma4_text", numbers).experts.count, 0);
+  std::string all = numbers + ",\"enable_moe_block\":true";
+  GemmaExperts experts = read("gemma4_text", all).experts;
+  EXPECT_EQ(experts.count, 16);
+  EXPECT_EQ(experts.used, 3);
+  EXPECT_EQ(experts.width, 48);
+  EXPECT_EQ(errorOf("gemma4_text", kDense.str() + ",\"enable_moe_block\":true,"
+                                                  "\"num_experts\":null"),
+            "key 'num_experts' must be there, as there are experts, found "
+            "null");
+  EXPECT_EQ(errorOf("gemma4_text", kDense.str() + ",\"enable_moe_block\":true,"
+                                                  "\"num_experts\":4,"
+                                                  "\"top_k_experts\":5"),
+            "key 'top_k_experts' must be an integer in 1 to 4, found 5");
+}
+
 TEST(HfConfig, WhatHasNoRecipe) {
   for (auto [key, what] :
        {std::pair("\"enable_moe_block\":true", "experts"),
         {"\"num_experts\":128", "experts"},
         {"\"attention_bias\":true", "biases of projections"}}) {
-    EXPECT_THAT(errorOf("gemma4_text", (kDense + "," + key).str()),
+    EXPECT_THAT(errorOf("gemma3_text", key),
                 testing::AllOf(StartsWith("key '"), testing::HasSubstr(what),
                                testing::EndsWith(" are not supported")));
   }

@@ -30,11 +30,12 @@ inline Plan fullPlan() {
   norm.add = 1;
   norm.rows = 1;
   norm.cols = 64;
-  norm.part = PackedWeight::Part{5, 32};
+  norm.sources[0].part = WeightSource::Part{5, 32, 1, 1, 1};
 
   PackedWeight gateUp;
   gateUp.name = "gate_up";
   gateUp.sources = {"ffn_gate.weight", "ffn_up.weight"};
+  gateUp.sources[1].part = WeightSource::Part{16, 0, 64, 16, 32};
   gateUp.combine = Combine::Interleave;
   gateUp.group = 32;
   gateUp.packing = Packing::PanelsF32;

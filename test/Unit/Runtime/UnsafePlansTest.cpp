@@ -96,7 +96,7 @@ TEST(UnsafePlan, NamesThatAreNoText) {
   plan.weights[0].sources = {"a\xff"};
   Result<Plan> read = planFromJson(toJson(plan));
   ASSERT_TRUE(bool(read)) << read.error();
-  EXPECT_EQ(read->weights[0].sources.front(), "a\xef\xbf\xbd");
+  EXPECT_EQ(read->weights[0].sources.front().name, "a\xef\xbf\xbd");
 }
 
 TEST(UnsafeWeights, InterleavedSourcesOfUnequalSize) {

@@ -24,7 +24,7 @@ Result<LoadedWeight> load(const PackedWeight &weight, TestTensors &tensors,
   return std::move(loaded->front());
 }
 
-PackedWeight weightOf(std::vector<std::string> sources, Packing packing,
+PackedWeight weightOf(std::vector<WeightSource> sources, Packing packing,
                       int64_t rows, int64_t cols) {
   PackedWeight weight;
   weight.name = "w";
@@ -301,7 +301,7 @@ TEST(WeightPacker, TakesAPartOfATensor) {
   std::vector<float> all = tensors.decoded("t");
   for (Packing packing : {Packing::Dense, Packing::PanelsF32}) {
     PackedWeight weight = weightOf({"t"}, packing, 32, 64);
-    weight.part = PackedWeight::Part{38, 96};
+    weight.sources[0].part = WeightSource::Part{38, 96, 32, 32, 32};
     Result<LoadedWeight> loaded = load(weight, tensors);
     ASSERT_TRUE(loaded) << loaded.error();
     for (int64_t n = 0; n != 32; ++n)
@@ -319,12 +319,44 @@ TEST(WeightPacker, LeavesAPartInTheFile) {
   tensors.addRandom("t", Type::Q8_0, 7, 160, 16);
   std::vector<float> all = tensors.decoded("t"), row(64);
   PackedWeight weight = weightOf({"t"}, Packing::Raw, 5, 64);
-  weight.part = PackedWeight::Part{2, 32};
+  weight.sources[0].part = WeightSource::Part{2, 32, 5, 5, 5};
   Result<LoadedWeight> loaded = load(weight, tensors);
   ASSERT_TRUE(loaded) << loaded.error();
   ggml::decodeRow(Type::Q8_0, loaded->raw.row(3), row.data(), 64);
   for (int64_t k = 0; k != 64; ++k)
     EXPECT_EQ(row[k], all[5 * 160 + 32 + k]);
+}
+
+TEST(WeightPacker, TakesGroupsOfRowsApart) {
+  // Four experts of 16 gates and then 16 ups each, in one tensor.
+  TestTensors tensors;
+  tensors.addRandom("t", Type::Q8_0, 128, 64, 17);
+  std::vector<float> all = tensors.decoded("t");
+  WeightSource gates("t"), ups("t");
+  gates.part = WeightSource::Part{0, 0, 64, 16, 32};
+  ups.part = WeightSource::Part{16, 0, 64, 16, 32};
+  PackedWeight weight = weightOf({ups}, Packing::Dense, 64, 64);
+  Result<LoadedWeight> loaded = load(weight, tensors);
+  ASSERT_TRUE(loaded) << loaded.error();
+  for (int64_t n = 0; n != 64; ++n)
+    for (int64_t k = 0; k != 64; ++k)
+      ASSERT_EQ(at<float>(loaded->parts[0], n * 64 + k),
+                all[(n / 16 * 32 + 16 + n % 16) * 64 + k])
+          << "row " << n << ", column " << k;
+
+  // 16 rows of each in turn are the rows of the tensor as they are.
+  weight = weightOf({gates, ups}, Packing::PanelsF32, 128, 64);
+  weight.combine = Combine::Interleave;
+  loaded = load(weight, tensors);
+  ASSERT_TRUE(loaded) << loaded.error();
+  for (int64_t n = 0; n != 128; ++n)
+    for (int64_t k = 0; k != 64; ++k)
+      ASSERT_EQ(panelElement(*loaded, 64, n, k), all[n * 64 + k])
+          << "row " << n << ", column " << k;
+  for (auto [data, size] : tensors.released) {
+    EXPECT_GE(data, tensors.view("t").data);
+    EXPECT_LE(data + size, tensors.view("t").row(128));
+  }
 }
 
 TEST(WeightPacker, DoesNotDependOnTheThreads) {

@@ -78,16 +78,26 @@ TEST(WeightRefusals, PartsThatAreNotThere) {
   tensors.addRandom("t", Type::Q8_0, 40, 512, 1);
   PackedWeight weight = narrowPanels();
   for (auto [row, col] : {std::pair<int64_t, int64_t>{9, 0}, {0, 288}}) {
-    weight.part = PackedWeight::Part{row, col};
+    weight.sources[0].part = WeightSource::Part{row, col, 32, 32, 32};
     EXPECT_EQ(errorOf(weight, tensors),
               "weight w: tensor 't' is 40x512, which has no 32x256 at row " +
                   std::to_string(row) + " and column " + std::to_string(col));
   }
-  weight.part = PackedWeight::Part{8, 16};
+  weight.sources[0].part = WeightSource::Part{8, 16, 32, 32, 32};
   EXPECT_EQ(errorOf(weight, tensors),
             "weight w: tensor 't' cannot be cut between its blocks");
-  weight.part = PackedWeight::Part{8, 256};
+  weight.sources[0].part = WeightSource::Part{8, 256, 32, 32, 32};
   EXPECT_EQ(errorOf(weight, tensors), "(loaded)");
+  // Two groups of 16, the second up to the last row and beyond it.
+  weight.sources[0].part = WeightSource::Part{0, 256, 32, 16, 24};
+  EXPECT_EQ(errorOf(weight, tensors), "(loaded)");
+  for (auto [row, stride] :
+       {std::pair<int64_t, int64_t>{1, 24}, {0, int64_t(1) << 40}}) {
+    weight.sources[0].part = WeightSource::Part{row, 256, 32, 16, stride};
+    EXPECT_EQ(errorOf(weight, tensors),
+              "weight w: tensor 't' is 40x512, which has no 32x256 at row " +
+                  std::to_string(row) + " and column 256");
+  }
 }
 
 TEST(WeightRefusals, TypesThatCannotBeDecoded) {

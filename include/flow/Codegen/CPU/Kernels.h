@@ -19,6 +19,10 @@ namespace flow::cpu {
 /// Columns of a packed panel, and keys of a panel of the key cache.
 constexpr int64_t kPanel = 32;
 
+/// What the rows of a step, if they are several, are a multiple of: the largest
+/// register tile.
+constexpr int64_t kRowTile = 12;
+
 /// Rows quantised to 8 bits in blocks of 16 or 32 values: quants `[T, K] i8`,
 /// and for each block its scale `[T, K/block] f32` and `-128 * sum of quants`
 /// `[T, K/block] i32`.
@@ -68,6 +72,44 @@ mlir::Value buildInterleavedGeglu(mlir::OpBuilder &builder, mlir::Location loc,
 /// `cap * tanh(x / cap)` of `[T, N] f32`.
 mlir::Value buildSoftcap(mlir::OpBuilder &builder, mlir::Location loc,
                          mlir::Value x, double cap);
+
+/// The `chosen` experts with the largest of `factor * logits [T, E] f32`, the
+/// largest first, as `[T, chosen] i32`, and their shares `[T, chosen] f32`:
+/// what softmax gives them, made to sum to 1, times `expertScale [E]`.
+std::pair<mlir::Value, mlir::Value>
+buildRouteExperts(mlir::OpBuilder &builder, mlir::Location loc,
+                  mlir::Value logits, mlir::Value expertScale, double factor,
+                  int64_t chosen);
+
+/// Rows sorted by the experts that they chose: a group of rows for each expert
+/// that is anybody's choice.
+struct ExpertGroups {
+  /// The number of groups, an index.
+  mlir::Value count;
+  /// Of each group its expert, first row and rows, a multiple of the tile; `[E]
+  /// i32`, of which `count` are written.
+  mlir::Value experts, firsts, sizes;
+  /// Which row each sorted row is, `[?] i32`, those that only fill a tile
+  /// included.
+  mlir::Value owners;
+  /// Where each choice of each row lies, `[T, k] i32`.
+  mlir::Value places;
+};
+
+/// Sorts the rows of `chosen [T, k] i32`, numbers below `experts`, into groups
+/// of whole tiles.
+ExpertGroups buildExpertGroups(mlir::OpBuilder &builder, mlir::Location loc,
+                               mlir::Value chosen, int64_t experts,
+                               int64_t tile);
+
+/// The rows of `rows [T, K]` that `owners [R] i32` names, `[R, K]`.
+mlir::Value buildGatherRows(mlir::OpBuilder &builder, mlir::Location loc,
+                            mlir::Value rows, mlir::Value owners);
+
+/// `sum over j of shares[t, j] * outputs[places[t, j], :]`, `[T, d] f32`.
+mlir::Value buildCombineExperts(mlir::OpBuilder &builder, mlir::Location loc,
+                                mlir::Value outputs, mlir::Value places,
+                                mlir::Value shares);
 
 /// What happens to one head of a row: an optional norm (by `weight [D]`, or
 /// without weight if `norm` alone is set) and an optional rotation by the
