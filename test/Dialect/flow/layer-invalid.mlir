@@ -299,3 +299,23 @@ flow.model @no_width <hidden = 64, vocab = 512, positions = 256> {
     flow.weight @down : tensor<64x128xf32>
   }
 }
+
+// -----
+
+// layer (C8)
+flow.model @no_sandwich <hidden = 64, vocab = 512, positions = 256> {
+  flow.rope_table @rope theta 1.0e+04 head_dim 32
+  flow.kv_cache @kv0 kv_heads 1 head_dim 32
+  // expected-error @+1 {{(C8): a layer with experts must be a sandwich}}
+  flow.layer @layer0 norms pre attention <heads = 2, kv_heads = 1, head_dim = 32> mask <causal> rope @rope cache @kv0 feed_forward <width = 128, experts = 4, top_k = 2, expert_width = 32> {
+    flow.weight @attention_norm : tensor<64xf32>
+    flow.weight @q : tensor<64x64xf32>
+    flow.weight @k : tensor<32x64xf32>
+    flow.weight @v : tensor<32x64xf32>
+    flow.weight @o : tensor<64x64xf32>
+    flow.weight @ffn_norm : tensor<64xf32>
+    flow.weight @gate : tensor<128x64xf32>
+    flow.weight @up : tensor<128x64xf32>
+    flow.weight @down : tensor<64x128xf32>
+  }
+}

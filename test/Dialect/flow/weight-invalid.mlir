@@ -117,3 +117,27 @@ flow.model @m <hidden = 64, vocab = 512, positions = 256> {
   // expected-error @+1 {{(C4): part must be a row and a column of a matrix}}
   flow.weight @w : tensor<64x64xf32> part [1]
 }
+
+// -----
+
+// weight (C5)
+// expected-error @+1 {{(C5): groups must be the rows of a group, which divide those of a part}}
+flow.weight @without_part : tensor<64x64xf32> groups [16, 32]
+
+// -----
+
+// weight (C5)
+// expected-error @+1 {{(C5): groups must be}}
+flow.weight @broken : tensor<64x64xf32> part [0, 0] groups [24, 48]
+
+// -----
+
+// weight (C5)
+// expected-error @+1 {{(C5): groups must be}}
+flow.weight @in_each_other : tensor<64x64xf32> part [0, 0] groups [16, 8]
+
+// -----
+
+// weight (C5)
+// expected-error @+1 {{(C5): groups must be}}
+flow.weight @three : tensor<64x64xf32> part [0, 0] groups [16, 32, 64]

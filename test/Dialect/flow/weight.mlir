@@ -7,6 +7,8 @@ flow.model @m <hidden = 64, vocab = 512, positions = 256> {
   flow.weight @attention_norm : tensor<64xf32> unit_offset
   // CHECK: flow.weight @per_layer_tokens : tensor<512x32xf32> storage q8_0 from "per_layer_token_embd.weight" part [0, 64]
   flow.weight @per_layer_tokens : tensor<512x32xf32> storage q8_0 from "per_layer_token_embd.weight" part [0, 64]
+  // CHECK: flow.weight @expert_up : tensor<512x64xf32> from "blk.0.ffn_gate_up_exps.weight" part [16, 0] groups [16, 32]
+  flow.weight @expert_up : tensor<512x64xf32> from "blk.0.ffn_gate_up_exps.weight" part [16, 0] groups [16, 32]
   // Every storage that a file can name.
   // CHECK: storage f16
   flow.weight @f16 : tensor<64x256xf32> storage f16
