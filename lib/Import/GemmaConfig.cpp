@@ -409,54 +409,13 @@ int64_t flow::shareKeysAndValues(GemmaConfig &config, int64_t shared) {
   return -1;
 }
 
-llvm::Error flow::checkTensors(GemmaConfig &c, const ModelFile &file,
-                               bool tensorsDecide) {
-  auto fail = [&](const llvm::Twine &what) {
-    return llvm::createStringError(file.path() + ": " + what);
-  };
-  std::string embeddingName = file.nameOf("token_embd.weight");
-  const ModelTensor *embedding = file.findTensor(embeddingName);
-  if (!embedding)
-    return fail("tensor '" + embeddingName + "' is missing");
-  if (embedding->dims.size() != 2 || embedding->dims[0] > kMaxVocab)
-    return fail("tensor '" + embeddingName +
-                "' must be a matrix with a row for each token");
-  if (tensorsDecide)
-    c.vocab = embedding->dims[0];
-  llvm::StringSet<> expected;
-  llvm::Error failed = llvm::Error::success();
+std::vector<ExpectedTensor> flow::expectedTensors(const GemmaConfig &c) {
+  std::vector<ExpectedTensor> tensors;
   auto expect = [&](const llvm::Twine &ggufName, llvm::ArrayRef<int64_t> dims) {
-    if (failed)
-      return;
-    std::string name = file.nameOf(ggufName.str());
-    expected.insert(name);
-    const ModelTensor *tensor = file.findTensor(name);
-    auto text = [](llvm::ArrayRef<int64_t> shape) {
-      std::string result;
-      for (int64_t dim : shape)
-        result += (result.empty() ? "" : "x") + std::to_string(dim);
-      return result;
-    };
-    if (!tensor)
-      failed = fail("tensor '" + name + "' is missing");
-    else if (llvm::ArrayRef<int64_t>(tensor->dims) != dims)
-      failed = fail("tensor '" + name + "' has shape " + text(tensor->dims) +
-                    ", expected " + text(dims));
-    else if (!ggml::isDecodable(tensor->type))
-      failed = fail("tensor '" + name + "' is stored as " +
-                    llvm::StringRef(ggml::typeName(tensor->type)) +
-                    ", which cannot be computed with");
-    else if (dims.size() == 1 && tensor->type != ggml::Type::F32 &&
-             tensor->type != ggml::Type::F16 &&
-             tensor->type != ggml::Type::BF16)
-      failed = fail("tensor '" + name + "' is a norm stored as " +
-                    llvm::StringRef(ggml::typeName(tensor->type)) +
-                    ", expected F32, F16 or BF16");
+    tensors.push_back({ggufName.str(), llvm::SmallVector<int64_t, 4>(dims)});
   };
   expect("token_embd.weight", {c.vocab, c.hidden});
   expect("output_norm.weight", {c.hidden});
-  if (tensorsDecide)
-    c.tiedHead = !file.findTensor("output.weight");
   if (!c.tiedHead)
     expect("output.weight", {c.vocab, c.hidden});
   if (c.perLayer != 0) {
@@ -465,28 +424,18 @@ llvm::Error flow::checkTensors(GemmaConfig &c, const ModelFile &file,
     expect("per_layer_model_proj.weight", {width, c.hidden});
     expect("per_layer_proj_norm.weight", {c.perLayer});
   }
-  if (tensorsDecide && c.vNorm && file.findTensor("rope_freqs.weight"))
-    expected.insert("rope_freqs.weight"); // read already
   for (size_t i = 0; i != c.layers.size(); ++i) {
-    GemmaLayer &numbers = c.layers[i];
+    const GemmaLayer &numbers = c.layers[i];
     std::string layer = "blk." + std::to_string(i) + ".";
     int64_t q = c.heads * numbers.headDim;
     int64_t kv = numbers.kvHeads * numbers.headDim;
-    if (tensorsDecide && c.vNorm) {
-      // No key says either; a tensor does.
-      numbers.kEqV = !numbers.sliding && numbers.source < 0 &&
-                     !file.findTensor(layer + "attn_v.weight");
-      numbers.scalar = file.findTensor(layer + "layer_output_scale.weight");
-    }
     expect(layer + "attn_norm.weight", {c.hidden});
     expect(layer + "attn_q.weight", {q, c.hidden});
     // Layers that read others' keys and values may have tensors of their own
     // in the file, which nobody reads.
     auto expectKeys = [&](const char *name, llvm::ArrayRef<int64_t> dims) {
-      if (numbers.source < 0)
-        expect(layer + name, dims);
-      else
-        expected.insert(file.nameOf(layer + name));
+      expect(layer + name, dims);
+      tensors.back().isDead = numbers.source >= 0;
     };
     expectKeys("attn_k.weight", {kv, c.hidden});
     if (!numbers.kEqV)
@@ -510,7 +459,7 @@ llvm::Error flow::checkTensors(GemmaConfig &c, const ModelFile &file,
       expect(layer + "ffn_gate_inp.scale", {c.hidden});
       expect(layer + "ffn_down_exps.scale", {count});
       // Gates and the rest are one tensor or two.
-      if (tensorsDecide && file.findTensor(layer + "ffn_gate_exps.weight")) {
+      if (numbers.splitExperts) {
         expect(layer + "ffn_gate_exps.weight", {count, width, c.hidden});
         expect(layer + "ffn_up_exps.weight", {count, width, c.hidden});
       } else {
@@ -529,13 +478,109 @@ llvm::Error flow::checkTensors(GemmaConfig &c, const ModelFile &file,
     if (numbers.scalar)
       expect(layer + "layer_output_scale.weight", {1});
   }
-  if (failed)
-    return failed;
+  return tensors;
+}
+
+/// Takes from the tensors of a GGUF file what no key of it says.
+static void decideByTensors(GemmaConfig &c, const ModelFile &file,
+                            const ModelTensor &embedding) {
+  c.vocab = embedding.dims[0];
+  c.tiedHead = !file.findTensor("output.weight");
+  if (!c.vNorm)
+    return;
+  for (auto [i, numbers] : llvm::enumerate(c.layers)) {
+    std::string layer = "blk." + std::to_string(i) + ".";
+    numbers.kEqV = !numbers.sliding && numbers.source < 0 &&
+                   !file.findTensor(layer + "attn_v.weight");
+    numbers.scalar = file.findTensor(layer + "layer_output_scale.weight");
+    numbers.splitExperts = file.findTensor(layer + "ffn_gate_exps.weight");
+  }
+}
+
+static std::string shapeText(llvm::ArrayRef<int64_t> dims) {
+  std::string text;
+  for (int64_t dim : dims)
+    text += (text.empty() ? "" : "x") + std::to_string(dim);
+  return text;
+}
+
+/// What is wrong with the tensor called `name`, null where there is none, of
+/// which `dims` are expected; empty for nothing.
+static std::string problemOf(llvm::StringRef name, const ModelTensor *tensor,
+                             llvm::ArrayRef<int64_t> dims) {
+  if (!tensor)
+    return ("tensor '" + name + "' is missing, expected shape " +
+            shapeText(dims))
+        .str();
+  std::string stored(ggml::typeName(tensor->type));
+  if (llvm::ArrayRef<int64_t>(tensor->dims) != dims)
+    return ("tensor '" + name + "' has shape " + shapeText(tensor->dims) +
+            ", expected " + shapeText(dims))
+        .str();
+  if (!ggml::isDecodable(tensor->type))
+    return ("tensor '" + name + "' is stored as " + stored +
+            ", which cannot be computed with")
+        .str();
+  if (dims.size() == 1 && tensor->type != ggml::Type::F32 &&
+      tensor->type != ggml::Type::F16 && tensor->type != ggml::Type::BF16)
+    return ("tensor '" + name + "' is a norm stored as " + stored +
+            ", expected F32, F16 or BF16")
+        .str();
+  return {};
+}
+
+/// One problem alone, or how many there are and the first of them, a line each.
+static llvm::Error listProblems(const llvm::Twine &path,
+                                llvm::ArrayRef<std::string> problems) {
+  constexpr size_t kMostListed = 20;
+  if (problems.size() == 1)
+    return llvm::createStringError(path + ": " + problems.front());
+  std::string text;
+  llvm::raw_string_ostream out(text);
+  out << path << ": " << problems.size()
+      << " tensors are not those of the configuration:";
+  for (const std::string &problem : problems.take_front(kMostListed))
+    out << "\n  " << problem;
+  if (problems.size() > kMostListed)
+    out << "\n  and " << problems.size() - kMostListed << " more";
+  return llvm::createStringError(text);
+}
+
+llvm::Error flow::checkTensors(GemmaConfig &c, const ModelFile &file,
+                               bool tensorsDecide) {
+  std::string embeddingName = file.nameOf("token_embd.weight");
+  const ModelTensor *embedding = file.findTensor(embeddingName);
+  if (tensorsDecide) {
+    // Everything else is measured by the number of its rows.
+    if (!embedding)
+      return llvm::createStringError(file.path() + ": tensor '" +
+                                     embeddingName + "' is missing");
+    if (embedding->dims.size() != 2 || embedding->dims[0] > kMaxVocab)
+      return llvm::createStringError(
+          file.path() + ": tensor '" + embeddingName +
+          "' must be a matrix with a row for each token, found shape " +
+          shapeText(embedding->dims));
+    decideByTensors(c, file, *embedding);
+  }
+  llvm::StringSet<> expected;
+  std::vector<std::string> problems;
+  for (const ExpectedTensor &tensor : expectedTensors(c)) {
+    std::string name = file.nameOf(tensor.ggufName);
+    expected.insert(name);
+    if (tensor.isDead)
+      continue;
+    std::string problem = problemOf(name, file.findTensor(name), tensor.dims);
+    if (!problem.empty())
+      problems.push_back(std::move(problem));
+  }
+  if (tensorsDecide && c.vNorm && file.findTensor("rope_freqs.weight"))
+    expected.insert("rope_freqs.weight"); // read already
   for (const ModelTensor &tensor : file.tensors())
     if (!expected.count(tensor.name))
-      return fail("tensor " + quoted(tensor.name) + " has no place in a " +
-                  c.architecture + " model");
-  return llvm::Error::success();
+      problems.push_back("tensor " + quoted(tensor.name) +
+                         " has no place in a " + c.architecture + " model");
+  return problems.empty() ? llvm::Error::success()
+                          : listProblems(file.path(), problems);
 }
 
 namespace {

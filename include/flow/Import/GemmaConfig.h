@@ -19,6 +19,8 @@ struct GemmaLayer {
   bool kEqV = false;
   /// The stream is multiplied by a weight in the end.
   bool scalar = false;
+  /// The gates of experts are a tensor apart from the rest of them.
+  bool splitExperts = false;
   /// The layer whose keys and values this one reads rather than its own; -1 =
   /// none.
   int64_t source = -1;

@@ -321,7 +321,11 @@ TEST(GemmaConfig, EmbeddingsOfLayers) {
       .tensor("per_layer_token_embd.weight", {7 * 16, 40})
       .tensor("per_layer_model_proj.weight", {64, 7 * 16})
       .tensor("per_layer_proj_norm.weight", {16});
-  EXPECT_EQ(configError(gguf), "tensor 'blk.0.inp_gate.weight' is missing");
+  EXPECT_THAT(configError(gguf),
+              testing::StartsWith("21 tensors are not those of the "
+                                  "configuration:\n  tensor "
+                                  "'blk.0.inp_gate.weight' is missing, "
+                                  "expected shape 16x64\n"));
   for (int i = 0; i != 7; ++i) {
     std::string layer = "blk." + std::to_string(i) + ".";
     gguf.tensor(layer + "inp_gate.weight", {64, 16})
@@ -334,7 +338,8 @@ TEST(GemmaConfig, EmbeddingsOfLayers) {
 TEST(GemmaConfig, AFourthGemmaMayLackValuesInFullLayersOnly) {
   TestGguf gguf = gemma4File();
   gguf.remove("blk.0.attn_v.weight");
-  EXPECT_EQ(configError(gguf), "tensor 'blk.0.attn_v.weight' is missing");
+  EXPECT_EQ(configError(gguf), "tensor 'blk.0.attn_v.weight' is missing, "
+                               "expected shape 64x64");
 }
 
 TEST(GemmaConfig, OtherArchitectures) {
@@ -469,7 +474,7 @@ TEST(GemmaConfig, VocabularyIsTheRowsOfTheEmbedding) {
   EXPECT_EQ(configError(gguf), "tensor 'token_embd.weight' is missing");
   gguf.tensor("token_embd.weight", {64});
   EXPECT_EQ(configError(gguf), "tensor 'token_embd.weight' must be a matrix "
-                               "with a row for each token");
+                               "with a row for each token, found shape 64");
 }
 
 TEST(GemmaConfig, HeadOfItsOwn) {
@@ -488,7 +493,13 @@ TEST(GemmaConfig, EachTensorMustBeThere) {
   for (const TestGguf::Tensor &tensor : whole.tensors) {
     TestGguf gguf = whole;
     gguf.remove(tensor.name);
-    EXPECT_EQ(configError(gguf), "tensor '" + tensor.name + "' is missing");
+    std::string shape;
+    for (uint64_t dim : llvm::reverse(tensor.ne))
+      shape += (shape.empty() ? "" : "x") + std::to_string(dim);
+    bool isCounted = tensor.name == "token_embd.weight";
+    EXPECT_EQ(configError(gguf),
+              "tensor '" + tensor.name + "' is missing" +
+                  (isCounted ? "" : ", expected shape " + shape));
   }
 }
 
@@ -518,6 +529,42 @@ TEST(GemmaConfig, SurplusTensor) {
             "tensor 'blk.7.attn_norm.weight' has no place in a gemma3 model");
   EXPECT_EQ(configError(gemma3File().tensor("blk.0.attn_q.bias", {128})),
             "tensor 'blk.0.attn_q.bias' has no place in a gemma3 model");
+}
+
+// T5: all that is wrong is named at once, each with what is expected.
+TEST(GemmaConfig, AllTensorsThatAreWrong) {
+  TestGguf gguf = gemma3File();
+  gguf.remove("blk.1.attn_q.weight");
+  gguf.at("blk.2.ffn_down.weight").ne = {64, 96};
+  gguf.remove("blk.4.ffn_norm.weight");
+  gguf.tensor("blk.4.ffn_norm.weight", {64}, ggml::Type::Q8_0);
+  gguf.tensor("blk.5.ffn_gate_inp.weight", {64, 8});
+  EXPECT_EQ(configError(gguf),
+            "4 tensors are not those of the configuration:\n"
+            "  tensor 'blk.1.attn_q.weight' is missing, expected shape "
+            "128x64\n"
+            "  tensor 'blk.2.ffn_down.weight' has shape 96x64, expected "
+            "64x96\n"
+            "  tensor 'blk.4.ffn_norm.weight' is a norm stored as Q8_0, "
+            "expected F32, F16 or BF16\n"
+            "  tensor 'blk.5.ffn_gate_inp.weight' has no place in a gemma3 "
+            "model");
+}
+
+TEST(GemmaConfig, TensorsThatAreWrongAreListedUpToABound) {
+  TestGguf gguf = gemma3File();
+  for (int i = 0; i != 20; ++i)
+    gguf.tensor("surplus." + std::to_string(i), {8});
+  std::string error = configError(gguf);
+  EXPECT_THAT(error, testing::StartsWith("20 tensors are not those"));
+  EXPECT_THAT(error, testing::EndsWith("'surplus.19' has no place in a gemma3 "
+                                       "model"));
+  for (int i = 20; i != 300; ++i)
+    gguf.tensor("surplus." + std::to_string(i), {8});
+  error = configError(gguf);
+  EXPECT_THAT(error, testing::StartsWith("300 tensors are not those"));
+  EXPECT_THAT(error, testing::EndsWith("'surplus.19' has no place in a gemma3 "
+                                       "model\n  and 280 more"));
 }
 
 TEST(GemmaConfig, TypesThatCannotBeComputedWith) {

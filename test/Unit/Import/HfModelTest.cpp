@@ -186,7 +186,8 @@ TEST(HfModel, RecipeOfGemma4) {
 
 TEST(HfModel, TensorsThatAreWrong) {
   EXPECT_THAT(errorOf(without("model.norm.weight")),
-              HasSubstr("tensor 'model.norm.weight' is missing"));
+              HasSubstr("tensor 'model.norm.weight' is missing, expected shape "
+                        "16"));
   EXPECT_THAT(errorOf(without("model.embed_tokens.weight")),
               HasSubstr("tensor 'model.embed_tokens.weight' is missing"));
   EXPECT_THAT(errorOf(without("model.layers.1.mlp.up_proj.weight")),
@@ -206,6 +207,23 @@ TEST(HfModel, TensorsThatAreWrong) {
             "'model.norm.weight' too");
   EXPECT_EQ(errorOf(plus({"model.scale", {}})),
             "tensor 'model.scale' has no dimension, expected one at least");
+}
+
+// T5: all that is wrong is named at once, each with what is expected.
+TEST(HfModel, AllTensorsThatAreWrong) {
+  std::vector<NamedShape> tensors = without("model.norm.weight");
+  for (auto &[name, dims] : tensors)
+    if (name == "model.layers.1.mlp.down_proj.weight")
+      dims = {24, 16};
+  tensors.push_back({"model.layers.2.input_layernorm.weight", {16}});
+  EXPECT_THAT(errorOf(tensors),
+              HasSubstr("3 tensors are not those of the configuration:\n"
+                        "  tensor 'model.norm.weight' is missing, expected "
+                        "shape 16\n"
+                        "  tensor 'model.layers.1.mlp.down_proj.weight' has "
+                        "shape 24x16, expected 16x24\n"
+                        "  tensor 'model.layers.2.input_layernorm.weight' has "
+                        "no place in a gemma3 model"));
 }
 
 TEST(HfModel, ElementTypesThatAreNotComputedWith) {
