@@ -10,13 +10,32 @@
 #include "flow/Import/TokenizerData.h"
 #include "flow/Support/Stopwatch.h"
 #include "mlir/IR/MLIRContext.h"
+#include "llvm/Support/Path.h"
 
 using namespace flow;
 
 /// Positions to make room for when nobody says how many.
 static constexpr int64_t kDefaultContext = 8192;
 
+bool flow::isConfiguration(llvm::StringRef path) {
+  return llvm::sys::path::extension(path) == ".json" &&
+         !llvm::sys::fs::is_directory(path);
+}
+
+llvm::Expected<ImportedModel> flow::importConfiguration(llvm::StringRef path) {
+  llvm::Expected<std::unique_ptr<HfModel>> model =
+      HfModel::openConfiguration(path);
+  if (!model)
+    return model.takeError();
+  GemmaConfig config = (*model)->config();
+  return ImportedModel{std::move(*model), std::move(config)};
+}
+
 llvm::Expected<ImportedModel> flow::importModel(llvm::StringRef path) {
+  if (isConfiguration(path))
+    return llvm::createStringError(
+        path + ": is a configuration without weights, which can be compiled "
+               "but not run");
   if (llvm::sys::fs::is_directory(path)) {
     llvm::Expected<std::unique_ptr<HfModel>> folder = HfModel::open(path);
     if (!folder)
@@ -125,6 +144,9 @@ LoadedModel::load(llvm::StringRef path, const LoadOptions &options) {
     artifact = std::move(*read);
     weights =
         options.weightsPath.empty() ? artifact.modelPath : options.weightsPath;
+    if (weights.empty())
+      return llvm::createStringError(
+          path + ": was compiled from a recipe, which remembers no weights");
   }
   llvm::Expected<ImportedModel> imported = importModel(weights);
   if (!imported)

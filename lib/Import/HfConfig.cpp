@@ -19,6 +19,8 @@ namespace {
 struct Family {
   /// `model_type` alone, and of a multimodal model around `textType`.
   llvm::StringRef textType, wholeType, architecture, name;
+  /// Before the names of tensors in a multimodal model.
+  llvm::StringRef prefix;
   int64_t hidden, layers, ffn, heads, kvHeads, headDim, vocab, context, window;
   /// Layers slide but for every `period`-th; 0 = none slides.
   int64_t period;
@@ -29,22 +31,27 @@ struct Family {
 };
 
 constexpr Family kFamilies[] = {
-    {"gemma", "",  "gemma", "Gemma 1", 3072,  28,  24576, 16,
-     16,      256, 256000,  8192,      0,     0,   1e4f,  1e4f,
-     0,       0,   false,   false,     false, true},
-    {"gemma2", "",  "gemma2", "Gemma 2", 2304,  26,  9216, 8,
-     4,        256, 256000,   8192,      4096,  2,   1e4f, 1e4f,
-     50,       30,  true,     false,     false, true},
-    {"gemma3_text", "gemma3", "gemma3", "Gemma 3", 2304, 26,   9216, 8, 4,
-     256,           262208,   131072,   4096,      6,    1e6f, 1e4f, 0, 0,
-     true,          true,     false,    true},
-    {"gemma4_text", "gemma4", "gemma4", "Gemma 4", 2304, 30,   9216, 8, 4,
-     256,           262144,   131072,   512,       6,    1e6f, 1e4f, 0, 0,
-     true,          true,     true,     false},
+    {"gemma", "", "gemma", "Gemma 1", "",    3072,  28,  24576,
+     16,      16, 256,     256000,    8192,  0,     0,   1e4f,
+     1e4f,    0,  0,       false,     false, false, true},
+    {"gemma2", "", "gemma2", "Gemma 2", "",    2304,  26,  9216,
+     8,        4,  256,      256000,    8192,  4096,  2,   1e4f,
+     1e4f,     50, 30,       true,      false, false, true},
+    {"gemma3_text", "gemma3", "gemma3", "Gemma 3", "language_model.model.",
+     2304,          26,       9216,     8,         4,
+     256,           262208,   131072,   4096,      6,
+     1e6f,          1e4f,     0,        0,         true,
+     true,          false,    true},
+    {"gemma4_text", "gemma4", "gemma4", "Gemma 4", "model.language_model.",
+     2304,          30,       9216,     8,         4,
+     256,           262144,   131072,   512,       6,
+     1e6f,          1e4f,     0,        0,         true,
+     true,          true,     false},
     {"gemma4_unified_text",
      "gemma4_unified",
      "gemma4",
      "Gemma 4",
+     "model.language_model.",
      2304,
      30,
      9216,
@@ -95,6 +102,7 @@ private:
   void refuseWhatHasNoRecipe();
   void readActivation();
   void readTokens();
+  void readStorage();
 
   const Family &family;
   HfKeys root, keys;
@@ -377,7 +385,23 @@ void HfConfigReader::readTokens() {
   config.pad = single("pad_token_id");
 }
 
+void HfConfigReader::readStorage() {
+  for (const HfKeys *from : {&keys, &root})
+    for (llvm::StringRef known : {"dtype", "torch_dtype"})
+      if (from->isSet(known)) {
+        llvm::StringRef type = from->string(known, "");
+        if (type == "float32")
+          config.storage = ggml::Type::F32;
+        else if (type == "float16")
+          config.storage = ggml::Type::F16;
+        else if (type != "bfloat16")
+          from->refuse(known, "'bfloat16', 'float16' or 'float32'");
+        return;
+      }
+}
+
 HfConfig HfConfigReader::read() {
+  readStorage();
   readNumbers();
   refuseWhatHasNoRecipe();
   readActivation();
@@ -427,5 +451,7 @@ llvm::Expected<HfConfig> flow::parseHfConfig(llvm::StringRef text,
                         .read();
   if (!problem.empty())
     return fail(problem);
+  if (isNested)
+    config.prefix = family->prefix.str();
   return config;
 }

@@ -98,9 +98,9 @@ static std::string decoderName(llvm::StringRef gguf, bool postNorms) {
 std::string HfModel::nameOf(llvm::StringRef ggufName) const {
   std::string name = decoderName(ggufName, numbers.gemma.postNorms);
   auto found = fullNames.find(name);
-  // A tensor that is missing is missed under the name of the plainest files.
+  // A tensor that is missing is missed under the name of released files.
   if (found == fullNames.end())
-    return name == "lm_head.weight" ? name : "model." + name;
+    return name == "lm_head.weight" ? name : numbers.prefix + name;
   return found->second.str();
 }
 
@@ -149,8 +149,6 @@ llvm::Error HfModel::addFile(const std::string &name, const ShardIndex *index,
     if (llvm::Error error = addTensor(tensor, path))
       return error;
   }
-  digest = llvm::xxh3_64bits(
-      (llvm::Twine(digest) + " " + llvm::Twine((*file)->headerDigest())).str());
   files.push_back(std::move(*file));
   return llvm::Error::success();
 }
@@ -187,27 +185,77 @@ llvm::Error HfModel::openFiles() {
   return llvm::Error::success();
 }
 
-llvm::Expected<std::unique_ptr<HfModel>> HfModel::open(llvm::StringRef folder) {
-  std::unique_ptr<HfModel> model(new HfModel);
-  model->folder = folder.str();
-  std::string configPath = pathIn(folder, kConfigFile);
-  auto text = mapFile(configPath, 2, "JSON file");
+llvm::Error HfModel::readConfig(llvm::StringRef path) {
+  auto text = mapFile(path, 2, "JSON file");
   if (!text)
     return text.takeError();
   llvm::StringRef bytes(text->const_data(), text->size());
-  llvm::Expected<HfConfig> config = parseHfConfig(bytes, configPath);
+  llvm::Expected<HfConfig> config = parseHfConfig(bytes, path);
   if (!config)
     return config.takeError();
-  model->numbers = std::move(*config);
-  model->digest = llvm::xxh3_64bits(bytes);
+  numbers = std::move(*config);
+  digest = llvm::xxh3_64bits(bytes);
+  return llvm::Error::success();
+}
+
+void HfModel::inventTensors() {
+  for (const ExpectedTensor &expected : expectedTensors(numbers.gemma)) {
+    if (expected.isDead)
+      continue;
+    std::string name = nameOf(expected.ggufName);
+    // The index keeps the text that the tensor's name refers to.
+    auto entry = tensorIndex.try_emplace(name, tensorList.size()).first;
+    ggml::TypeInfo info =
+        *ggml::typeInfo(static_cast<uint32_t>(numbers.storage));
+    uint64_t bytes = info.blockBytes;
+    for (int64_t dim : expected.dims)
+      bytes *= dim;
+    tensorList.push_back({entry->first(), numbers.storage, expected.dims,
+                          /*data=*/nullptr, bytes});
+  }
+}
+
+void HfModel::digestTensors() {
+  std::string text;
+  llvm::raw_string_ostream out(text);
+  out << digest;
+  for (const ExpectedTensor &expected : expectedTensors(numbers.gemma)) {
+    if (expected.isDead)
+      continue;
+    const ModelTensor *tensor = findTensor(nameOf(expected.ggufName));
+    out << '\n' << tensor->name << ' ' << ggml::typeName(tensor->type).data();
+    for (int64_t dim : tensor->dims)
+      out << ' ' << dim;
+  }
+  digest = llvm::xxh3_64bits(text);
+}
+
+bool HfModel::hasBf16EmbeddingScale() const {
+  return findTensor(nameOf("token_embd.weight"))->type == ggml::Type::BF16;
+}
+
+llvm::Expected<std::unique_ptr<HfModel>> HfModel::open(llvm::StringRef folder) {
+  std::unique_ptr<HfModel> model(new HfModel);
+  model->folder = folder.str();
+  if (llvm::Error error = model->readConfig(pathIn(folder, kConfigFile)))
+    return std::move(error);
   if (llvm::Error error = model->openFiles())
     return std::move(error);
   if (llvm::Error error = checkTensors(model->numbers.gemma, *model,
                                        /*tensorsDecide=*/false))
     return std::move(error);
-  const ModelTensor *embedding =
-      model->findTensor(model->nameOf("token_embd.weight"));
-  model->isBf16 = embedding->type == ggml::Type::BF16;
+  model->digestTensors();
+  return model;
+}
+
+llvm::Expected<std::unique_ptr<HfModel>>
+HfModel::openConfiguration(llvm::StringRef path) {
+  std::unique_ptr<HfModel> model(new HfModel);
+  model->folder = path.str();
+  if (llvm::Error error = model->readConfig(path))
+    return std::move(error);
+  model->inventTensors();
+  model->digestTensors();
   return model;
 }
 

@@ -11,7 +11,6 @@
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringSwitch.h"
 #include "llvm/Support/CheckedArithmetic.h"
-#include "llvm/Support/xxhash.h"
 
 using namespace flow;
 
@@ -96,7 +95,6 @@ llvm::Error SafetensorsParser::parse() {
     if (llvm::Error error = name == "__metadata__" ? checkMetadata(value)
                                                    : parseTensor(name, value))
       return error;
-  file.digest = llvm::xxh3_64bits(header);
   return placeTensors();
 }
 

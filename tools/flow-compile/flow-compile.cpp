@@ -23,7 +23,7 @@ static cl::OptionCategory category("flow-compile options");
 
 static cl::opt<std::string>
     modelPath(cl::Positional, cl::Required,
-              cl::desc("<model.gguf | folder | recipe.mlir>"),
+              cl::desc("<model.gguf | folder | config.json | recipe.mlir>"),
               cl::cat(category));
 static cl::opt<std::string> outputPath("o", cl::Required,
                                        cl::desc("output; - is stdout"),
@@ -122,12 +122,11 @@ llvm::Expected<Input> readInput(mlir::MLIRContext &context) {
   llvm::StringRef extension = llvm::sys::fs::is_directory(modelPath)
                                   ? ""
                                   : llvm::sys::path::extension(modelPath);
-  if (extension == ".json")
-    return llvm::createStringError(
-        modelPath + ": configurations without weights are not available yet");
   if (extension == ".mlir" || extension == ".mlirbc")
     return readRecipe(context);
-  llvm::Expected<ImportedModel> model = importModel(modelPath);
+  llvm::Expected<ImportedModel> model = isConfiguration(modelPath)
+                                            ? importConfiguration(modelPath)
+                                            : importModel(modelPath);
   if (!model)
     return model.takeError();
   auto recipe = buildRecipe(context, *model);

@@ -22,8 +22,16 @@ struct ImportedModel {
   GemmaConfig config;
 };
 
-/// Opens and checks a GGUF file or a Hugging Face folder.
+/// Opens and checks a GGUF file or a Hugging Face folder. A configuration alone
+/// is an error, as it has no weights.
 llvm::Expected<ImportedModel> importModel(llvm::StringRef path);
+
+/// Reads a config.json alone, to compile what it describes: the tensors have no
+/// data.
+llvm::Expected<ImportedModel> importConfiguration(llvm::StringRef path);
+
+/// True if `path` is named like a configuration.
+bool isConfiguration(llvm::StringRef path);
 
 /// The recipe of `model`, in `context`.
 llvm::Expected<mlir::OwningOpRef<mlir::ModuleOp>>

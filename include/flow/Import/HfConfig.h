@@ -14,6 +14,10 @@ struct HfConfig {
   GemmaConfig gemma;
   /// Weights of norms are stored less 1.
   bool unitOffset = false;
+  /// How released files store weights, and what they put before the names of
+  /// the text decoder's tensors. Holds where there are no files to ask.
+  ggml::Type storage = ggml::Type::BF16;
+  std::string prefix = "model.";
   /// Special tokens; -1 and none where the file names none. Every `eos` ends
   /// an answer.
   int32_t bos = -1, pad = -1;

@@ -23,7 +23,8 @@ struct ModelTensor {
   llvm::StringRef name;
   ggml::Type type;
   llvm::SmallVector<int64_t, 4> dims;
-  /// In the mapped file; may be unaligned.
+  /// In the mapped file; may be unaligned. Null where only a configuration was
+  /// read.
   const std::byte *data;
   uint64_t bytes;
 };
@@ -48,8 +49,8 @@ public:
   virtual bool hasUnitOffset() const = 0;
   /// The factor of the embedding is meant as a bf16.
   virtual bool hasBf16EmbeddingScale() const = 0;
-  /// A digest of everything but the tensors' data: configuration, names,
-  /// types, shapes and offsets. Two models with one digest need the same code.
+  /// A digest of everything that shapes the code: configuration, and names,
+  /// types and shapes of tensors. Two models with one digest need the same.
   virtual uint64_t headerDigest() const = 0;
   /// Whether there is a tokenizer of a kind that `readTokenizer` knows.
   virtual bool hasTokenizer() const = 0;

@@ -44,8 +44,6 @@ public:
   llvm::StringRef path() const { return filePath; }
   /// In the order of their data.
   llvm::ArrayRef<SafetensorsTensor> tensors() const { return tensorList; }
-  /// A digest of the header.
-  uint64_t headerDigest() const { return digest; }
 
 private:
   friend class SafetensorsParser;
@@ -54,7 +52,6 @@ private:
   std::string filePath;
   llvm::sys::fs::mapped_file_region region;
   std::vector<SafetensorsTensor> tensorList;
-  uint64_t digest = 0;
 };
 
 /// The files of an index (`model.safetensors.index.json`), each once, and for

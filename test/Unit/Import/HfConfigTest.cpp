@@ -454,3 +454,28 @@ TEST(HfConfig, SpecialTokens) {
   EXPECT_EQ(read(with("gemma", "\"bos_token_id\":null")).bos, -1);
   EXPECT_THAT(read(with("gemma", "\"eos_token_id\":null")).eos, ElementsAre());
 }
+
+TEST(HfConfig, StorageOfWeights) {
+  auto storageOf = [](llvm::StringRef keys) {
+    return read(with("gemma2", keys)).storage;
+  };
+  EXPECT_EQ(storageOf(""), ggml::Type::BF16);
+  EXPECT_EQ(storageOf("\"torch_dtype\":null"), ggml::Type::BF16);
+  EXPECT_EQ(storageOf("\"torch_dtype\":\"bfloat16\""), ggml::Type::BF16);
+  EXPECT_EQ(storageOf("\"torch_dtype\":\"float16\""), ggml::Type::F16);
+  EXPECT_EQ(storageOf("\"dtype\":\"float32\""), ggml::Type::F32);
+  // The text decoder's own goes before the whole model's.
+  EXPECT_EQ(read(R"({"model_type":"gemma3","torch_dtype":"float16",
+                     "text_config":{"dtype":"float32"}})")
+                .storage,
+            ggml::Type::F32);
+  EXPECT_EQ(read(R"({"model_type":"gemma3","torch_dtype":"float16",
+                     "text_config":{}})")
+                .storage,
+            ggml::Type::F16);
+  EXPECT_EQ(errorOf("gemma2", "\"torch_dtype\":\"float8_e4m3fn\""),
+            "key 'torch_dtype' must be 'bfloat16', 'float16' or 'float32', "
+            "found 'float8_e4m3fn'");
+  EXPECT_EQ(errorOf("gemma2", "\"dtype\":16"),
+            "key 'dtype' must be a string, found 16");
+}

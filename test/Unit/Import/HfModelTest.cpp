@@ -65,6 +65,11 @@ public:
   explicit Recipe(const HfModel &model)
       : module(llvm::cantFail(buildRecipe(context, model.config(), model))) {}
   ModelOp model() { return *module->getOps<ModelOp>().begin(); }
+  std::string text() {
+    std::string result;
+    llvm::raw_string_ostream(result) << *module;
+    return result;
+  }
   WeightOp weight(llvm::StringRef name) {
     return model().lookupSymbol<LayerOp>("layer0").lookupSymbol<WeightOp>(name);
   }
@@ -313,4 +318,86 @@ TEST(HfModel, TheDigestIsOfConfigurationAndHeaders) {
       ModelFolder(hfTensors(), "\"rms_norm_eps\":1e-5").open()->headerDigest());
   folder.write(kWeights, hfWeights(hfTensors(), "BF16"));
   EXPECT_NE(first, folder.open()->headerDigest());
+}
+
+// A configuration alone makes the same recipe as the folder, and code for it is
+// code for the folder.
+TEST(HfModel, AConfigurationAlone) {
+  ModelFolder folder(hfTensors(), "\"torch_dtype\":\"float16\"");
+  folder.write(kWeights, hfWeights(hfTensors(), "F16"));
+  std::string path = folder.path("config.json");
+  std::unique_ptr<HfModel> whole = folder.open();
+  std::unique_ptr<HfModel> alone =
+      llvm::cantFail(HfModel::openConfiguration(path));
+  EXPECT_EQ(alone->path(), path);
+  ASSERT_EQ(alone->tensors().size(), whole->tensors().size());
+  for (const ModelTensor &tensor : alone->tensors()) {
+    const ModelTensor *other = whole->findTensor(tensor.name);
+    ASSERT_TRUE(other) << tensor.name.str();
+    EXPECT_EQ(tensor.type, other->type);
+    EXPECT_EQ(tensor.dims, other->dims);
+    EXPECT_EQ(tensor.bytes, other->bytes);
+    EXPECT_EQ(tensor.data, nullptr);
+    EXPECT_EQ(alone->findTensor(tensor.name), &tensor);
+  }
+  EXPECT_FALSE(alone->hasTokenizer());
+  EXPECT_EQ(alone->headerDigest(), whole->headerDigest());
+  EXPECT_EQ(Recipe(*alone).text(), Recipe(*whole).text());
+  // Norms in another type are code of another kind.
+  folder.write(kWeights, hfWeights(hfTensors(), "BF16"));
+  EXPECT_NE(alone->headerDigest(), folder.open()->headerDigest());
+}
+
+TEST(HfModel, AConfigurationNamesTensorsAsReleasedFilesDo) {
+  auto nameIn = [](llvm::StringRef config) {
+    TestFolder folder;
+    folder.write("config.json", config);
+    return llvm::cantFail(
+               HfModel::openConfiguration(folder.path("config.json")))
+        ->tensors()
+        .front()
+        .name.str();
+  };
+  EXPECT_EQ(nameIn(hfConfig("gemma")), "model.embed_tokens.weight");
+  EXPECT_EQ(nameIn(hfConfig("gemma3_text")), "model.embed_tokens.weight");
+  EXPECT_EQ(nameIn("{\"model_type\":\"gemma3\",\"text_config\":{}}"),
+            "language_model.model.embed_tokens.weight");
+  for (std::string type : {"gemma4", "gemma4_unified"})
+    EXPECT_EQ(nameIn("{\"model_type\":\"" + type + "\",\"text_config\":{}}"),
+              "model.language_model.embed_tokens.weight");
+}
+
+// T5: dead keys and values of layers that share are no part of the model.
+TEST(HfModel, AConfigurationHasNoDeadTensors) {
+  TestFolder folder;
+  folder.write("config.json", hfConfig("gemma4_text", R"(
+      "num_kv_shared_layers":1,"hidden_size_per_layer_input":8,
+      "layer_types":["full_attention","full_attention"])"));
+  std::unique_ptr<HfModel> model =
+      llvm::cantFail(HfModel::openConfiguration(folder.path("config.json")));
+  for (const char *name : {"k_proj.weight", "v_proj.weight", "k_norm.weight"}) {
+    std::string layer = "model.layers.0.self_attn.";
+    EXPECT_TRUE(model->findTensor(layer + name)) << name;
+    layer = "model.layers.1.self_attn.";
+    EXPECT_FALSE(model->findTensor(layer + name)) << name;
+  }
+  const ModelTensor *table =
+      model->findTensor("model.embed_tokens_per_layer.weight");
+  ASSERT_TRUE(table);
+  EXPECT_EQ(llvm::ArrayRef<int64_t>(table->dims),
+            llvm::ArrayRef<int64_t>({300, 16}));
+  EXPECT_EQ(table->bytes, 2u * 300 * 16);
+}
+
+TEST(HfModel, AConfigurationThatIsNone) {
+  TestFolder folder;
+  EXPECT_THAT(
+      folderMessage(HfModel::openConfiguration(folder.path("config.json")),
+                    folder),
+      HasSubstr("config.json: cannot be read"));
+  folder.write("config.json", "{\"model_type\":\"llama\"}");
+  EXPECT_THAT(
+      folderMessage(HfModel::openConfiguration(folder.path("config.json")),
+                    folder),
+      StartsWith("config.json: key 'model_type' is 'llama'"));
 }

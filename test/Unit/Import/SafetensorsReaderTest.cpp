@@ -79,22 +79,6 @@ TEST(SafetensorsReader, EmptyTensorsAndScalars) {
   EXPECT_EQ(errorOfHeader("{}"), "no error");
 }
 
-TEST(SafetensorsReader, TheDigestIsOfTheHeader) {
-  auto digestOf = [](llvm::StringRef bytes) {
-    TestFolder folder;
-    folder.write("f", bytes);
-    return llvm::cantFail(SafetensorsReader::open(folder.path("f")))
-        ->headerDigest();
-  };
-  std::string header = "{" + tensorEntry("t", "F32", "[2]", 0, 8) + "}";
-  std::string bytes = safetensors(header, 8), other = bytes;
-  other.back() = 77;
-  EXPECT_EQ(digestOf(bytes), digestOf(other));
-  EXPECT_NE(digestOf(bytes),
-            digestOf(safetensors(
-                "{" + tensorEntry("u", "F32", "[2]", 0, 8) + "}", 8)));
-}
-
 TEST(HostileSafetensors, LengthOfTheHeader) {
   EXPECT_EQ(errorOf("abc"), "has 3 bytes, too few for a safetensors file");
   std::string bytes = safetensors("{}", 0);
