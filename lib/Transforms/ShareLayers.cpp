@@ -230,17 +230,21 @@ Outlined StepOutliner::outline(const Group &group) {
   auto isOutside = [&](Operation *user) {
     return !inside.count(step.front().findAncestorOpInBlock(*user));
   };
-  for (Operation *op : group.ops)
-    for (Value result : op->getResults())
+  // A cache is written in place: it leaves the function whether or not a later
+  // stage of the step reads it, and always last, so that a layer whose cache
+  // others share is of the class of those whose cache is their own.
+  SmallVector<Value> caches;
+  for (Operation *op : group.ops) {
+    auto results = op->getResults();
+    if (isa<KvAppendOp, QkvRopeAppendOp>(op)) {
+      llvm::append_range(caches, results.take_back(2));
+      results = results.drop_back(2);
+    }
+    for (Value result : results)
       if (llvm::any_of(result.getUsers(), isOutside))
         outlined.results.push_back(result);
-  // A cache is written in place: it leaves the function even if no later stage
-  // of the step reads it.
-  for (Operation *op : group.ops)
-    if (isa<KvAppendOp, QkvRopeAppendOp>(op))
-      for (Value cache : op->getResults().take_back(2))
-        if (!llvm::is_contained(outlined.results, cache))
-          outlined.results.push_back(cache);
+  }
+  llvm::append_range(outlined.results, caches);
 
   SmallVector<Value> returned;
   for (Value result : outlined.results)

@@ -38,3 +38,25 @@ func.func @same_value_twice(%x: tensor<?x64xf32>, %w: tensor<64xf32>, %u: tensor
   %d = flow.rms_norm %c scale %w : tensor<?x64xf32>, tensor<64xf32> loc("layer1/b")
   return %d : tensor<?x64xf32>
 }
+
+// -----
+
+// Whether others read a layer's cache is no difference: caches leave a function
+// last in either case.
+// CHECK-LABEL: func.func @read_by_others
+// CHECK: call @read_by_others_layer0(
+// CHECK: %[[L1:.*]]:3 = call @read_by_others_layer0(
+// CHECK: flow.attention %[[L1]]#0 at %{{.*}}, %[[L1]]#1, %[[L1]]#2
+// CHECK-LABEL: func.func private @read_by_others_layer0
+// CHECK: %[[K:.*]], %[[V:.*]] = flow.kv_append
+// CHECK: %[[O:.*]] = flow.attention
+// CHECK: return %[[O]], %[[K]], %[[V]]
+// CHECK-NOT: func.func
+func.func @read_by_others(%x: tensor<1x2x32xf32>, %r: tensor<1x1x32xf32>, %k: tensor<?x1x32xf32>, %v: tensor<?x1x32xf32>, %i: index) -> tensor<1x2x32xf32> {
+  %k0, %v0 = flow.kv_append %r, %r into %k, %v at %i count %i : tensor<1x1x32xf32>, tensor<?x1x32xf32> loc("layer0/append")
+  %a = flow.attention %x at %i, %k0, %v0 total %i mask <causal> scale 1.0 : tensor<1x2x32xf32>, tensor<?x1x32xf32> loc("layer0/attention")
+  %k1, %v1 = flow.kv_append %r, %r into %k, %v at %i count %i : tensor<1x1x32xf32>, tensor<?x1x32xf32> loc("layer1/append")
+  %b = flow.attention %a at %i, %k1, %v1 total %i mask <causal> scale 1.0 : tensor<1x2x32xf32>, tensor<?x1x32xf32> loc("layer1/attention")
+  %c = flow.attention %b at %i, %k1, %v1 total %i mask <causal> scale 1.0 : tensor<1x2x32xf32>, tensor<?x1x32xf32>
+  return %c : tensor<1x2x32xf32>
+}
