@@ -92,11 +92,11 @@ llvm::Expected<ModelOp> findModel(ModuleOp recipe) {
   return models.front();
 }
 
-} // namespace
-
-llvm::Expected<Artifact> flow::compileModel(ModuleOp recipe,
-                                            const CpuTarget &target,
-                                            const CompileOptions &options) {
+/// Plans both steps of `recipe`; `then` goes on with the compilation of each.
+llvm::Expected<runtime::Plan>
+planSteps(ModuleOp recipe, const CpuTarget &target,
+          const CompileOptions &options,
+          llvm::function_ref<llvm::Error(StepCompilation &)> then) {
   llvm::Expected<ModelOp> model = findModel(recipe);
   if (!model)
     return model.takeError();
@@ -105,17 +105,41 @@ llvm::Expected<Artifact> flow::compileModel(ModuleOp recipe,
     return llvm::createStringError(
         "a context of " + llvm::Twine(options.context) +
         " positions is more than the model's " + llvm::Twine(positions));
-  PlanBuilder plan(*model);
-  Artifact artifact;
-  artifact.triple = target.triple;
-  artifact.cpu = target.cpu;
-  artifact.features = target.features;
+  PlanBuilder builder(*model);
   for (StringRef step : {"prefill", "decode"}) {
     StepCompilation compilation(recipe, step, target, options);
     if (llvm::Error error = compilation.run(buildStagesPipeline))
       return error;
-    if (llvm::Error error = compilation.addTo(plan))
+    if (llvm::Error error = compilation.addTo(builder))
       return error;
+    if (llvm::Error error = then(compilation))
+      return error;
+  }
+  runtime::Plan plan = builder.take();
+  // The code may rely on there being no more: it drops windows that a shorter
+  // context cannot reach.
+  if (options.context != 0)
+    plan.context = options.context;
+  return plan;
+}
+
+} // namespace
+
+llvm::Expected<runtime::Plan> flow::planModel(ModuleOp recipe,
+                                              const CpuTarget &target,
+                                              const CompileOptions &options) {
+  return planSteps(recipe, target, options,
+                   [](StepCompilation &) { return llvm::Error::success(); });
+}
+
+llvm::Expected<Artifact> flow::compileModel(ModuleOp recipe,
+                                            const CpuTarget &target,
+                                            const CompileOptions &options) {
+  Artifact artifact;
+  artifact.triple = target.triple;
+  artifact.cpu = target.cpu;
+  artifact.features = target.features;
+  auto generate = [&](StepCompilation &compilation) -> llvm::Error {
     if (llvm::Error error = compilation.run(buildLinalgPipeline))
       return error;
     if (llvm::Error error = compilation.run(buildCpuPipeline))
@@ -125,12 +149,13 @@ llvm::Expected<Artifact> flow::compileModel(ModuleOp recipe,
     if (!object)
       return object.takeError();
     artifact.objects.push_back(std::move(*object));
-  }
-  artifact.plan = plan.take();
-  // The code may rely on there being no more: it drops windows that a shorter
-  // context cannot reach.
-  if (options.context != 0)
-    artifact.plan.context = options.context;
+    return llvm::Error::success();
+  };
+  llvm::Expected<runtime::Plan> plan =
+      planSteps(recipe, target, options, generate);
+  if (!plan)
+    return plan.takeError();
+  artifact.plan = std::move(*plan);
   return artifact;
 }
 

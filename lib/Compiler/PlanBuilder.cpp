@@ -19,8 +19,7 @@ PlanBuilder::PlanBuilder(ModelOp model) {
   plan.rowTile = cpu::kRowTile;
 }
 
-/// The name of a weight in its file: as written, or its symbol path.
-static std::string fileName(WeightOp weight) {
+std::string flow::tensorName(WeightOp weight) {
   if (std::optional<StringRef> from = weight.getFrom())
     return from->str();
   std::string name = weight.getSymName().str();
@@ -32,7 +31,7 @@ static std::string fileName(WeightOp weight) {
 /// The rows of a weight as its file has them.
 static runtime::WeightSource sourceOf(WeightOp weight) {
   runtime::WeightSource source;
-  source.name = fileName(weight);
+  source.name = tensorName(weight);
   if (std::optional<ArrayRef<int64_t>> part = weight.getPart()) {
     int64_t rows = weight.getTensorType().getDimSize(0);
     int64_t whole[] = {rows, rows};

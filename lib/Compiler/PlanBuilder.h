@@ -12,6 +12,9 @@
 
 namespace flow {
 
+/// The name of a weight in its file: as written, or its symbol path.
+std::string tensorName(WeightOp weight);
+
 /// Collects the schedules of several phases into one plan: a weight in one
 /// layout, and a cache, are listed once however many phases use them.
 class PlanBuilder {

@@ -3,6 +3,8 @@
 
 #include "flow/Runtime/Engine.h"
 
+#include "flow/Runtime/Memory.h"
+
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -16,8 +18,6 @@ namespace {
 constexpr int kMaxRank = 4;
 /// Positions of a panel of keys.
 constexpr int64_t kPanel = 32;
-/// Rows whose logits are computed at once when all are wanted, about.
-constexpr int64_t kLogitsRows = 48;
 
 int64_t roundUp(int64_t value, int64_t multiple) {
   return (value + multiple - 1) / multiple * multiple;
@@ -106,13 +106,7 @@ struct Model::State {
 
   /// Rows of the largest step.
   int64_t maxRows() const {
-    return roundUp(std::min(options.prefillChunk, options.context),
-                   plan.rowTile);
-  }
-
-  /// Rows of a block of logits: a multiple of the row tile.
-  int64_t logitsRows() const {
-    return std::max<int64_t>(1, kLogitsRows / plan.rowTile) * plan.rowTile;
+    return largestStep(plan, options.context, options.prefillChunk);
   }
 };
 
@@ -219,11 +213,7 @@ Status Sequence::State::allocate() {
   const Plan &plan = model.plan;
   int64_t chunk = model.maxRows();
   for (const CachePlan &cache : plan.caches) {
-    int64_t all = roundUp(model.options.context, kPanel);
-    int64_t capacity =
-        cache.window == 0
-            ? all
-            : std::min(roundUp(cache.window - 1 + chunk, kPanel), all);
+    int64_t capacity = cachePositions(cache, model.options.context, chunk);
     std::vector<int64_t> dims = {cache.kvHeads, capacity, cache.headDim};
     for (std::vector<PageBlock> *list : {&keys, &values}) {
       Result<PageBlock> block = allocateF32(dims);
@@ -237,17 +227,9 @@ Status Sequence::State::allocate() {
     keyDescriptors.emplace_back().set(keys.back().data(), keyDims, 4);
     valueDescriptors.emplace_back().set(values.back().data(), valueDims, 3);
   }
-  // Logits of all rows are handed out in pieces, so their buffer is small.
-  std::vector<bool> isLogits(plan.buffers.size());
-  for (const Schedule &schedule : plan.schedules)
-    if (schedule.logitsAll && schedule.rows == 0)
-      isLogits[schedule.logits] = true;
-  for (size_t i = 0; i != plan.buffers.size(); ++i) {
-    std::vector<int64_t> dims = plan.buffers[i].dims;
-    for (int64_t &dim : dims)
-      if (dim < 0)
-        dim = isLogits[i] ? model.logitsRows() : chunk;
-    Result<PageBlock> block = allocateF32(dims);
+  std::vector<std::vector<int64_t>> shapes = bufferShapes(plan, chunk);
+  for (size_t i = 0; i != shapes.size(); ++i) {
+    Result<PageBlock> block = allocateF32(shapes[i]);
     if (!block)
       return Error{"buffer " + plan.buffers[i].name + ": " + block.error()};
     buffers.push_back(std::move(*block));
@@ -371,7 +353,7 @@ void Sequence::State::beginStep(const int32_t *first, int64_t tokenCount,
 Status Sequence::State::allLogits(const Schedule &schedule,
                                   const LogitsSink &sink) {
   const int64_t vocab = model.plan.vocab, all = rows;
-  const int64_t most = model.logitsRows();
+  const int64_t most = logitsRows(model.plan);
   // Without a sink nobody reads more than the last row.
   for (int64_t first = sink ? 0 : (count - 1) / most * most; first < count;
        first += most) {

@@ -3,6 +3,8 @@
 
 #include "flow/Runtime/Weights.h"
 
+#include "flow/Runtime/Memory.h"
+
 #include <algorithm>
 #include <cstring>
 
@@ -285,20 +287,7 @@ Result<LoadedWeight> load(const PackedWeight &weight,
   }
   SourceRows rows(weight, std::move(*sources));
 
-  int64_t elements = weight.rows * weight.cols;
-  std::vector<size_t> sizes;
-  if (weight.packing == Packing::PanelsI8) {
-    int64_t blocks = elements / weight.block;
-    sizes = {static_cast<size_t>(elements),
-             static_cast<size_t>(blocks) *
-                 (weight.scale == ScaleType::F16 ? 2 : 4)};
-    if (weight.hasMin)
-      sizes.push_back(4 * static_cast<size_t>(blocks));
-  } else {
-    size_t bytes = weight.packing == Packing::PanelsBf16 ? 2 : 4;
-    sizes = {bytes * static_cast<size_t>(elements)};
-  }
-  for (size_t size : sizes) {
+  for (size_t size : packedBytes(weight)) {
     Result<PageBlock> block = PageBlock::allocate(size, size >= (4u << 20));
     if (!block)
       return fail(weight, block.error());

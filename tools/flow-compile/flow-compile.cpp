@@ -3,6 +3,7 @@
 
 #include "Common/CommandLine.h"
 #include "flow/Compiler/LoadedModel.h"
+#include "flow/Compiler/ModelSummary.h"
 #include "flow/Compiler/OutputFile.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/IR/Verifier.h"
@@ -31,7 +32,8 @@ static cl::opt<std::string> outputPath("o", cl::Required,
                                        cl::cat(category));
 static cl::opt<std::string> emit(
     "emit",
-    cl::desc("recipe, flow, linalg, llvm, asm, obj; without it an artefact"),
+    cl::desc("summary, recipe, flow, linalg, llvm, asm, obj; without it an "
+             "artefact"),
     cl::cat(category));
 static cl::opt<std::string> phase("phase", cl::desc("prefill, decode or all"),
                                   cl::init("all"), cl::cat(category));
@@ -50,6 +52,9 @@ static cl::opt<std::string>
               cl::value_desc("folder"), cl::cat(category));
 
 namespace {
+
+/// Numbers rather than a phase of compilation.
+constexpr llvm::StringLiteral kSummary = "summary";
 
 struct Kind {
   EmitKind kind;
@@ -70,14 +75,17 @@ std::optional<Kind> parseKind(llvm::StringRef name) {
 std::string checkUsage() {
   if (emit == "so" || emit == "ptx" || emit == "cubin" || emit == "fatbin")
     return "--emit=" + emit + " is not available yet";
-  if (!emit.empty() && !parseKind(emit))
-    return "--emit must be recipe, flow, linalg, llvm, asm, obj, so, ptx, "
+  if (!emit.empty() && emit != kSummary && !parseKind(emit))
+    return "--emit must be summary, recipe, flow, linalg, llvm, asm, obj, so, "
+           "ptx, "
            "cubin or fatbin, got '" +
            emit + "'";
   if (phase != "prefill" && phase != "decode" && phase != "all")
     return "--phase must be prefill, decode or all, got '" + phase + "'";
   if (emit.empty() && phase != "all")
     return "an artefact holds all phases: --phase needs --emit";
+  if (emit == kSummary && phase != "all")
+    return "--emit=summary is of all phases";
   if (emit == "obj" && phase == "all")
     return "--emit=obj needs --phase=prefill or --phase=decode";
   if (target == "nvvm")
@@ -211,6 +219,13 @@ llvm::Error run() {
   if (!saveTemps.empty())
     if (llvm::Error error = saveAllPhases(*input->recipe, *cpuTarget, options))
       return error;
+  if (emit == kSummary) {
+    llvm::Expected<ModelSummary> summary =
+        summarizeModel(*input->recipe, *cpuTarget, options);
+    if (!summary)
+      return summary.takeError();
+    return writeText(outputPath, toJson(*summary));
+  }
   if (!emit.empty())
     return emitPhase(*input->recipe, *parseKind(emit), *cpuTarget, options);
   llvm::Expected<Artifact> artifact =

@@ -44,6 +44,11 @@ llvm::Expected<Artifact> compileModel(mlir::ModuleOp recipe,
                                       const CpuTarget &target,
                                       const CompileOptions &options);
 
+/// The plan that `compileModel` makes of `recipe`, without the code.
+llvm::Expected<runtime::Plan> planModel(mlir::ModuleOp recipe,
+                                        const CpuTarget &target,
+                                        const CompileOptions &options);
+
 /// The compilation of one step, `prefill` or `decode`, as text or, for
 /// `Object`, as bytes.
 llvm::Expected<std::string> emitStep(mlir::ModuleOp recipe,

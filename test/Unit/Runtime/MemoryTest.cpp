@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// The memory that a plan takes, before and after it is taken.
+
+#include "flow/Runtime/Memory.h"
+
+#include "TestMachine.h"
+
+using namespace flow;
+using namespace flow::runtime;
+using flow::ggml::Type;
+
+namespace {
+
+PackedWeight weightOf(Packing packing) {
+  PackedWeight weight;
+  weight.packing = packing;
+  weight.rows = 96;
+  weight.cols = 64;
+  return weight;
+}
+
+using Bytes = std::vector<size_t>;
+
+class MemoryTest : public TestMachine {};
+
+} // namespace
+
+TEST(Memory, BytesOfPackedWeights) {
+  EXPECT_EQ(packedBytes(weightOf(Packing::Raw)), Bytes());
+  EXPECT_EQ(packedBytes(weightOf(Packing::Dense)), Bytes({96 * 64 * 4}));
+  EXPECT_EQ(packedBytes(weightOf(Packing::PanelsF32)), Bytes({96 * 64 * 4}));
+  EXPECT_EQ(packedBytes(weightOf(Packing::PanelsBf16)), Bytes({96 * 64 * 2}));
+  PackedWeight weight = weightOf(Packing::PanelsI8);
+  weight.block = 16;
+  EXPECT_EQ(packedBytes(weight), Bytes({96 * 64, 96 * 4 * 2}));
+  weight.scale = ScaleType::F32;
+  weight.hasMin = true;
+  EXPECT_EQ(packedBytes(weight), Bytes({96 * 64, 96 * 4 * 4, 96 * 4 * 4}));
+  // More than 2^31 values.
+  weight = weightOf(Packing::PanelsBf16);
+  weight.rows = 262144;
+  weight.cols = 10752;
+  EXPECT_EQ(packedBytes(weight), Bytes({5637144576}));
+}
+
+TEST(Memory, StepsAreWholeTiles) {
+  Plan plan;
+  plan.rowTile = 12;
+  EXPECT_EQ(largestStep(plan, 8192, 512), 516);
+  EXPECT_EQ(largestStep(plan, 8192, 12), 12);
+  EXPECT_EQ(largestStep(plan, 5, 512), 12);
+  EXPECT_EQ(logitsRows(plan), 48);
+  plan.rowTile = 100;
+  EXPECT_EQ(logitsRows(plan), 100);
+}
+
+TEST(Memory, RingsKeepAWindowAndAStep) {
+  CachePlan ring{"ring", 1, 256, 512}, full{"full", 1, 256, 0};
+  EXPECT_EQ(cachePositions(full, 8192, 516), 8192);
+  EXPECT_EQ(cachePositions(full, 8161, 516), 8192);
+  // 511 positions before the first row of the step, and its 516.
+  EXPECT_EQ(cachePositions(ring, 8192, 516), 1056);
+  EXPECT_EQ(cachePositions(ring, 8192, 1), 512);
+  EXPECT_EQ(cachePositions(ring, 8192, 2), 544);
+  // Never more than there are.
+  EXPECT_EQ(cachePositions(ring, 600, 516), 608);
+}
+
+TEST(Memory, BuffersOfLogitsOfEveryRowAreSmall) {
+  using Shapes = std::vector<std::vector<int64_t>>;
+  Plan last = machinePlan(), all = machinePlan(/*logitsAll=*/true);
+  EXPECT_EQ(bufferShapes(last, 160), (Shapes{{160, kHidden},
+                                             {160, 3, 2},
+                                             {160, kHidden},
+                                             {1, kVocab},
+                                             {1, kVocab}}));
+  EXPECT_EQ(bufferShapes(all, 160)[3], (std::vector<int64_t>{48, kVocab}));
+}
+
+// What is planned is what is taken.
+TEST_F(MemoryTest, IsWhatTheEngineTakes) {
+  tensors.addRandom("t", Type::Q4_K, 96, 256, 1);
+  for (bool ring : {false, true})
+    for (Packing packing : {Packing::Raw, Packing::Dense, Packing::PanelsF32,
+                            Packing::PanelsBf16, Packing::PanelsI8}) {
+      Plan plan = machinePlan(false, ring);
+      PackedWeight weight = weightOf(packing);
+      weight.name = "w";
+      weight.sources = {"t"};
+      weight.cols = 256;
+      weight.scale = ScaleType::F32;
+      weight.hasMin = true;
+      plan.weights.push_back(weight);
+      EngineOptions options;
+      options.context = 170;
+      options.prefillChunk = 30;
+      auto model = create(plan, options);
+      size_t weights = 0;
+      for (const PackedWeight &each : plan.weights)
+        for (size_t bytes : packedBytes(each))
+          weights += bytes;
+      EXPECT_EQ(model->weightBytes(), weights);
+      int64_t rows = largestStep(plan, options.context, options.prefillChunk);
+      int64_t positions = cachePositions(plan.caches[0], options.context, rows);
+      EXPECT_EQ(positions, ring ? 64 : 192);
+      EXPECT_EQ(sequenceOf(*model)->cacheBytes(),
+                static_cast<size_t>(2 * 4 * 2 * 6 * positions));
+    }
+}
