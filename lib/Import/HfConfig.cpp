@@ -100,6 +100,8 @@ private:
                   GemmaRope &rope);
   float softcap(llvm::StringRef name, float otherwise);
   void refuseWhatHasNoRecipe();
+  /// Keys of other generations, which would be ignored.
+  void refuseKeysOfOthers();
   void readActivation();
   void readTokens();
   void readStorage();
@@ -156,11 +158,40 @@ void HfConfigReader::refuseWhatHasNoRecipe() {
     keys.refuseSet("num_kv_shared_layers", "layers that share keys and values");
     keys.refuseSet("hidden_size_per_layer_input", "embeddings of layers");
   }
+  refuseKeysOfOthers();
   // "vision" makes tokens of an image see each other, and there are no images.
   constexpr llvm::StringLiteral kBothWays = "use_bidirectional_attention";
   bool isOff = keys.isFalse(kBothWays);
   if (!isOff && keys.string(kBothWays, "vision") != "vision")
     keys.refuse(kBothWays, "null, false or 'vision'");
+}
+
+void HfConfigReader::refuseKeysOfOthers() {
+  // `name`, unless it says that there is none of it.
+  auto refuse = [&](llvm::StringRef name) {
+    if (keys.isSet(name) && !keys.isFalse(name))
+      keys.refuse(name, "absent in a " + family.name);
+  };
+  if (!isFourth())
+    for (llvm::StringRef name :
+         {"global_head_dim", "num_global_key_value_heads", "attention_k_eq_v",
+          "use_double_wide_mlp", "vocab_size_per_layer_input", "top_k_experts",
+          "moe_intermediate_size"})
+      refuse(name);
+  // One base for all layers.
+  if (family.thetaFull == family.thetaSliding)
+    refuse("rope_local_base_freq");
+  if (family.period == 0)
+    for (llvm::StringRef name : {"sliding_window", "sliding_window_pattern",
+                                 "_sliding_window_pattern"})
+      refuse(name);
+  // What a converter that took one model for another would write.
+  constexpr llvm::StringLiteral kClasses = "architectures";
+  if (!root.isSet(kClasses))
+    return;
+  for (llvm::StringRef name : root.strings(kClasses))
+    if (!name.starts_with("Gemma"))
+      root.refuse(kClasses, "classes of Gemma and not hold " + quoted(name));
 }
 
 void HfConfigReader::readActivation() {
@@ -440,7 +471,12 @@ llvm::Expected<HfConfig> flow::parseHfConfig(llvm::StringRef text,
                 ", which is not supported, expected 'gemma', 'gemma2', "
                 "'gemma3', 'gemma3_text', 'gemma4', 'gemma4_text' or "
                 "'gemma4_unified'");
-  bool isNested = inner && type == family->wholeType;
+  bool isNested = type == family->wholeType;
+  if (isNested && !inner)
+    return fail("key 'text_config' is missing in a " + quoted(type));
+  if (inner && !isNested)
+    return fail("key 'text_config' must be absent in a " + quoted(type) +
+                ", found an object");
   if (isNested) {
     HfKeys innerKeys(*inner, "text_config.", problem);
     if (innerKeys.string("model_type", family->textType) != family->textType)

@@ -121,19 +121,23 @@ std::vector<int32_t> HfKeys::tokenIds(llvm::StringRef name) const {
   return ids;
 }
 
-std::vector<llvm::StringRef> HfKeys::strings(llvm::StringRef name,
-                                             size_t count) const {
+std::vector<llvm::StringRef>
+HfKeys::strings(llvm::StringRef name, std::optional<size_t> count) const {
   std::vector<llvm::StringRef> result;
-  if (const llvm::json::Array *list = object.getArray(name);
-      list && list->size() == count)
-    for (const llvm::json::Value &entry : *list)
+  const llvm::json::Array *list = object.getArray(name);
+  std::string found;
+  if (list && count && list->size() != *count)
+    found = " and not of " + std::to_string(list->size());
+  else if (list)
+    for (const llvm::json::Value &entry : *list) {
       if (std::optional<llvm::StringRef> text = entry.getAsString())
         result.push_back(*text);
-  if (result.size() == count)
+      else if (found.empty())
+        found = " and not hold " + describeJson(entry);
+    }
+  if (list && found.empty())
     return result;
-  const llvm::json::Array *list = object.getArray(name);
-  refuse(name, "a list of " + llvm::Twine(count) + " strings" +
-                   (list ? " and not of " + std::to_string(list->size())
-                         : std::string()));
+  refuse(name, "a list of " + (count ? std::to_string(*count) + " " : "") +
+                   "strings" + found);
   return {};
 }

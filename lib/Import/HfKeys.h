@@ -6,6 +6,7 @@
 
 #include "Json.h"
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -44,9 +45,10 @@ public:
   const llvm::json::Object *child(llvm::StringRef name) const;
   /// An id of a token or a list of them; nothing for -1, which means none.
   std::vector<int32_t> tokenIds(llvm::StringRef name) const;
-  /// Strings, one for each of `count`.
-  std::vector<llvm::StringRef> strings(llvm::StringRef name,
-                                       size_t count) const;
+  /// Strings, one for each of `count`, or as many as there are.
+  std::vector<llvm::StringRef>
+  strings(llvm::StringRef name,
+          std::optional<size_t> count = std::nullopt) const;
 
   /// Notes that `name` must be `expected`, if nothing is noted before.
   void refuse(llvm::StringRef name, const llvm::Twine &expected) const;

@@ -39,11 +39,20 @@ static std::string decodeName(llvm::StringRef literal) {
   return literal.drop_front().drop_back().str();
 }
 
-/// What is wrong with the structure of `text`, or nothing. Only strings and
-/// brackets are looked at: the parser finds the rest.
+/// What some writers write for numbers that JSON does not have, or nothing.
+static llvm::StringRef nonNumberAt(llvm::StringRef rest) {
+  for (llvm::StringRef word : {"NaN", "Infinity", "-Infinity"})
+    if (rest.starts_with(word))
+      return word;
+  return {};
+}
+
+/// What is wrong with the structure of `text`, or nothing. Only strings,
+/// brackets and what is no number are looked at: the parser finds the rest.
 static std::string checkStructure(llvm::StringRef text) {
   // The names of each object that is open; none for an array.
   std::vector<llvm::StringSet<>> open;
+  std::string name;
   for (size_t at = 0; at < text.size();) {
     char c = text[at];
     if (c == '{' || c == '[') {
@@ -55,6 +64,10 @@ static std::string checkStructure(llvm::StringRef text) {
       open.pop_back();
     }
     if (c != '"') {
+      if (llvm::StringRef word = nonNumberAt(text.drop_front(at));
+          !word.empty())
+        return "gives " + quoted(name) + " the value " + word.str() +
+               ", which is no number";
       ++at;
       continue;
     }
@@ -65,7 +78,7 @@ static std::string checkStructure(llvm::StringRef text) {
     bool isName = text.drop_front(end).ltrim(" \t\r\n").starts_with(":");
     if (!isName || open.empty() || literal.size() < 2)
       continue;
-    std::string name = decodeName(literal);
+    name = decodeName(literal);
     if (!open.back().insert(name).second)
       return "gives " + quoted(name) + " twice";
   }

@@ -176,7 +176,8 @@ class HfWriter:
             dtype = {np.float32: "F32", np.float16: "F16"}[data.dtype.type]
         if name == "token_embd.weight":
             self.text["vocab_size"] = shape[0]
-            self.text["vocab_size_per_layer_input"] = shape[0]
+            if self.family == "gemma4":
+                self.text["vocab_size_per_layer_input"] = shape[0]
         self.tensors[self.name_of(name)] = (dtype, shape, data.tobytes())
 
     def name_of(self, name):

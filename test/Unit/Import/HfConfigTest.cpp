@@ -411,7 +411,7 @@ TEST(HfConfig, OtherModels) {
   EXPECT_EQ(errorOf("{\"model_type\":3}"),
             "key 'model_type' must be a string, found 3");
   EXPECT_EQ(errorOf("[]"), "must hold a JSON object, found an array");
-  EXPECT_THAT(errorOf("{\"a\":NaN}"), StartsWith("is no JSON: "));
+  EXPECT_THAT(errorOf("{\"a\":nan}"), StartsWith("is no JSON: "));
   EXPECT_EQ(errorOf(R"({"model_type":"gemma","model_type":"gemma2"})"),
             "gives 'model_type' twice");
 }

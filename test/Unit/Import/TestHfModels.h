@@ -15,7 +15,8 @@ inline std::string hfConfig(llvm::StringRef type, llvm::StringRef more = "") {
   return ("{\"model_type\":\"" + type + R"(","hidden_size":16,
       "num_hidden_layers":2,"intermediate_size":24,"num_attention_heads":4,
       "num_key_value_heads":2,"head_dim":8,"vocab_size":300,
-      "sliding_window":16,"max_position_embeddings":64)" +
+      "max_position_embeddings":64)" +
+          (type == "gemma" ? "" : ",\"sliding_window\":16") +
           (more.empty() ? "" : ",") + more + "}")
       .str();
 }
