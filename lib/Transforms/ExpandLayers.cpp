@@ -63,6 +63,8 @@ private:
   Value mlp(LayerOp layer, Value normed);
   Value feedForward(LayerOp layer, Value stream);
   Value experts(LayerOp layer, Value stream);
+  /// sqrt(width), rounded as the recipe says; bf16 keeps 8 bits.
+  llvm::APFloat embeddingScale(int64_t width);
   Value perLayer(LayerOp layer, Value stream);
   Value residual(LayerOp layer, StringRef part, Value stream, Value branch,
                  StringRef postNorm);
@@ -223,6 +225,17 @@ Value StepBuilder::feedForward(LayerOp layer, Value stream) {
   return arith::AddFOp::create(b, branch, mixture);
 }
 
+llvm::APFloat StepBuilder::embeddingScale(int64_t width) {
+  llvm::APFloat scale(std::sqrt(static_cast<float>(width)));
+  bool lost;
+  if (model.getBf16EmbeddingScale())
+    scale.convert(llvm::APFloat::BFloat(), llvm::APFloat::rmNearestTiesToEven,
+                  &lost);
+  scale.convert(llvm::APFloat::IEEEdouble(), llvm::APFloat::rmNearestTiesToEven,
+                &lost);
+  return scale;
+}
+
 Value StepBuilder::perLayer(LayerOp layer, Value stream) {
   int64_t width = *layer.getPerLayer();
   prefix = layer.getSymName().str() + "/per_layer/";
@@ -237,9 +250,9 @@ Value StepBuilder::perLayer(LayerOp layer, Value stream) {
                     llvm::APFloat::rmNearestTiesToEven);
     return RmsNormOp::create(b, x.getType(), x, weight(layer, which), scaled);
   };
-  Value fromTokens = EmbedOp::create(
-      b, rowsType({width}), tokens, weight(layer, "per_layer_tokens"),
-      llvm::APFloat(std::sqrt(static_cast<double>(width))));
+  Value fromTokens =
+      EmbedOp::create(b, rowsType({width}), tokens,
+                      weight(layer, "per_layer_tokens"), embeddingScale(width));
   name(prefix + "context");
   Value context = linear(embedded, weight(layer, "per_layer_context"));
   context =
@@ -332,16 +345,8 @@ void StepBuilder::build() {
   total = arith::AddIOp::create(b, start, count);
 
   name("embed");
-  // sqrt(hidden), rounded as the recipe says; bf16 keeps 8 bits.
-  llvm::APFloat scale(std::sqrt(static_cast<float>(hidden)));
-  bool lost;
-  if (model.getBf16EmbeddingScale())
-    scale.convert(llvm::APFloat::BFloat(), llvm::APFloat::rmNearestTiesToEven,
-                  &lost);
-  scale.convert(llvm::APFloat::IEEEdouble(), llvm::APFloat::rmNearestTiesToEven,
-                &lost);
   Value x = EmbedOp::create(b, rowsType({hidden}), tokens,
-                            weight(model, "embedding"), scale);
+                            weight(model, "embedding"), embeddingScale(hidden));
   embedded = x;
   SmallVector<LayerOp> layers(model.getBody().front().getOps<LayerOp>());
   for (LayerOp layer : layers) {

@@ -18,7 +18,8 @@ def Flow_ModelOp : Flow_Op<"model",
     `@final_norm` (`[hidden]`) and optionally `@head` (`[vocab, hidden]`).
 
     The embedding scale `sqrt(hidden)` is rounded to f32, as llama.cpp does,
-    or with `bf16_embedding_scale` to bf16 first, as Hugging Face does.
+    or with `bf16_embedding_scale` to bf16 first, as Hugging Face does; so is the
+    scale of the embeddings of layers.
 
     Example:
 
