@@ -3,6 +3,7 @@
 
 import os
 import shutil
+import subprocess
 
 import lit.formats
 from lit.llvm import llvm_config
@@ -32,6 +33,13 @@ if os.path.exists(config.flow_python):
     config.substitutions.append(("%corrupt_gguf", "%s %s" % (
         config.flow_python,
         os.path.join(config.test_source_root, "tools", "corrupt_gguf.py"))))
+
+    # Found, not imported: that takes seconds.
+    if subprocess.run([config.flow_python, "-c",
+                       "from importlib.util import find_spec; "
+                       "assert find_spec('torch') and find_spec('transformers')"],
+                      stderr=subprocess.DEVNULL).returncode == 0:
+        config.available_features.add("transformers")
 
 if os.path.exists(config.flow_real_model):
     config.available_features.add("real-model")
