@@ -72,6 +72,7 @@ flow::loadVocabulary(const ImportedModel &model) {
   vocabulary.types = std::move(data->types);
   vocabulary.bos = data->bos;
   vocabulary.eos = data->eos;
+  vocabulary.ends = std::move(data->ends);
   vocabulary.unk = data->unknown;
   vocabulary.pad = data->padding;
   vocabulary.addBos = data->addBos;

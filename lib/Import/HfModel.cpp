@@ -4,6 +4,7 @@
 #include "flow/Import/HfModel.h"
 
 #include "ConfigChecks.h"
+#include "HfGeneration.h"
 #include "HfTokenizer.h"
 #include "MappedFile.h"
 #include "Quote.h"
@@ -20,7 +21,8 @@ static constexpr llvm::StringLiteral kConfigFile = "config.json",
                                      kWeightsFile = "model.safetensors",
                                      kIndexFile =
                                          "model.safetensors.index.json",
-                                     kTokenizerFile = "tokenizer.json";
+                                     kTokenizerFile = "tokenizer.json",
+                                     kGenerationFile = "generation_config.json";
 
 static std::string pathIn(llvm::StringRef folder, llvm::StringRef name) {
   llvm::SmallString<256> path(folder);
@@ -271,6 +273,31 @@ llvm::Expected<TokenizerData> HfModel::readTokenizer(int64_t vocab) const {
   auto text = mapFile(path, 2, "JSON file");
   if (!text)
     return text.takeError();
+  llvm::Expected<HfGeneration> generation = readGeneration(vocab);
+  if (!generation)
+    return generation.takeError();
+  HfConfig config = numbers;
+  if (generation->eos)
+    config.eos = std::move(*generation->eos);
   return parseHfTokenizer(llvm::StringRef(text->const_data(), text->size()),
-                          path, numbers, vocab);
+                          path, config, vocab);
+}
+
+llvm::Expected<HfGeneration> HfModel::readGeneration(int64_t vocab) const {
+  std::string path = pathIn(folder, kGenerationFile);
+  if (!llvm::sys::fs::exists(path))
+    return HfGeneration();
+  auto text = mapFile(path, 2, "JSON file");
+  if (!text)
+    return text.takeError();
+  return parseHfGeneration(llvm::StringRef(text->const_data(), text->size()),
+                           path, vocab);
+}
+
+llvm::Expected<std::vector<int32_t>>
+HfModel::readSuppressedTokens(int64_t vocab) const {
+  llvm::Expected<HfGeneration> generation = readGeneration(vocab);
+  if (!generation)
+    return generation.takeError();
+  return std::move(generation->suppressed);
 }

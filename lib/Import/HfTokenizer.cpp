@@ -74,12 +74,6 @@ bool looksLikeControl(llvm::StringRef text) {
          (text.starts_with("<|") && text.ends_with("|>"));
 }
 
-/// Markers that end an answer whether or not a file says so.
-bool endsAnswer(llvm::StringRef text) {
-  return text == "<eos>" || text == "<end_of_turn>" || text == "<turn|>" ||
-         text == "<|tool_response>";
-}
-
 llvm::Error TokenizerReader::place(int64_t id, llvm::StringRef piece,
                                    int32_t type) {
   if (id < 0 || id >= vocab)
@@ -225,16 +219,14 @@ llvm::Error TokenizerReader::readSpecial(const llvm::json::Object &model) {
   data.bos = config.bos;
   data.padding = config.pad;
   data.eos = config.eos.empty() ? -1 : config.eos.front();
-  for (int64_t id : {data.bos, data.padding, data.eos})
+  std::vector<int32_t> special = config.eos;
+  special.insert(special.end(), {data.bos, data.padding});
+  for (int32_t id : special)
     if (id >= count)
       return fail("a special token of the configuration has the id " +
                   llvm::Twine(id) + ", expected one below " +
                   llvm::Twine(count));
-  // An answer ends at the first, and at markers that are known by their text.
-  for (int32_t id : config.eos)
-    if (id >= count || (id != data.eos && !endsAnswer((*strings)[id])))
-      return fail("the token " + llvm::Twine(id) +
-                  " of eos_token_id is no marker that ends an answer");
+  data.ends = config.eos;
   data.addBos = data.bos >= 0;
   data.addSpacePrefix = false;
   return llvm::Error::success();

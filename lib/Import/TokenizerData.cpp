@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// Reads the tokenizer's fields of a GGUF file.
+// Reads the fields of a GGUF file that are about tokens.
 
 #include "flow/Import/TokenizerData.h"
 
@@ -118,4 +118,21 @@ llvm::Expected<TokenizerData> flow::readTokenizerData(const GgufReader &file,
 
 llvm::Expected<TokenizerData> GgufReader::readTokenizer(int64_t vocab) const {
   return readTokenizerData(*this, vocab);
+}
+
+llvm::Expected<std::vector<int32_t>>
+GgufReader::readSuppressedTokens(int64_t vocab) const {
+  constexpr llvm::StringLiteral kKey = "tokenizer.ggml.suppress_tokens";
+  auto list = getIntegers(kKey);
+  if (!list)
+    return list.takeError();
+  std::vector<int32_t> ids;
+  for (int64_t id : list->value_or(std::vector<int64_t>())) {
+    if (id < 0 || id >= vocab)
+      return llvm::createStringError(
+          path() + ": key '" + kKey + "' names the token " + llvm::Twine(id) +
+          ", outside the " + llvm::Twine(vocab) + " rows of the embedding");
+    ids.push_back(static_cast<int32_t>(id));
+  }
+  return ids;
 }

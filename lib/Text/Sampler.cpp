@@ -23,7 +23,19 @@ Result<Sampler> Sampler::create(const SamplerOptions &options) {
   if (!topPInRange)
     return Error{"sampler: expected top-p in (0, 1], found " +
                  std::to_string(options.topP)};
+  for (TokenId id : options.suppressed)
+    if (id < 0)
+      return Error{"sampler: expected suppressed tokens from 0 on, found " +
+                   std::to_string(id)};
   return Sampler(options);
+}
+
+Sampler::Sampler(const SamplerOptions &options)
+    : options(options), engine(options.seed) {
+  for (TokenId id : options.suppressed) {
+    suppressed.resize(std::max(suppressed.size(), size_t(id) + 1));
+    suppressed[size_t(id)] = true;
+  }
 }
 
 Result<TokenId> Sampler::sample(const float *logits, size_t count) {
@@ -34,7 +46,7 @@ Result<TokenId> Sampler::sample(const float *logits, size_t count) {
   float best = -std::numeric_limits<float>::infinity();
   TokenId bestId = kNoToken;
   for (size_t id = 0; id < count; ++id) {
-    if (logits[id] > best) {
+    if (logits[id] > best && !isSuppressed(id)) {
       best = logits[id];
       bestId = TokenId(id);
     }
@@ -56,7 +68,7 @@ double Sampler::collect(const float *logits, size_t count, float best) {
   double sum = 0;
   for (size_t id = 0; id < count; ++id) {
     float logit = logits[id];
-    if (!(logit > -std::numeric_limits<float>::infinity()))
+    if (!(logit > -std::numeric_limits<float>::infinity()) || isSuppressed(id))
       continue;
     // Equality first: infinity - infinity is NaN.
     double weight =

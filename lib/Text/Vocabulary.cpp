@@ -181,10 +181,13 @@ std::string Vocabulary::checkSpecialIds() const {
     const char *name;
     TokenId id;
   };
-  for (const NamedId &special : {NamedId{"bos", data.bos},
-                                 {"eos", data.eos},
-                                 {"unk", data.unk},
-                                 {"pad", data.pad}})
+  std::vector<NamedId> ids = {{"bos", data.bos},
+                              {"eos", data.eos},
+                              {"unk", data.unk},
+                              {"pad", data.pad}};
+  for (TokenId id : data.ends)
+    ids.push_back({"end", id});
+  for (const NamedId &special : ids)
     if (special.id != kNoToken && !contains(special.id))
       return std::string("tokenizer: expected the ") + special.name +
              " id to be below " + std::to_string(size()) + ", found " +
@@ -300,6 +303,9 @@ void Vocabulary::collectEndOfGeneration() {
     data.types[strikeEnd] = int32_t(TokenType::Normal);
   if (data.eos != kNoToken)
     endIds.push_back(data.eos);
+  for (TokenId id : data.ends)
+    if (id != kNoToken)
+      endIds.push_back(id);
   std::sort(endIds.begin(), endIds.end());
   endIds.erase(std::unique(endIds.begin(), endIds.end()), endIds.end());
 }

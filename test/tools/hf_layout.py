@@ -59,6 +59,7 @@ class HfWriter:
         self.text = {"hidden_activation": "gelu_pytorch_tanh",
                      "attention_bias": False,
                      "query_pre_attn_scalar": None}
+        self.generation = {}
         self.vocabulary = None
 
     # Keys.
@@ -136,6 +137,8 @@ class HfWriter:
             self.text["layer_types"] = [
                 "sliding_attention" if slides else "full_attention"
                 for slides in values]
+        elif key.endswith("suppress_tokens"):
+            self.generation["suppress_tokens"] = values
 
     def add_uint32(self, key, value):
         if key.endswith("key_length"):
@@ -209,6 +212,8 @@ class HfWriter:
             text = {"text_config": text}
         text["model_type"] = MODEL_TYPES[self.family]
         self.write_json("config.json", text)
+        if self.generation:
+            self.write_json("generation_config.json", self.generation)
         self.write_json("tokenizer.json", tokenizer_of(self.vocabulary))
 
     def write_tensors_to_file(self):

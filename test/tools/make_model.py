@@ -58,6 +58,8 @@ def parse_arguments():
     parser.add_argument("--merge", action="append", default=[],
                         help="one more merge of a gemma4's tokenizer, as wrong "
                         "as it may be")
+    parser.add_argument("--suppress", type=int, action="append", default=[],
+                        help="a token that is never to be generated")
     parser.add_argument("--ffn", type=int)
     parser.add_argument("--vocab", type=int, default=512)
     parser.add_argument("--window", type=int, default=16)
@@ -204,6 +206,8 @@ class ModelWriter:
 
     def write_tokenizer(self):
         out = self.out
+        if self.args.suppress:
+            out.add_array("tokenizer.ggml.suppress_tokens", self.args.suppress)
         vocabulary = (Gemma4Vocabulary if self.is_fourth else Vocabulary)(
             self.args.vocab)
         if self.args.layout == "hf":

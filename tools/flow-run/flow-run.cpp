@@ -121,15 +121,32 @@ llvm::Expected<std::string> readPrompt() {
   return (*buffer)->getBuffer().str();
 }
 
-/// The vocabulary of `model`. None is needed where ids go in and out; a model
-/// whose tokenizer is unknown or missing then has every row of the logits to
-/// choose from.
-llvm::Expected<std::optional<text::Vocabulary>>
-findVocabulary(const ImportedModel &model) {
+/// The tokens of a model.
+struct ModelTokens {
+  /// Rows of the embedding, and so logits of a position.
+  int64_t rows;
+  /// None is needed where ids go in and out; a model whose tokenizer is unknown
+  /// or missing then has every row of the logits to choose from.
+  std::optional<text::Vocabulary> vocabulary;
+  /// Never to be generated.
+  std::vector<int32_t> suppressed;
+};
+
+llvm::Expected<ModelTokens> findTokens(const ImportedModel &model) {
+  ModelTokens tokens{model.config.vocab, std::nullopt, {}};
+  llvm::Expected<std::vector<int32_t>> suppressed =
+      model.file->readSuppressedTokens(tokens.rows);
+  if (!suppressed)
+    return suppressed.takeError();
+  tokens.suppressed = std::move(*suppressed);
   if (tokenList.getNumOccurrences() && printTokens &&
       !model.file->hasTokenizer())
-    return std::nullopt;
-  return loadVocabulary(model);
+    return std::move(tokens);
+  llvm::Expected<text::Vocabulary> vocabulary = loadVocabulary(model);
+  if (!vocabulary)
+    return vocabulary.takeError();
+  tokens.vocabulary = std::move(*vocabulary);
+  return std::move(tokens);
 }
 
 llvm::Expected<std::vector<int32_t>>
@@ -245,16 +262,16 @@ private:
 /// Prefills `tokens` and generates from there. `logits`, if given, gets those
 /// of every position.
 llvm::Error generate(Steps &steps, const std::vector<int32_t> &tokens,
-                     const std::optional<text::Vocabulary> &vocabulary,
-                     int64_t vocabSize, llvm::raw_ostream *logits,
+                     const ModelTokens &known, llvm::raw_ostream *logits,
                      RunStatistics &statistics) {
+  const std::optional<text::Vocabulary> &vocabulary = known.vocabulary;
   Result<text::Sampler> sampler =
-      text::Sampler::create({temperature, topK, topP, seed});
+      text::Sampler::create({temperature, topK, topP, seed, known.suppressed});
   if (!sampler)
     return toError(sampler.error());
   auto write = [&](const float *rows, int64_t count) {
     logits->write(reinterpret_cast<const char *>(rows),
-                  count * vocabSize * sizeof(float));
+                  count * known.rows * sizeof(float));
   };
   Stopwatch prefilling;
   if (llvm::Error error =
@@ -265,8 +282,8 @@ llvm::Error generate(Steps &steps, const std::vector<int32_t> &tokens,
 
   // A model may have more rows than its vocabulary has tokens; what has no
   // token is never chosen.
-  size_t choices =
-      vocabulary ? std::min<size_t>(vocabSize, vocabulary->size()) : vocabSize;
+  size_t choices = vocabulary ? std::min<size_t>(known.rows, vocabulary->size())
+                              : known.rows;
   TokenPrinter printer(vocabulary);
   Stopwatch decoding;
   for (int64_t i = 0; i < maxTokens; ++i) {
@@ -293,12 +310,11 @@ llvm::Error generate(Steps &steps, const std::vector<int32_t> &tokens,
 
 /// Generates, writing logits to --logits-out if that was asked for.
 llvm::Error generateTo(Steps &steps, const std::vector<int32_t> &tokens,
-                       const std::optional<text::Vocabulary> &vocabulary,
-                       int64_t vocabSize, RunStatistics &statistics) {
+                       const ModelTokens &known, RunStatistics &statistics) {
   if (logitsOut.empty())
-    return generate(steps, tokens, vocabulary, vocabSize, nullptr, statistics);
+    return generate(steps, tokens, known, nullptr, statistics);
   return writeOutputFile(logitsOut, [&](llvm::raw_ostream &out) {
-    return generate(steps, tokens, vocabulary, vocabSize, &out, statistics);
+    return generate(steps, tokens, known, &out, statistics);
   });
 }
 
@@ -351,12 +367,11 @@ llvm::Error run() {
       LoadedModel::load(modelPath, options);
   if (!loaded)
     return loaded.takeError();
-  llvm::Expected<std::optional<text::Vocabulary>> vocabulary =
-      findVocabulary((*loaded)->imported());
-  if (!vocabulary)
-    return vocabulary.takeError();
-  llvm::Expected<std::vector<int32_t>> tokens =
-      encodePrompt(*vocabulary, (*loaded)->imported().config.architecture);
+  llvm::Expected<ModelTokens> known = findTokens((*loaded)->imported());
+  if (!known)
+    return known.takeError();
+  llvm::Expected<std::vector<int32_t>> tokens = encodePrompt(
+      known->vocabulary, (*loaded)->imported().config.architecture);
   if (!tokens)
     return tokens.takeError();
   runtime::Model &model = (*loaded)->model();
@@ -367,9 +382,7 @@ llvm::Error run() {
 
   RunStatistics statistics;
   CompiledSteps steps(**sequence);
-  llvm::Error error =
-      generateTo(steps, *tokens, *vocabulary, model.plan().vocab, statistics);
-  if (error)
+  if (llvm::Error error = generateTo(steps, *tokens, *known, statistics))
     return error;
   if (stats)
     printStatistics(**loaded, model, **sequence, statistics, options.threads);
@@ -380,12 +393,11 @@ llvm::Error runReference() {
   llvm::Expected<ImportedModel> model = importModel(modelPath);
   if (!model)
     return model.takeError();
-  llvm::Expected<std::optional<text::Vocabulary>> vocabulary =
-      findVocabulary(*model);
-  if (!vocabulary)
-    return vocabulary.takeError();
+  llvm::Expected<ModelTokens> known = findTokens(*model);
+  if (!known)
+    return known.takeError();
   llvm::Expected<std::vector<int32_t>> tokens =
-      encodePrompt(*vocabulary, model->config.architecture);
+      encodePrompt(known->vocabulary, model->config.architecture);
   if (!tokens)
     return tokens.takeError();
   int64_t capacity = contextSize != 0
@@ -397,8 +409,7 @@ llvm::Error runReference() {
     return reference.takeError();
   RunStatistics statistics;
   ReferenceSteps steps(**reference);
-  return generateTo(steps, *tokens, *vocabulary, model->config.vocab,
-                    statistics);
+  return generateTo(steps, *tokens, *known, statistics);
 }
 
 /// What is wrong with the options, if anything.

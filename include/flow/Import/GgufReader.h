@@ -34,6 +34,8 @@ public:
   uint64_t headerDigest() const override { return digest; }
   bool hasTokenizer() const override { return hasKey("tokenizer.ggml.model"); }
   llvm::Expected<TokenizerData> readTokenizer(int64_t vocab) const override;
+  llvm::Expected<std::vector<int32_t>>
+  readSuppressedTokens(int64_t vocab) const override;
 
   /// True if the file has the key, of whatever type.
   bool hasKey(llvm::StringRef key) const { return keys.count(key) != 0; }

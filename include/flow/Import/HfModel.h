@@ -9,10 +9,13 @@
 
 namespace flow {
 
+struct HfGeneration;
+
 /// A configuration and its tensors: a folder with `config.json` and either
 /// `model.safetensors` or the shards that `model.safetensors.index.json` names.
 /// Tensors have the names that the files give them; those of vision and audio
-/// towers are left out.
+/// towers are left out. A `generation_config.json`, where there is one, says
+/// which tokens end an answer and which are never chosen.
 class HfModel : public ModelFile {
 public:
   /// Opens the folder and checks its configuration, its files, and that their
@@ -37,6 +40,8 @@ public:
   uint64_t headerDigest() const override { return digest; }
   bool hasTokenizer() const override;
   llvm::Expected<TokenizerData> readTokenizer(int64_t vocab) const override;
+  llvm::Expected<std::vector<int32_t>>
+  readSuppressedTokens(int64_t vocab) const override;
 
 private:
   HfModel() = default;
@@ -45,6 +50,7 @@ private:
   void inventTensors();
   /// Digests the configuration's text, and those tensors as they are here.
   void digestTensors();
+  llvm::Expected<HfGeneration> readGeneration(int64_t vocab) const;
   llvm::Error openFiles();
   llvm::Error addFile(const std::string &name, const ShardIndex *index,
                       size_t place);

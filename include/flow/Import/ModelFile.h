@@ -11,6 +11,7 @@
 #include "llvm/Support/Error.h"
 
 #include <string>
+#include <vector>
 
 namespace flow {
 
@@ -57,6 +58,11 @@ public:
   /// Reads and checks the tokenizer of a model with `vocab` rows of embedding.
   /// One that is missing, unknown or wrong is an error that says so.
   virtual llvm::Expected<TokenizerData> readTokenizer(int64_t vocab) const = 0;
+
+  /// Reads and checks the tokens of a model with `vocab` rows of embedding that
+  /// must never be generated. A file that names none gives an empty list.
+  virtual llvm::Expected<std::vector<int32_t>>
+  readSuppressedTokens(int64_t vocab) const = 0;
 
   /// Tells the system that a range of a mapped file will not be read again
   /// soon.

@@ -24,6 +24,8 @@ struct TokenizerData {
   std::vector<int32_t> types;
   /// Ids of special tokens; -1 when the file names none.
   int32_t bos = -1, eos = -1, unknown = -1, padding = -1;
+  /// Tokens that end an answer besides `eos`.
+  std::vector<int32_t> ends;
   bool addBos = true, addSpacePrefix = true;
   std::shared_ptr<const void> owner;
 };

@@ -24,13 +24,16 @@ struct SamplerOptions {
   double topP = 1.0;
   /// Equal seeds, options and logits give equal tokens.
   uint64_t seed = 0;
+  /// Tokens that are never chosen, in any order; none negative.
+  std::vector<TokenId> suppressed = {};
 };
 
 /// Chooses one token after another.
 ///
 /// Order: temperature, then top-k, then top-p, then one draw from what is left,
 /// in proportion to exp(logit / temperature). Equal logits rank by id, lower
-/// first. A NaN or a logit of minus infinity is never chosen.
+/// first. A NaN, a logit of minus infinity and a suppressed token are never
+/// chosen.
 ///
 /// A draw uses one output x of `std::mt19937_64` (whose sequence the C++
 /// standard fixes) as u = (x >> 11) * 2^-53 in [0, 1); a greedy choice uses
@@ -41,12 +44,12 @@ struct SamplerOptions {
 class Sampler {
 public:
   /// Fails if `temperature` is not finite or is negative, `topK` is negative,
-  /// or `topP` is not in (0, 1].
+  /// or `topP` is not in (0, 1], or a suppressed token is negative.
   static Result<Sampler> create(const SamplerOptions &options);
 
   /// The token chosen from `count` logits, in [0, count). Fails if no logit
-  /// is a number above minus infinity, or `count` exceeds the range of
-  /// `TokenId`.
+  /// that counts is a number above minus infinity, or `count` exceeds the range
+  /// of `TokenId`.
   Result<TokenId> sample(const float *logits, size_t count);
 
 private:
@@ -61,8 +64,11 @@ private:
     }
   };
 
-  explicit Sampler(const SamplerOptions &options)
-      : options(options), engine(options.seed) {}
+  explicit Sampler(const SamplerOptions &options);
+
+  bool isSuppressed(size_t id) const {
+    return id < suppressed.size() && suppressed[id];
+  }
 
   double collect(const float *logits, size_t count, float best);
   double applyTopK(double sum);
@@ -70,6 +76,7 @@ private:
   TokenId draw(double sum);
 
   SamplerOptions options;
+  std::vector<bool> suppressed; ///< by id, up to the last of them
   std::mt19937_64 engine;
   std::vector<Candidate> candidates; ///< kept for its storage
 };

@@ -51,6 +51,7 @@ struct VocabularyData {
   TokenId eos = kNoToken;      ///< end of a sequence
   TokenId unk = kNoToken;      ///< unknown
   TokenId pad = kNoToken;      ///< padding
+  std::vector<TokenId> ends;   ///< what ends an answer besides `eos`
   bool addBos = true;          ///< start every sequence with `bos`
   bool addSpacePrefix = false; ///< a space before a text and after markers
 };
@@ -79,8 +80,8 @@ public:
   /// - no score is NaN and every type is a `TokenType`;
   /// - the pieces of type `Byte` are exactly `<0x00>` to `<0xFF>` (upper case),
   ///   without which some texts could not be encoded;
-  /// - each of the four special ids is `kNoToken` or the id of a piece, and
-  ///   `addBos` comes with `bos`;
+  /// - each of the four special ids is `kNoToken` or the id of a piece, so is
+  ///   each of `ends`, and `addBos` comes with `bos`;
   /// - there are at most `kMaxMerges` merges, none twice, each of two pieces
   ///   with one space between whose concatenation is a piece.
   ///
@@ -119,9 +120,10 @@ public:
   /// The piece of type `Byte` for `byte`.
   TokenId byteToken(uint8_t byte) const { return byteTokens[byte]; }
 
-  /// Whether sampling `id` ends the answer: the file's `eos`, or one of the
-  /// markers `<eos>`, `<end_of_turn>`, `<turn|>`, `<|tool_response>`, found by
-  /// their text because files disagree on which of them `eos` is.
+  /// Whether sampling `id` ends the answer: the file's `eos` or one of
+  /// its `ends`, or one of the markers `<eos>`, `<end_of_turn>`, `<turn|>`,
+  /// `<|tool_response>`, found by their text because files disagree on which of
+  /// them `eos` is.
   bool isEndOfGeneration(TokenId id) const;
   /// The same as a list, ascending, without duplicates.
   const std::vector<TokenId> &endOfGeneration() const { return endIds; }

@@ -142,8 +142,64 @@ TEST(HfTokenizer, AddedAndSpecialTokensThatAreWrong) {
   EXPECT_EQ(errorOf(&Parts::config, "\"eos_token_id\":12"),
             "a special token of the configuration has the id 12, expected one "
             "below 12");
-  EXPECT_EQ(errorOf(&Parts::config, "\"eos_token_id\":[1,4]"),
-            "the token 4 of eos_token_id is no marker that ends an answer");
+}
+
+TEST(HfTokenizer, WhatEndsAnAnswer) {
+  Parts parts;
+  parts.config = "\"eos_token_id\":[1,4]";
+  Tokenizer tokenizer(parts);
+  EXPECT_EQ(tokenizer.data().eos, 1);
+  EXPECT_THAT(tokenizer.data().ends, ElementsAre(1, 4));
+  // A generation_config.json goes before the configuration where it says so.
+  auto generation = [&](llvm::StringRef keys) {
+    tokenizer.folder.write("generation_config.json", "{" + keys.str() + "}");
+  };
+  generation("\"temperature\":1.0,\"eos_token_id\":null");
+  EXPECT_THAT(tokenizer.data().ends, ElementsAre(1, 4));
+  generation("\"eos_token_id\":[5,7]");
+  EXPECT_EQ(tokenizer.data().eos, 5);
+  EXPECT_THAT(tokenizer.data().ends, ElementsAre(5, 7));
+  generation("\"eos_token_id\":6");
+  EXPECT_THAT(tokenizer.data().ends, ElementsAre(6));
+  generation("\"eos_token_id\":[1,12]");
+  EXPECT_EQ(tokenizer.error(), "a special token of the configuration has the "
+                               "id 12, expected one below 12");
+}
+
+TEST(HfTokenizer, SuppressedTokens) {
+  Tokenizer tokenizer{Parts()};
+  auto read = [&](llvm::StringRef keys) {
+    tokenizer.folder.write("generation_config.json", "{" + keys.str() + "}");
+    return tokenizer.model->readSuppressedTokens(300);
+  };
+  auto ids = [&](llvm::StringRef keys) { return llvm::cantFail(read(keys)); };
+  auto error = [&](llvm::StringRef keys) {
+    return folderMessage(read(keys), tokenizer.folder,
+                         "generation_config.json: ");
+  };
+  EXPECT_THAT(llvm::cantFail(tokenizer.model->readSuppressedTokens(300)),
+              ElementsAre());
+  EXPECT_THAT(ids(R"("suppress_tokens":[299,4])"), ElementsAre(299, 4));
+  EXPECT_THAT(ids(R"("suppress_tokens":null)"), ElementsAre());
+  EXPECT_THAT(ids(R"("suppress_tokens":[])"), ElementsAre());
+  for (const char *value :
+       {"-1", "7", "\"7\"", "[7,-1]", "[1.5]", "[\"7\"]", "[[7]]", "[null]",
+        "{}", "[3000000000000000000000]", "true"})
+    EXPECT_THAT(error("\"suppress_tokens\":" + std::string(value)),
+                StartsWith("key 'suppress_tokens' must be a list of ids of "
+                           "tokens, found "))
+        << value;
+  EXPECT_THAT(error(R"("suppress_tokens":[3000000000])"),
+              StartsWith("key 'suppress_tokens' must be "));
+  EXPECT_THAT(error(R"("suppress_tokens":[4,300])"),
+              StartsWith("key 'suppress_tokens' must be of ids below 300, the "
+                         "rows of the embedding, and not of 300"));
+  EXPECT_THAT(error(R"("eos_token_id":[1,300])"),
+              StartsWith("key 'eos_token_id' must be of ids below 300"));
+  EXPECT_THAT(error(R"("eos_token_id":"<eos>")"),
+              StartsWith("key 'eos_token_id' must be an id of a token or a "));
+  EXPECT_THAT(error(R"("eos_token_id":1,"eos_token_id":1)"),
+              StartsWith("gives 'eos_token_id' twice"));
 }
 
 TEST(HfTokenizer, WithoutOne) {

@@ -163,6 +163,29 @@ TEST(TokenizerData, SpecialIdsOutsideTheTokens) {
     }
 }
 
+TEST(TokenizerData, SuppressedTokens) {
+  auto read = [](const TestGguf &gguf) {
+    return mustOpen(gguf)->readSuppressedTokens(8);
+  };
+  constexpr char kKey[] = "tokenizer.ggml.suppress_tokens";
+  EXPECT_THAT(llvm::cantFail(read(tokenizerFile())), ElementsAre());
+  // Rows of padding beyond the tokens may be suppressed.
+  EXPECT_THAT(
+      llvm::cantFail(read(tokenizerFile().array<int32_t>(kKey, I32, {7, 0}))),
+      ElementsAre(7, 0));
+  for (int32_t id : {8, -1, INT32_MIN}) {
+    std::unique_ptr<GgufReader> file =
+        mustOpen(tokenizerFile().array<int32_t>(kKey, I32, {1, id}));
+    EXPECT_EQ(messageOf(file->readSuppressedTokens(8), file->path()),
+              "key 'tokenizer.ggml.suppress_tokens' names the token " +
+                  std::to_string(id) + ", outside the 8 rows of the embedding");
+  }
+  std::unique_ptr<GgufReader> file =
+      mustOpen(tokenizerFile().array<float>(kKey, F32, {1}));
+  EXPECT_THAT(messageOf(file->readSuppressedTokens(8), file->path()),
+              testing::HasSubstr("suppress_tokens' must be "));
+}
+
 TEST(TokenizerData, FlagsMustBeBools) {
   TestGguf gguf = tokenizerFile();
   gguf.replace<uint32_t>("tokenizer.ggml.add_space_prefix", U32, 0);

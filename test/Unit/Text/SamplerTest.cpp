@@ -205,6 +205,32 @@ TEST(SamplerTest, NeverDrawsNanOrMinusInfinity) {
               (std::set<TokenId>{1, 3}));
 }
 
+TEST(SamplerTest, NeverChoosesTheSuppressed) {
+  for (SamplerOptions options :
+       {SamplerOptions{0.0}, SamplerOptions{1.0}, SamplerOptions{1.0, 3},
+        SamplerOptions{1.0, 0, 0.9}}) {
+    // Ids beyond the logits do no harm.
+    options.suppressed = {4, 1, 1000};
+    std::set<TokenId> found = support(options, {0, 9, -kInfinity, 0, 3});
+    EXPECT_EQ(found, options.temperature == 0 ? (std::set<TokenId>{0})
+                                              : (std::set<TokenId>{0, 3}));
+  }
+}
+
+TEST(SamplerTest, RefusesWhereAllIsSuppressed) {
+  SamplerOptions options;
+  options.suppressed = {0, 1};
+  Sampler sampler = make(options);
+  float logits[] = {1, 2, 3};
+  EXPECT_EQ(sampler.sample(logits, 2).error(),
+            "sampler: expected a logit above minus infinity, found none among "
+            "2");
+  EXPECT_EQ(*sampler.sample(logits, 3), 2);
+  options.suppressed = {3, -1};
+  EXPECT_EQ(refusal(options),
+            "sampler: expected suppressed tokens from 0 on, found -1");
+}
+
 TEST(SamplerTest, DrawsAmongInfinities) {
   EXPECT_EQ(support({1.0}, {0, kInfinity, 3e38f, kInfinity}),
             (std::set<TokenId>{1, 3}));

@@ -59,6 +59,9 @@ TEST(VocabularyTest, TakesEndOfGenerationFromTextAndId) {
   data.eos = other;
   Vocabulary vocabulary = make(data);
   EXPECT_EQ(vocabulary.endOfGeneration(), (std::vector<TokenId>{1, 5, other}));
+  data.ends = {3, other};
+  EXPECT_EQ(make(data).endOfGeneration(),
+            (std::vector<TokenId>{1, 3, 5, other}));
   EXPECT_TRUE(vocabulary.isEndOfGeneration(other));
   EXPECT_TRUE(vocabulary.isEndOfGeneration(vocabulary.find("<eos>")));
   EXPECT_TRUE(vocabulary.isEndOfGeneration(vocabulary.find("<end_of_turn>")));
