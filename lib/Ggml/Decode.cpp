@@ -197,8 +197,9 @@ void unpackBlock(Type type, const std::byte *data, int8_t *quants,
   }
 }
 
-/// How `unpackBlock` splits a block of `type`.
-std::optional<IntegerForm> splitOf(Type type) {
+} // namespace
+
+std::optional<IntegerForm> flow::ggml::integerForm(Type type) {
   switch (type) {
   case Type::Q8_0:
   case Type::Q4_0:
@@ -223,19 +224,9 @@ std::optional<IntegerForm> splitOf(Type type) {
   }
 }
 
-} // namespace
-
-std::optional<IntegerForm> flow::ggml::integerForm(Type type) {
-  // Rare in models this small, so that no kernels take them: the compiler
-  // plans f32 products for them, which need `decodeRow` only.
-  if (type == Type::Q2_K || type == Type::Q3_K)
-    return std::nullopt;
-  return splitOf(type);
-}
-
 bool flow::ggml::isDecodable(Type type) {
   return type == Type::F32 || type == Type::F16 || type == Type::BF16 ||
-         splitOf(type).has_value();
+         integerForm(type).has_value();
 }
 
 void flow::ggml::unpackRow(Type type, const std::byte *data, int8_t *quants,
@@ -264,7 +255,7 @@ void flow::ggml::decodeRow(Type type, const std::byte *data, float *out,
     return;
   }
   TypeInfo info = *typeInfo(static_cast<uint32_t>(type));
-  IntegerForm form = *splitOf(type);
+  IntegerForm form = *integerForm(type);
   int8_t quants[256];
   float scales[16], minima[16];
   for (int64_t first = 0; first != count; first += info.blockElements) {

@@ -27,6 +27,11 @@ PanelsAttr integerPanels(ArrayRef<WeightOp> weights, MLIRContext *context) {
   bool wideScale = false, min = false;
   for (WeightOp weight : weights) {
     switch (weight.getStorage()) {
+    case Storage::Q2_K:
+      block = 16;
+      wideScale = min = true;
+      break;
+    case Storage::Q3_K:
     case Storage::Q6_K:
       block = 16;
       wideScale = true;

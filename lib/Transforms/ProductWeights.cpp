@@ -55,6 +55,8 @@ bool flow::hasIntegerBlocks(Storage storage) {
   case Storage::Q5_0:
   case Storage::Q5_1:
   case Storage::Q8_0:
+  case Storage::Q2_K:
+  case Storage::Q3_K:
   case Storage::Q4_K:
   case Storage::Q5_K:
   case Storage::Q6_K:
@@ -64,8 +66,6 @@ bool flow::hasIntegerBlocks(Storage storage) {
   case Storage::F32:
   case Storage::F16:
   case Storage::BF16:
-  case Storage::Q2_K:
-  case Storage::Q3_K:
     return false;
   }
   llvm_unreachable("every storage is one or the other");

@@ -108,6 +108,32 @@ func.func @q5_1(%x: tensor<?x256xf32>) -> tensor<?x64xf32> {
 // -----
 
 flow.model @m <hidden = 256, vocab = 512, positions = 256> {
+  flow.weight @w : tensor<64x256xf32> storage q2_k
+}
+// CHECK-LABEL: @q2_k
+func.func @q2_k(%x: tensor<?x256xf32>) -> tensor<?x64xf32> {
+  // CHECK: #flow.panels<i8, block = 16, scale = f32, min = true>
+  %w = flow.weight_ref @m::@w : tensor<64x256xf32>
+  %y = flow.linear %x, %w : tensor<?x256xf32>, tensor<64x256xf32> -> tensor<?x64xf32>
+  return %y : tensor<?x64xf32>
+}
+
+// -----
+
+flow.model @m <hidden = 256, vocab = 512, positions = 256> {
+  flow.weight @w : tensor<64x256xf32> storage q3_k
+}
+// CHECK-LABEL: @q3_k
+func.func @q3_k(%x: tensor<?x256xf32>) -> tensor<?x64xf32> {
+  // CHECK: #flow.panels<i8, block = 16, scale = f32>
+  %w = flow.weight_ref @m::@w : tensor<64x256xf32>
+  %y = flow.linear %x, %w : tensor<?x256xf32>, tensor<64x256xf32> -> tensor<?x64xf32>
+  return %y : tensor<?x64xf32>
+}
+
+// -----
+
+flow.model @m <hidden = 256, vocab = 512, positions = 256> {
   flow.weight @w : tensor<64x256xf32> storage q4_k
 }
 // CHECK-LABEL: @q4_k

@@ -94,3 +94,18 @@ func.func @q6_k_and_q5_k(%x: tensor<?x256xf32>) -> tensor<?x64xf32> {
   %y = flow.linear %x, %w {flow.arithmetic = "i8"} : tensor<?x256xf32>, tensor<64x256xf32> -> tensor<?x64xf32>
   return %y : tensor<?x64xf32>
 }
+
+// -----
+
+flow.model @m <hidden = 256, vocab = 512, positions = 256> {
+  flow.weight @a : tensor<32x256xf32> storage q2_k
+  flow.weight @b : tensor<32x256xf32> storage q3_k
+  flow.derived_weight @ab : tensor<64x256xf32> = interleave [@a, @b]
+}
+// CHECK-LABEL: @q2_k_and_q3_k
+func.func @q2_k_and_q3_k(%x: tensor<?x256xf32>) -> tensor<?x64xf32> {
+  // CHECK: flow.weight_ref @m::@ab : tensor<64x256xf32, #flow.panels<i8, block = 16, scale = f32, min = true>>
+  %w = flow.weight_ref @m::@ab : tensor<64x256xf32>
+  %y = flow.linear %x, %w {flow.arithmetic = "i8"} : tensor<?x256xf32>, tensor<64x256xf32> -> tensor<?x64xf32>
+  return %y : tensor<?x64xf32>
+}

@@ -80,8 +80,8 @@ struct IntegerForm {
   bool scaleIsF16;
 };
 
-/// The integer form of Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K, Q6_K, IQ4_NL
-/// and IQ4_XS; nothing for other types, whose products are floating-point.
+/// The integer form of Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K to Q6_K, IQ4_NL and
+/// IQ4_XS; nothing for other types, whose products are floating-point.
 std::optional<IntegerForm> integerForm(Type type);
 
 /// Splits `count` values into signed quants, scales and minima (one of each for

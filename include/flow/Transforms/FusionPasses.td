@@ -267,8 +267,8 @@ def ChooseLayouts : Pass<"flow-choose-layouts", "::mlir::ModuleOp"> {
   let description = [{
     Gives the weight of each product its `#flow.panels` as `flow-plan-numerics`
     marked it (f32 without a mark). The layout of 8-bit panels is the narrowest
-    that holds every source: blocks of 16 if one is q6_k, f32 scales if one is
-    a K-quant, minima if one has them. Rows are rounded or quantised once for all products
+    that holds every source: blocks of 16 if one is q2_k, q3_k or q6_k, f32
+    scales if one is a K-quant or iq4_xs, minima if one has them. Rows are rounded or quantised once for all products
     that read them, in blocks of `rows-block`: 16 halve the divergence from
     f32 logits of 32, for 8 % of a decode step.
 

@@ -80,6 +80,7 @@ TEST(Types, IntegerForms) {
       {Type::Q5_0, 32, false, true},  {Type::IQ4_NL, 32, false, true},
       {Type::Q4_1, 32, true, true},   {Type::Q5_1, 32, true, true},
       {Type::Q4_K, 32, true, false},  {Type::Q5_K, 32, true, false},
+      {Type::Q2_K, 16, true, false},  {Type::Q3_K, 16, false, false},
       {Type::Q6_K, 16, false, false}, {Type::IQ4_XS, 32, false, false},
   };
   std::set<uint32_t> withForm;

@@ -42,14 +42,6 @@ protected:
   }
 };
 
-std::vector<Type> typesWithForm() {
-  std::vector<Type> result;
-  for (Type type : quantisedTypes())
-    if (integerForm(type))
-      result.push_back(type);
-  return result;
-}
-
 } // namespace
 
 TEST_P(Unpack, GivesTheDecodedValuesBitForBit) {
@@ -70,7 +62,7 @@ TEST_P(Unpack, GivesTheDecodedValuesBitForBit) {
 }
 
 TEST(UnpackAll, LeavesMinimaAloneWhereThereAreNone) {
-  for (Type type : typesWithForm()) {
+  for (Type type : quantisedTypes()) {
     if (integerForm(type)->hasMin)
       continue;
     SCOPED_TRACE(typeName(type));
@@ -81,7 +73,7 @@ TEST(UnpackAll, LeavesMinimaAloneWhereThereAreNone) {
 }
 
 TEST(UnpackAll, ScalesThatAreF16InTheFileSurviveF16) {
-  for (Type type : typesWithForm()) {
+  for (Type type : quantisedTypes()) {
     if (!integerForm(type)->scaleIsF16)
       continue;
     SCOPED_TRACE(typeName(type));
@@ -109,6 +101,10 @@ TEST_P(Unpack, QuantsUseTheWholeRangeOfTheirType) {
     case Type::Q5_1:
     case Type::Q5_K:
       return {0, 31};
+    case Type::Q2_K:
+      return {0, 3};
+    case Type::Q3_K:
+      return {-4, 3};
     case Type::Q6_K:
       return {-32, 31};
     default:
@@ -127,7 +123,7 @@ TEST_P(Unpack, QuantsUseTheWholeRangeOfTheirType) {
   EXPECT_EQ(high, rangeOf(type).high);
 }
 
-INSTANTIATE_TEST_SUITE_P(Types, Unpack, testing::ValuesIn(typesWithForm()),
+INSTANTIATE_TEST_SUITE_P(Types, Unpack, testing::ValuesIn(quantisedTypes()),
                          [](const testing::TestParamInfo<Type> &info) {
                            return std::string(typeName(info.param));
                          });

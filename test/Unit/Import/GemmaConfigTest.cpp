@@ -568,11 +568,23 @@ TEST(GemmaConfig, TensorsThatAreWrongAreListedUpToABound) {
 }
 
 TEST(GemmaConfig, TypesThatCannotBeComputedWith) {
-  TestGguf gguf = gemma3File();
-  gguf.remove("blk.2.ffn_up.weight");
-  gguf.tensor("blk.2.ffn_up.weight", {64, 96}, ggml::Type::MXFP4);
-  EXPECT_EQ(configError(gguf), "tensor 'blk.2.ffn_up.weight' is stored as "
-                               "MXFP4, which cannot be computed with");
+  // Every type of the table but those that decode, MXFP4 and NVFP4 among them.
+  TestModelSizes sizes;
+  sizes.hidden = 256;
+  int refused = 0;
+  for (uint32_t id = 0; id != 64; ++id) {
+    auto type = static_cast<ggml::Type>(id);
+    if (!ggml::typeInfo(id) || ggml::isDecodable(type))
+      continue;
+    ++refused;
+    TestGguf gguf = gemma3File(sizes);
+    gguf.remove("blk.2.ffn_up.weight");
+    gguf.tensor("blk.2.ffn_up.weight", {256, 96}, type);
+    EXPECT_EQ(configError(gguf), "tensor 'blk.2.ffn_up.weight' is stored as " +
+                                     std::string(ggml::typeName(type)) +
+                                     ", which cannot be computed with");
+  }
+  EXPECT_GE(refused, 18);
   TestGguf norm = gemma3File();
   norm.remove("blk.2.ffn_norm.weight");
   norm.tensor("blk.2.ffn_norm.weight", {64}, ggml::Type::Q8_0);

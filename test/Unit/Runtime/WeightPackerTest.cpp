@@ -99,14 +99,6 @@ std::vector<Type> decodableTypes() {
   return types;
 }
 
-std::vector<Type> integerTypes() {
-  std::vector<Type> types;
-  for (Type type : ggml::quantisedTypes())
-    if (ggml::integerForm(type))
-      types.push_back(type);
-  return types;
-}
-
 std::string nameOf(const testing::TestParamInfo<Type> &info) {
   return std::string(ggml::typeName(info.param));
 }
@@ -212,8 +204,8 @@ TEST_P(PackIntegers, IntoTheWidestForm) {
   expectSameValues(weight, *loaded, tensors.decoded("t"));
 }
 
-INSTANTIATE_TEST_SUITE_P(Types, PackIntegers, testing::ValuesIn(integerTypes()),
-                         nameOf);
+INSTANTIATE_TEST_SUITE_P(Types, PackIntegers,
+                         testing::ValuesIn(ggml::quantisedTypes()), nameOf);
 
 TEST(WeightPacker, ConcatenatesItsSources) {
   TestTensors tensors;

@@ -124,11 +124,6 @@ TEST(WeightRefusals, FloatsInPanelsOf8Bits) {
   EXPECT_EQ(errorOfType(weight, Type::BF16), misfit("BF16"));
 }
 
-TEST(WeightRefusals, TypesWithoutAnIntegerForm) {
-  EXPECT_EQ(errorOfType(narrowPanels(), Type::Q2_K), misfit("Q2_K"));
-  EXPECT_EQ(errorOfType(narrowPanels(), Type::Q3_K), misfit("Q3_K"));
-}
-
 TEST(WeightRefusals, MinimaWithoutAPlaceForThem) {
   EXPECT_EQ(errorOfType(narrowPanels(), Type::Q4_1), misfit("Q4_1"));
   EXPECT_EQ(errorOfType(narrowPanels(), Type::Q5_1), misfit("Q5_1"));
@@ -136,12 +131,16 @@ TEST(WeightRefusals, MinimaWithoutAPlaceForThem) {
   weight.scale = ScaleType::F32;
   EXPECT_EQ(errorOfType(weight, Type::Q4_K), misfit("Q4_K"));
   EXPECT_EQ(errorOfType(weight, Type::Q5_K), misfit("Q5_K"));
+  weight.block = 16;
+  EXPECT_EQ(errorOfType(weight, Type::Q2_K), misfit("Q2_K"));
 }
 
 TEST(WeightRefusals, ScalesThatNeed32Bits) {
   PackedWeight weight = narrowPanels();
   weight.hasMin = true;
   weight.block = 16;
+  EXPECT_EQ(errorOfType(weight, Type::Q2_K), misfit("Q2_K"));
+  EXPECT_EQ(errorOfType(weight, Type::Q3_K), misfit("Q3_K"));
   EXPECT_EQ(errorOfType(weight, Type::Q4_K), misfit("Q4_K"));
   EXPECT_EQ(errorOfType(weight, Type::Q6_K), misfit("Q6_K"));
   EXPECT_EQ(errorOfType(weight, Type::IQ4_XS), misfit("IQ4_XS"));
@@ -150,6 +149,9 @@ TEST(WeightRefusals, ScalesThatNeed32Bits) {
 TEST(WeightRefusals, BlocksOf16InBlocksOf32) {
   PackedWeight weight = narrowPanels();
   weight.scale = ScaleType::F32;
+  weight.hasMin = true;
+  EXPECT_EQ(errorOfType(weight, Type::Q2_K), misfit("Q2_K"));
+  EXPECT_EQ(errorOfType(weight, Type::Q3_K), misfit("Q3_K"));
   EXPECT_EQ(errorOfType(weight, Type::Q6_K), misfit("Q6_K"));
 }
 

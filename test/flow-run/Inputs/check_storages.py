@@ -24,8 +24,8 @@ import sys
 import numpy
 
 MAKE = pathlib.Path(__file__).parents[2] / "tools" / "make_model.py"
-STORAGES = ("f32 f16 bf16 q8_0 q4_0 q4_1 q5_0 q5_1 iq4_nl q4_k q5_k q6_k "
-            "mixed").split()
+STORAGES = ("f32 f16 bf16 q8_0 q4_0 q4_1 q5_0 q5_1 iq4_nl q2_k q3_k q4_k "
+            "q5_k q6_k iq4_xs mixed").split()
 # A Gemma 3 of every storage, and a Gemma 4 with all that one can have of some.
 THIRD = ["--hidden", "256", "--ffn", "512"]
 FOURTH = ["--family", "gemma4", "--layers", "9", "--shared", "3", "--per-layer",
