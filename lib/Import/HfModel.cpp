@@ -8,6 +8,7 @@
 #include "HfTokenizer.h"
 #include "MappedFile.h"
 #include "Quote.h"
+#include "SentencePiece.h"
 
 #include "flow/Import/TokenizerData.h"
 #include "llvm/ADT/StringSet.h"
@@ -22,6 +23,7 @@ static constexpr llvm::StringLiteral kConfigFile = "config.json",
                                      kIndexFile =
                                          "model.safetensors.index.json",
                                      kTokenizerFile = "tokenizer.json",
+                                     kPiecesFile = "tokenizer.model",
                                      kGenerationFile = "generation_config.json";
 
 static std::string pathIn(llvm::StringRef folder, llvm::StringRef name) {
@@ -261,26 +263,39 @@ HfModel::openConfiguration(llvm::StringRef path) {
   return model;
 }
 
+/// The merges of a Gemma 4 are in no tokenizer.model.
+bool HfModel::hasPieces() const {
+  return numbers.gemma.architecture != "gemma4" &&
+         llvm::sys::fs::exists(pathIn(folder, kPiecesFile));
+}
+
 bool HfModel::hasTokenizer() const {
-  return llvm::sys::fs::exists(pathIn(folder, kTokenizerFile));
+  return llvm::sys::fs::exists(pathIn(folder, kTokenizerFile)) || hasPieces();
 }
 
 llvm::Expected<TokenizerData> HfModel::readTokenizer(int64_t vocab) const {
-  if (!llvm::sys::fs::exists(pathIn(folder, kTokenizerFile)))
+  if (!hasTokenizer())
     return llvm::createStringError(llvm::Twine(folder) + ": has no " +
-                                   kTokenizerFile);
-  std::string path = pathIn(folder, kTokenizerFile);
-  auto text = mapFile(path, 2, "JSON file");
-  if (!text)
-    return text.takeError();
+                                   kTokenizerFile +
+                                   (numbers.gemma.architecture == "gemma4"
+                                        ? std::string(", which a Gemma 4 needs")
+                                        : (" and no " + kPiecesFile).str()));
   llvm::Expected<HfGeneration> generation = readGeneration(vocab);
   if (!generation)
     return generation.takeError();
   HfConfig config = numbers;
   if (generation->eos)
     config.eos = std::move(*generation->eos);
-  return parseHfTokenizer(llvm::StringRef(text->const_data(), text->size()),
-                          path, config, vocab);
+  std::string path = pathIn(folder, kTokenizerFile);
+  bool isJson = llvm::sys::fs::exists(path);
+  if (!isJson)
+    path = pathIn(folder, kPiecesFile);
+  auto text = mapFile(path, 2, isJson ? "JSON file" : "SentencePiece model");
+  if (!text)
+    return text.takeError();
+  llvm::StringRef bytes(text->const_data(), text->size());
+  return isJson ? parseHfTokenizer(bytes, path, config, vocab)
+                : parseSentencePiece(bytes, path, config, vocab);
 }
 
 llvm::Expected<HfGeneration> HfModel::readGeneration(int64_t vocab) const {

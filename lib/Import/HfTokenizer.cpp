@@ -3,6 +3,7 @@
 
 #include "HfTokenizer.h"
 
+#include "HfTokens.h"
 #include "Json.h"
 #include "Quote.h"
 
@@ -12,18 +13,6 @@
 using namespace flow;
 
 namespace {
-
-enum TokenKind : int32_t {
-  kNormal = 1,
-  kUnknown = 2,
-  kControl = 3,
-  kUserDefined = 4,
-  kUnused = 5,
-  kByte = 6
-};
-
-/// U+2581, which stands for a space in pieces.
-constexpr llvm::StringLiteral kSpace = "\xE2\x96\x81";
 
 /// Of pieces that no merge makes: below the score of every merge. No piece
 /// needs it to be found, since letters and markers are not merged.
@@ -65,13 +54,6 @@ private:
 bool isBytePiece(llvm::StringRef text) {
   return text.size() == 6 && text.starts_with("<0x") && text.ends_with(">") &&
          llvm::isHexDigit(text[3]) && llvm::isHexDigit(text[4]);
-}
-
-/// Markers that files do not always call special.
-bool looksLikeControl(llvm::StringRef text) {
-  return text == "<pad>" || text == "<mask>" || text == "<2mass>" ||
-         text == "[@BOS@]" || text.starts_with("<unused") ||
-         (text.starts_with("<|") && text.ends_with("|>"));
 }
 
 llvm::Error TokenizerReader::place(int64_t id, llvm::StringRef piece,
@@ -180,15 +162,7 @@ llvm::Error TokenizerReader::readAdded(const llvm::json::Array &added) {
       return fail("key 'added_tokens' must hold objects with id and content");
     bool isControl = entry->getBoolean("special").value_or(false) ||
                      looksLikeControl(*content);
-    // A marker that is text is matched in the text as it was, with its spaces.
-    std::string text;
-    for (llvm::StringRef rest = *content; !rest.empty();) {
-      auto [before, after] = rest.split(kSpace);
-      text += before;
-      if (before.size() != rest.size())
-        text += isControl ? llvm::StringRef(kSpace) : " ";
-      rest = after;
-    }
+    std::string text = isControl ? content->str() : withSpaces(*content);
     // What a piece of the vocabulary is, an added token says anew.
     auto known = ids.find(*content);
     if (known != ids.end()) {
@@ -215,20 +189,10 @@ llvm::Error TokenizerReader::readSpecial(const llvm::json::Object &model) {
     data.unknown = found->second;
     data.types[data.unknown] = kUnknown;
   }
-  auto count = static_cast<int64_t>(strings->size());
-  data.bos = config.bos;
-  data.padding = config.pad;
-  data.eos = config.eos.empty() ? -1 : config.eos.front();
-  std::vector<int32_t> special = config.eos;
-  special.insert(special.end(), {data.bos, data.padding});
-  for (int32_t id : special)
-    if (id >= count)
-      return fail("a special token of the configuration has the id " +
-                  llvm::Twine(id) + ", expected one below " +
-                  llvm::Twine(count));
-  data.ends = config.eos;
-  data.addBos = data.bos >= 0;
-  data.addSpacePrefix = false;
+  if (std::string problem =
+          setSpecialTokens(config, static_cast<int64_t>(strings->size()), data);
+      !problem.empty())
+    return fail(problem);
   return llvm::Error::success();
 }
 

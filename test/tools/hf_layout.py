@@ -8,7 +8,7 @@ import struct
 import gguf
 import numpy as np
 
-from tiny_vocabulary import CONTROL, SPACE, UNKNOWN, USER_DEFINED
+from tiny_vocabulary import CONTROL, NORMAL, SPACE, UNKNOWN, USER_DEFINED
 
 LAYER_NAMES = {
     "attn_norm.weight": "input_layernorm.weight",
@@ -153,8 +153,8 @@ class HfWriter:
     def add_float32(self, key, value):
         pass
 
-    def add_vocabulary(self, vocabulary):
-        self.vocabulary = vocabulary
+    def add_vocabulary(self, vocabulary, as_pieces):
+        self.vocabulary, self.as_pieces = vocabulary, as_pieces
         for name in ("bos", "eos", "pad"):
             self.text[name + "_token_id"] = vocabulary.id("<%s>" % name)
 
@@ -214,7 +214,11 @@ class HfWriter:
         self.write_json("config.json", text)
         if self.generation:
             self.write_json("generation_config.json", self.generation)
-        self.write_json("tokenizer.json", tokenizer_of(self.vocabulary))
+        if not self.as_pieces:
+            self.write_json("tokenizer.json", tokenizer_of(self.vocabulary))
+            return
+        with open(os.path.join(self.path, "tokenizer.model"), "wb") as file:
+            file.write(sentencepiece_of(self.vocabulary))
 
     def write_tensors_to_file(self):
         if self.shards == 1:
@@ -250,6 +254,43 @@ class HfWriter:
 
     def close(self):
         pass
+
+
+def varint(value):
+    result = bytearray()
+    while value >= 128:
+        result.append(value & 127 | 128)
+        value >>= 7
+    return bytes(result) + bytes([value])
+
+
+def field(number, value):
+    """A field of a message of Protocol Buffers."""
+    if isinstance(value, float):
+        return varint(number << 3 | 5) + struct.pack("<f", value)
+    if isinstance(value, int):
+        return varint(number << 3) + varint(value)
+    value = value.encode() if isinstance(value, str) else value
+    return varint(number << 3 | 2) + varint(len(value)) + value
+
+
+def sentencepiece_of(vocabulary):
+    """As SentencePiece writes it: markers that are text have its spaces, and
+    turns are such markers."""
+    result = b""
+    for piece, score, kind in zip(vocabulary.pieces, vocabulary.scores,
+                                  vocabulary.types):
+        if piece.endswith("_of_turn>") or piece.startswith("<unused"):
+            kind = USER_DEFINED
+        if kind == USER_DEFINED:
+            piece = piece.replace(" ", SPACE)
+        result += field(1, field(1, piece) + field(2, float(score)) +
+                        (b"" if kind == NORMAL else field(3, kind)))
+    ids = [vocabulary.id(name) for name in ("<unk>", "<bos>", "<eos>", "<pad>")]
+    trainer = field(3, 2) + field(35, 1) + b"".join(
+        field(40 + i, number) for i, number in enumerate(ids))
+    normalizer = field(1, "identity") + field(3, 0) + field(4, 0) + field(5, 1)
+    return result + field(2, trainer) + field(3, normalizer)
 
 
 def tokenizer_of(vocabulary):

@@ -58,6 +58,8 @@ def parse_arguments():
     parser.add_argument("--merge", action="append", default=[],
                         help="one more merge of a gemma4's tokenizer, as wrong "
                         "as it may be")
+    parser.add_argument("--sentencepiece", action="store_true",
+                        help="a tokenizer.model in a Hugging Face folder")
     parser.add_argument("--suppress", type=int, action="append", default=[],
                         help="a token that is never to be generated")
     parser.add_argument("--ffn", type=int)
@@ -211,7 +213,7 @@ class ModelWriter:
         vocabulary = (Gemma4Vocabulary if self.is_fourth else Vocabulary)(
             self.args.vocab)
         if self.args.layout == "hf":
-            out.add_vocabulary(vocabulary)
+            out.add_vocabulary(vocabulary, self.args.sentencepiece)
             return
         if self.is_fourth:
             out.add_tokenizer_model("gemma4")

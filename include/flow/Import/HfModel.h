@@ -14,8 +14,9 @@ struct HfGeneration;
 /// A configuration and its tensors: a folder with `config.json` and either
 /// `model.safetensors` or the shards that `model.safetensors.index.json` names.
 /// Tensors have the names that the files give them; those of vision and audio
-/// towers are left out. A `generation_config.json`, where there is one, says
-/// which tokens end an answer and which are never chosen.
+/// towers are left out. The tokenizer is that of `tokenizer.json`, else of
+/// `tokenizer.model`. A `generation_config.json`, where there is one, says which
+/// tokens end an answer and which are never chosen.
 class HfModel : public ModelFile {
 public:
   /// Opens the folder and checks its configuration, its files, and that their
@@ -50,6 +51,7 @@ private:
   void inventTensors();
   /// Digests the configuration's text, and those tensors as they are here.
   void digestTensors();
+  bool hasPieces() const;
   llvm::Expected<HfGeneration> readGeneration(int64_t vocab) const;
   llvm::Error openFiles();
   llvm::Error addFile(const std::string &name, const ShardIndex *index,

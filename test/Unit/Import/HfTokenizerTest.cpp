@@ -206,5 +206,6 @@ TEST(HfTokenizer, WithoutOne) {
   Tokenizer tokenizer{Parts()};
   llvm::sys::fs::remove(tokenizer.folder.path("tokenizer.json"));
   EXPECT_FALSE(tokenizer.model->hasTokenizer());
-  EXPECT_EQ(tokenizer.error(), ": has no tokenizer.json");
+  EXPECT_EQ(tokenizer.error(),
+            ": has no tokenizer.json and no tokenizer.model");
 }
