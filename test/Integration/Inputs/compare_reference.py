@@ -4,7 +4,7 @@
 
   compare_reference.py FLOW_RUN MODEL FOLDER COUNT
 
-Runs a prompt of COUNT tokens in steps of 24 and three more tokens. The control:
+Runs a prompt of COUNT tokens in steps of 24 and 24 more tokens, the best ones. The control:
 logits of a prompt with one token changed must differ by more than the bound.
 Exit: 0 if all is as it should be, 1 otherwise.
 """
@@ -21,7 +21,8 @@ BOUND = 2e-4
 def logits(flow_run, model, folder, tokens, *options):
     out = pathlib.Path(folder) / "logits.bin"
     subprocess.run([flow_run, model, "--tokens", ",".join(map(str, tokens)),
-                    "--max-tokens", "3", "--logits-out", out, *options],
+                    "--max-tokens", "24", "--temperature", "0", "--logits-out",
+                    out, *options],
                    check=True, stdout=subprocess.DEVNULL)
     return numpy.fromfile(out, numpy.float32)
 
