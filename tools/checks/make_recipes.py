@@ -31,7 +31,8 @@ TITLES = {
     "gemma-3-1b": "Gemma 3 1B", "gemma-3-4b": "Gemma 3 4B",
     "gemma-3-12b": "Gemma 3 12B", "gemma-3-27b": "Gemma 3 27B",
     "gemma-4-e2b": "Gemma 4 E2B", "gemma-4-e4b": "Gemma 4 E4B",
-    "gemma-4-12b": "Gemma 4 12B", "gemma-4-31b": "Gemma 4 31B",
+    "gemma-4-12b": "Gemma 4 12B", "gemma-4-26b-a4b": "Gemma 4 26B-A4B",
+    "gemma-4-31b": "Gemma 4 31B",
 }
 CPU, CONTEXT = "znver4", 8192
 

@@ -24,8 +24,9 @@ CPU = "--mcpu=znver4"
 
 Size = collections.namedtuple(
     "Size", "parameters hidden layers heads kv dim ffn vocab window period "
-            "full_kv full_dim shared per_layer norms qk_norm k_eq_v scalar wide",
-    defaults=(0, 0, 0, 0, 4, True, False, False, False))
+            "full_kv full_dim shared per_layer norms qk_norm k_eq_v scalar wide "
+            "experts expert_ffn",
+    defaults=(0, 0, 0, 0, 4, True, False, False, False, 0, 0))
 FIRST = {"norms": 2, "qk_norm": False}
 SECOND = {"qk_norm": False}
 FOURTH = {"full_dim": 512, "scalar": True}
@@ -55,6 +56,9 @@ SIZES = {
                         shared=18, per_layer=256, **FOURTH),
     "gemma-4-12b": Size(11907350320, 3840, 48, 16, 8, 256, 15360, 262144, 1024,
                         6, full_kv=1, k_eq_v=True, **FOURTH),
+    "gemma-4-26b-a4b": Size(25233141790, 2816, 30, 16, 8, 256, 2112, 262144, 1024,
+                            6, full_kv=2, k_eq_v=True, experts=128,
+                            expert_ffn=704, **FOURTH),
     "gemma-4-31b": Size(30697345340, 5376, 60, 32, 16, 256, 21504, 262144, 1024,
                         6, full_kv=4, k_eq_v=True, **FOURTH),
 }
@@ -85,6 +89,11 @@ class Layer:
         if size.qk_norm:
             self.vectors += self.dim * (2 if self.owns else 1)
         self.vectors += size.hidden * (size.per_layer != 0) + size.scalar
+        if size.experts:
+            # A router, and gates, the rest and the way back of each expert;
+            # three norms more and two kinds of scales.
+            self.matrices += size.experts * size.hidden * (1 + 3 * size.expert_ffn)
+            self.vectors += 4 * size.hidden + size.experts
         # Its part of what tokens and embeddings say to layers.
         self.context = size.hidden * size.per_layer
         self.table = size.vocab * size.per_layer
@@ -150,7 +159,7 @@ def main(flow_compile, configs):
         check(name, "sum", found["allocated_bytes"], found["packed_bytes"] +
               found["cache_bytes"] + found["buffer_bytes"])
         # One row of logits for each phase, and rows of a step in between.
-        widest = 2 * size.ffn + 4 * size.hidden + 4 * size.heads * size.dim
+        widest = 2 * max(size.ffn, 8 * size.expert_ffn) + 4 * size.hidden + 4 * size.heads * size.dim
         most = 4 * (2 * size.vocab + 4 * ROWS * widest)
         if not 4 * size.vocab < found["buffer_bytes"] < most:
             failures.append(f"{name}: buffers of {found['buffer_bytes']} bytes")
