@@ -72,6 +72,8 @@ constexpr Family kFamilies[] = {
      false},
 };
 
+constexpr llvm::StringLiteral kOverrides = "per_layer_config";
+
 class HfConfigReader {
 public:
   HfConfigReader(const llvm::json::Object &root, const Family &family,
@@ -91,6 +93,10 @@ private:
   void readNumbers();
   void readLayers();
   void readPattern();
+  /// What `per_layer_config` says of layer `index` of a Gemma 4.
+  void readOverrides(size_t index, GemmaLayer &layer);
+  /// Layers of one kind have one shape, and no others are named.
+  void checkOverrides();
   /// What the layers of a Gemma 4 have from others, and from tokens.
   void readSharing();
   void readExperts();
@@ -157,6 +163,7 @@ void HfConfigReader::refuseWhatHasNoRecipe() {
     keys.refuseSet("num_experts", "experts");
     keys.refuseSet("num_kv_shared_layers", "layers that share keys and values");
     keys.refuseSet("hidden_size_per_layer_input", "embeddings of layers");
+    keys.refuseSet(kOverrides, "layers of sizes of their own");
   }
   refuseKeysOfOthers();
   // "vision" makes tokens of an image see each other, and there are no images.
@@ -214,11 +221,15 @@ void HfConfigReader::readLayers() {
   int64_t fullHeads = kvHeads, fullDim = headDim;
   bool kEqV = false;
   if (isFourth()) {
-    fullDim = keys.integer("global_head_dim", kMaxWidth, 512);
     kEqV = keys.boolean("attention_k_eq_v", false);
-    if (kEqV)
-      fullHeads =
-          keys.integer("num_global_key_value_heads", kMaxWidth, kvHeads);
+    // Newer files list what full layers have of their own, and then nothing
+    // else says it.
+    if (!keys.isSet(kOverrides)) {
+      fullDim = keys.integer("global_head_dim", kMaxWidth, 512);
+      if (kEqV)
+        fullHeads =
+            keys.integer("num_global_key_value_heads", kMaxWidth, kvHeads);
+    }
   }
   c.layers.resize(count);
   readPattern();
@@ -227,12 +238,14 @@ void HfConfigReader::readLayers() {
     readExperts();
   }
   bool isDouble = isFourth() && keys.boolean("use_double_wide_mlp", false);
-  for (GemmaLayer &layer : c.layers) {
+  for (auto [index, layer] : llvm::enumerate(c.layers)) {
     layer.ffn = isDouble && layer.source >= 0 ? 2 * ffn : ffn;
     layer.kvHeads = layer.sliding ? kvHeads : fullHeads;
     layer.headDim = layer.sliding ? headDim : fullDim;
     layer.kEqV = kEqV && !layer.sliding && layer.source < 0;
     layer.scalar = isFourth();
+    if (isFourth())
+      readOverrides(index, layer);
     if (c.heads % layer.kvHeads != 0)
       note("key 'num_attention_heads' is " + llvm::Twine(c.heads) +
            ", and so many heads cannot share " + llvm::Twine(layer.kvHeads) +
@@ -240,6 +253,54 @@ void HfConfigReader::readLayers() {
     if (layer.headDim % 2 != 0)
       note("a head of " + llvm::Twine(layer.headDim) +
            " cannot be rotated in pairs");
+  }
+  if (isFourth())
+    checkOverrides();
+}
+
+void HfConfigReader::readOverrides(size_t index, GemmaLayer &layer) {
+  const llvm::json::Object *all = keys.child(kOverrides);
+  std::string name = std::to_string(index);
+  const llvm::json::Value *value = all ? all->get(name) : nullptr;
+  if (!value)
+    return;
+  HfKeys layers(*all, (kOverrides + ".").str(), problem);
+  const llvm::json::Object *own = value->getAsObject();
+  if (!own)
+    return layers.refuse(name, "an object");
+  HfKeys one(*own, (kOverrides + "." + name + ".").str(), problem);
+  for (const auto &[key, ignored] : *own)
+    if (llvm::StringRef(key) != "head_dim" &&
+        llvm::StringRef(key) != "num_key_value_heads")
+      note("key '" + kOverrides + "." + name + "' has " + quoted(key) +
+           ": expected head_dim and num_key_value_heads only");
+  layer.headDim = one.integer("head_dim", kMaxWidth, layer.headDim);
+  layer.kvHeads = one.integer("num_key_value_heads", kMaxWidth, layer.kvHeads);
+}
+
+void HfConfigReader::checkOverrides() {
+  const llvm::json::Object *all = keys.child(kOverrides);
+  if (!all)
+    return;
+  const GemmaConfig &c = config.gemma;
+  for (const auto &[key, ignored] : *all) {
+    size_t index;
+    llvm::StringRef name = key;
+    if (name.getAsInteger(10, index) || index >= c.layers.size() ||
+        name != std::to_string(index))
+      note("key '" + kOverrides + "' has " + quoted(name) +
+           ", which is none of the " + llvm::Twine(c.layers.size()) +
+           " layers");
+  }
+  for (const GemmaLayer &layer : c.layers) {
+    const GemmaLayer &first =
+        *llvm::find_if(c.layers, [&](const GemmaLayer &one) {
+          return one.sliding == layer.sliding;
+        });
+    if (layer.headDim != first.headDim || layer.kvHeads != first.kvHeads)
+      note("key '" + kOverrides + "' must give all " +
+           (layer.sliding ? "sliding_attention" : "full_attention") +
+           " layers the same head_dim and num_key_value_heads");
   }
 }
 
@@ -293,9 +354,10 @@ void HfConfigReader::readPattern() {
     int64_t period = keys.integer(name, kMaxLayers, family.period);
     for (auto [i, layer] : llvm::enumerate(c.layers))
       layer.sliding = (static_cast<int64_t>(i) + 1) % period != 0;
-    if (isFourth())
-      c.layers.back().sliding = false;
   }
+  // Whatever a file says.
+  if (isFourth())
+    c.layers.back().sliding = false;
   bool slides = llvm::any_of(
       c.layers, [](const GemmaLayer &layer) { return layer.sliding; });
   if (slides && family.period == 0)

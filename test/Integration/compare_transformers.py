@@ -10,6 +10,9 @@ cache and once with one, in steps. Compared are the logits of every position of
 a prompt and of 24 tokens that flow-run generates. The control: logits of a
 prompt with one token changed must differ by more than the bound.
 
+Then transformers saves the model as it writes folders today, with the keys of
+its own configuration, and flow-run must compute the same bits from that.
+
 Weights of bf16 are widened by both. transformers rounds the factors of
 embeddings to the type of the weights it computes with, so a folder of bf16 has
 them rounded to bf16 there: a run in f32 is given the factors so rounded.
@@ -33,7 +36,9 @@ BOUND = 2e-4
 GENERATED = 24
 PROMPT = 45  # no multiple of a window, a chunk or a vector
 
-# Name and options of MAKE_MODEL; transformers wants hidden sizes that are
+TYPES = {"f32": "float32", "f16": "float16", "bf16": "bfloat16"}
+
+# Name and options of MAKE_MODEL, the type of the weights last; transformers wants hidden sizes that are
 # multiples of the number of heads. The windows of 16 lie inside the prompt, so
 # that caches wrap in it and in what is generated; numbers of layers are no
 # multiples of the patterns.
@@ -43,8 +48,8 @@ KINDS = [
      "--head-dim 64 --hidden 96 --type bf16"),
     ("gemma2", "--family gemma2 --layers 5 --heads 6 --kv-heads 3 --hidden 96 "
      "--type f32"),
-    ("gemma2-bf16", "--family gemma2 --layers 4 --hidden 96 --type bf16 "
-     "--shards 2"),
+    ("gemma2-bf16", "--family gemma2 --layers 4 --hidden 96 --shards 2 "
+     "--type bf16"),
     ("gemma3", "--family gemma3 --layers 8 --rope-factor 8 --separate-head "
      "--type f32"),
     ("gemma3-bf16", "--family gemma3 --layers 7 --heads 5 --kv-heads 1 "
@@ -128,13 +133,18 @@ def compare(flow_run, make_model, folder, name, options):
     tokens[3] += 1
     changed, _ = run_ours(flow_run, model_folder, tokens, 0)
 
+    saved_folder = folder / f"{name}-saved"
+    model.to(getattr(torch, TYPES[options.split()[-1]])).save_pretrained(saved_folder)
+    saved, _ = run_ours(flow_run, saved_folder, everything, 0)
+
     scale = numpy.abs(whole).max()
     errors = [numpy.abs(ours - theirs).max() / scale for theirs in (whole, cached)]
     control = numpy.abs(changed - whole[:PROMPT]).max() / scale
     good = (max(errors) <= BOUND < control and len(generated) == GENERATED
-            and numpy.isfinite(whole).all())
+            and numpy.isfinite(whole).all() and numpy.array_equal(saved, ours))
     print(f"{name}: {len(everything)} positions, error {errors[0]:.2g}, with a "
-          f"cache {errors[1]:.2g}, control {control:.2g} of {scale:.3g}"
+          f"cache {errors[1]:.2g}, control {control:.2g} of {scale:.3g}, saved "
+          f"{'the same' if numpy.array_equal(saved, ours) else 'otherwise'}"
           f"{'' if good else ': FAILED'}", flush=True)
     return good
 

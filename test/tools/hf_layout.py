@@ -169,6 +169,8 @@ class HfWriter:
         if name.endswith("norm.weight") and self.family != "gemma4":
             data = data - np.float32(1)
         # Checkpoints have one type for all that they hold, norms included.
+        if self.kind == "f16":
+            data = data.astype(np.float16)
         if raw_dtype is None and self.kind == "bf16":
             raw_dtype = gguf.GGMLQuantizationType.BF16
             data = gguf.quants.quantize(data.astype(np.float32), raw_dtype)

@@ -199,6 +199,69 @@ TEST(HfConfig, TheTextPartOfAMultimodalModel) {
             "key 'text_config' must be an object, found an array");
 }
 
+// T5: transformers writes so what a Gemma 4 has of its own in full layers.
+TEST(HfConfig, OverridesOfLayersOfGemma4) {
+  constexpr llvm::StringLiteral kLayers =
+      R"("hidden_size_per_layer_input":0,"num_hidden_layers":3,
+         "num_key_value_heads":4,"head_dim":32,"attention_k_eq_v":true,
+         "layer_types":["sliding_attention","full_attention",
+         "sliding_attention"])";
+  auto keys = [&](llvm::StringRef overrides) {
+    return (kLayers +
+            ",\"global_head_dim\":128,"
+            "\"num_global_key_value_heads\":2,"
+            "\"per_layer_config\":" +
+            overrides)
+        .str();
+  };
+  GemmaConfig c =
+      read("gemma4_text", keys(R"({"2":{"head_dim":64,"num_key_value_heads":1},
+                              "1":{"num_key_value_heads":1,"head_dim":64}})"));
+  // The last is full, whatever its type.
+  EXPECT_EQ(patternOf(c), "sff");
+  EXPECT_EQ(c.layers[0].headDim, 32);
+  EXPECT_EQ(c.layers[0].kvHeads, 4);
+  for (int i : {1, 2}) {
+    EXPECT_EQ(c.layers[i].headDim, 64);
+    EXPECT_EQ(c.layers[i].kvHeads, 1);
+    EXPECT_TRUE(c.layers[i].kEqV);
+  }
+  // The keys for all full layers count only where there is no list.
+  c = read("gemma4_text", keys("{}"));
+  EXPECT_EQ(c.layers[1].headDim, 32);
+  EXPECT_EQ(c.layers[1].kvHeads, 4);
+  c = read("gemma4_text", keys("null"));
+  EXPECT_EQ(c.layers[1].headDim, 128);
+  EXPECT_EQ(c.layers[1].kvHeads, 2);
+
+  auto error = [&](llvm::StringRef overrides) {
+    return errorOf("gemma4_text", keys(overrides));
+  };
+  EXPECT_EQ(error("[]"),
+            "key 'per_layer_config' must be an object, found an array");
+  EXPECT_EQ(error(R"({"1":3})"),
+            "key 'per_layer_config.1' must be an object, found 3");
+  EXPECT_EQ(error(R"({"1":{"head_dim":"64"}})"),
+            "key 'per_layer_config.1.head_dim' must be an integer in 1 to "
+            "1048576, found '64'");
+  EXPECT_EQ(error(R"({"1":{"hidden_size":64}})"),
+            "key 'per_layer_config.1' has 'hidden_size': expected head_dim and "
+            "num_key_value_heads only");
+  for (const char *name : {"3", "-1", "01", "full_attention", ""})
+    EXPECT_EQ(error("{\"" + std::string(name) + "\":{}}"),
+              "key 'per_layer_config' has '" + std::string(name) +
+                  "', which is none of the 3 layers");
+  EXPECT_EQ(error(R"({"1":{"head_dim":64}})"),
+            "key 'per_layer_config' must give all full_attention layers the "
+            "same head_dim and num_key_value_heads");
+  EXPECT_EQ(error(R"({"0":{"num_key_value_heads":3}})"),
+            "key 'num_attention_heads' is 8, and so many heads cannot share 3 "
+            "key/value heads");
+  EXPECT_EQ(errorOf("gemma3_text", R"("per_layer_config":{"0":{}})"),
+            "key 'per_layer_config' is an object: layers of sizes of their own "
+            "are not supported");
+}
+
 TEST(HfConfig, LayerTypesWinOverThePeriod) {
   GemmaConfig c = read("gemma3_text", R"("num_hidden_layers":3,
       "sliding_window_pattern":1,
@@ -337,7 +400,8 @@ TEST(HfConfig, LayersOfAFourthGemmaHaveFromOthersAndFromTokens) {
       read("gemma4_text", six + ",\"num_kv_shared_layers\":3,"
                                 "\"use_double_wide_mlp\":true");
   for (auto [i, layer] : llvm::enumerate(config.layers)) {
-    int64_t source = i < 4 ? -1 : i == 5 ? 3 : 2;
+    // The last is full, whatever its type.
+    int64_t source = i < 4 ? -1 : i == 4 ? 2 : 3;
     EXPECT_EQ(layer.source, source) << i;
     EXPECT_EQ(layer.ffn, i < 4 ? 96 : 192) << i;
   }
