@@ -62,10 +62,10 @@ KINDS = [
      "--full-kv-heads 0 --kv-heads 1 --type f32"),
     ("gemma4-sharing-bf16", "--family gemma4 --layers 9 --shared 3 "
      "--per-layer 32 --full-kv-heads 0 --hidden 96 --type bf16"),
-    ("gemma4-experts", "--family gemma4 --layers 8 --experts 32 "
-     "--experts-used 5 --type f32"),
+    ("gemma4-experts", "--family gemma4 --layers 7 --experts 32 --experts-used 3 "
+     "--type f32"),
     ("gemma4-experts-bf16", "--family gemma4 --layers 4 --experts 64 "
-     "--experts-used 8 --expert-ffn 48 --type bf16"),
+     "--experts-used 8 --expert-ffn 64 --hidden 96 --type bf16"),
 ]
 
 
