@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Builds what stands around the layers of one step.
+
+#include "flow/Builders/GemmaStep.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+
+#include <cmath>
+
+using namespace mlir;
+using namespace flow;
+
+GemmaStep::GemmaStep(OpBuilder &builder, ModelOp model, Value tokens,
+                     Value start, Value count)
+    : b(model.getLoc(), builder), model(model), tokens(tokens), start(start),
+      count(count) {}
+
+void GemmaStep::name(const Twine &what) {
+  b.setLoc(NameLoc::get(b.getStringAttr(what)));
+}
+
+RankedTensorType GemmaStep::getRowsType(ArrayRef<int64_t> inner) {
+  SmallVector<int64_t> shape{
+      cast<RankedTensorType>(tokens.getType()).getDimSize(0)};
+  shape.append(inner.begin(), inner.end());
+  return RankedTensorType::get(shape, b.getF32Type());
+}
+
+Value GemmaStep::createWeightRef(ImplicitLocOpBuilder &at, WeightOp weight) {
+  SmallVector<FlatSymbolRefAttr> path;
+  if (auto layer = dyn_cast<LayerOp>(weight->getParentOp()))
+    path.push_back(FlatSymbolRefAttr::get(layer.getSymNameAttr()));
+  path.push_back(FlatSymbolRefAttr::get(weight.getSymNameAttr()));
+  return WeightRefOp::create(at, weight.getTensorType(),
+                             SymbolRefAttr::get(model.getSymNameAttr(), path));
+}
+
+Value GemmaStep::getAngles(RopeTableOp table) {
+  Value &known = angles[table.getSymName()];
+  if (known)
+    return known;
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointAfter(lastInput);
+  name("rope/" + table.getSymName());
+  int64_t pairs = static_cast<int64_t>(table.getHeadDim()) / 2;
+  auto op = RopeAnglesOp::create(
+      b, getRowsType({pairs, 2}),
+      SymbolRefAttr::get(model.getSymNameAttr(),
+                         {FlatSymbolRefAttr::get(table.getSymNameAttr())}),
+      start, rows);
+  lastInput = op;
+  return known = op;
+}
+
+FailureOr<GemmaStep> GemmaStep::create(OpBuilder &builder, ModelOp model,
+                                       Value tokens, Value start, Value count) {
+  for (StringRef needed : {"embedding", "final_norm"})
+    if (!model.lookupSymbol<WeightOp>(needed))
+      return model.emitOpError("has no weight @") << needed;
+  GemmaStep step(builder, model, tokens, start, count);
+  ImplicitLocOpBuilder &b = step.b;
+  step.name("step");
+  step.zero = arith::ConstantIndexOp::create(b, 0);
+  step.rows = tensor::DimOp::create(b, tokens, step.zero);
+  step.total = arith::AddIOp::create(b, start, count);
+
+  step.name("embed");
+  int64_t hidden = model.getHyper().getHidden();
+  // sqrt(hidden), rounded as the recipe says; bf16 keeps 8 bits.
+  llvm::APFloat scale(std::sqrt(static_cast<float>(hidden)));
+  bool lost;
+  if (model.getBf16EmbeddingScale())
+    scale.convert(llvm::APFloat::BFloat(), llvm::APFloat::rmNearestTiesToEven,
+                  &lost);
+  scale.convert(llvm::APFloat::IEEEdouble(), llvm::APFloat::rmNearestTiesToEven,
+                &lost);
+  Value table =
+      step.createWeightRef(b, model.lookupSymbol<WeightOp>("embedding"));
+  auto embed =
+      EmbedOp::create(b, step.getRowsType({hidden}), tokens, table, scale);
+  step.embedded = embed;
+  step.lastInput = embed;
+  return step;
+}
+
+Value GemmaStep::createHead(Value stream, StepLogits logits) {
+  name("head/norm");
+  int64_t hidden = model.getHyper().getHidden();
+  auto type = cast<RankedTensorType>(stream.getType());
+  if (logits == StepLogits::Last && type.getDimSize(0) != 1) {
+    Value one = arith::ConstantIndexOp::create(b, 1);
+    Value last = arith::SubIOp::create(b, count, one);
+    type = type.clone({1, hidden});
+    stream = tensor::ExtractSliceOp::create(
+        b, type, stream, SmallVector<OpFoldResult>{last, b.getIndexAttr(0)},
+        SmallVector<OpFoldResult>{b.getIndexAttr(1), b.getIndexAttr(hidden)},
+        SmallVector<OpFoldResult>{b.getIndexAttr(1), b.getIndexAttr(1)});
+  }
+  Value scale = createWeightRef(b, model.lookupSymbol<WeightOp>("final_norm"));
+  Value normed =
+      RmsNormOp::create(b, type, stream, scale, model.getHyper().getEps());
+  if (logits == StepLogits::None)
+    return normed;
+  name("head/logits");
+  auto head = model.lookupSymbol<WeightOp>("head");
+  Value table = createWeightRef(
+      b, head ? head : model.lookupSymbol<WeightOp>("embedding"));
+  const llvm::APFloat cap = model.getHyper().getFinalSoftcap();
+  return LmHeadOp::create(
+      b, type.clone({type.getDimSize(0), model.getHyper().getVocab()}), normed,
+      table,
+      cap.isZero() ? FloatAttr() : b.getF64FloatAttr(cap.convertToDouble()));
+}
