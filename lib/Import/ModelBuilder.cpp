@@ -3,7 +3,7 @@
 
 #include "flow/Import/ModelBuilder.h"
 
-#include "mlir/IR/Builders.h"
+#include "flow/Builders/LayerRecipe.h"
 #include "mlir/IR/Verifier.h"
 #include "llvm/ADT/StringSwitch.h"
 
@@ -166,35 +166,31 @@ void RecipeBuilder::addTables() {
 }
 
 llvm::Error RecipeBuilder::addLayer(size_t index) {
-  std::string number = std::to_string(index);
   MLIRContext *context = b.getContext();
   const GemmaLayer &numbers = config.layers[index];
-  auto spec = AttentionSpecAttr::get(
+  LayerRecipe recipe;
+  recipe.index = static_cast<int64_t>(index);
+  recipe.norms =
+      config.postNorms ? NormPlacement::Sandwich : NormPlacement::Pre;
+  recipe.attention = AttentionSpecAttr::get(
       context, config.heads, numbers.kvHeads, numbers.headDim,
       llvm::APFloat(shortest(config.attentionScale)),
       llvm::APFloat(shortest(config.attentionSoftcap)), config.qkNorm,
       config.vNorm, numbers.kEqV);
-  auto mask = MaskAttr::get(context, MaskPattern::Causal,
-                            numbers.sliding ? config.window : 0);
-  auto norms = config.postNorms ? NormPlacement::Sandwich : NormPlacement::Pre;
-  bool shared = numbers.source >= 0;
-  std::string cache = "kv" + (shared ? std::to_string(numbers.source) : number);
-  if (!shared)
-    KvCacheOp::create(b, loc, cache, numbers.kvHeads, numbers.headDim,
-                      /*ring=*/nullptr);
-  auto layer = LayerOp::create(
-      b, loc, "layer" + number, norms, spec, mask, tableOf(numbers),
-      FlatSymbolRefAttr::get(context, cache), shared,
-      FeedForwardAttr::get(context, numbers.ffn, config.experts.count,
-                           config.experts.used, config.experts.width),
-      config.perLayer ? b.getI64IntegerAttr(config.perLayer) : IntegerAttr(),
-      numbers.scalar);
-  OpBuilder::InsertionGuard guard(b);
-  b.createBlock(&layer.getBody());
-  for (const WeightRole &role : getWeightRoles(layer))
-    if (llvm::Error error = addLayerWeight(role, index))
-      return error;
-  return llvm::Error::success();
+  recipe.mask = MaskAttr::get(context, MaskPattern::Causal,
+                              numbers.sliding ? config.window : 0);
+  recipe.rope = tableOf(numbers).str();
+  recipe.source = numbers.source;
+  recipe.feedForward = FeedForwardAttr::get(
+      context, numbers.ffn, config.experts.count, config.experts.used,
+      config.experts.width);
+  recipe.perLayer = config.perLayer;
+  recipe.layerScalar = numbers.scalar;
+  return createLayer(b, loc, recipe,
+                     [&](OpBuilder &, const WeightRole &role) {
+                       return addLayerWeight(role, index);
+                     })
+      .takeError();
 }
 
 llvm::Expected<OwningOpRef<ModuleOp>> RecipeBuilder::build() {

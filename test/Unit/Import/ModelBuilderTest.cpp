@@ -3,6 +3,7 @@
 
 #include "TestModels.h"
 
+#include "flow/Builders/FamilyPresets.h"
 #include "flow/Import/ModelBuilder.h"
 
 #include "mlir/IR/MLIRContext.h"
@@ -91,6 +92,44 @@ TEST(ModelBuilder, TheSecondGemmaCapsItsScores) {
     EXPECT_EQ(layer.getMask().getWindow(), i % 2 == 0 ? 16 : 0) << i;
     EXPECT_EQ(llvm::range_size(layer.getOps<WeightOp>()), 11);
   }
+}
+
+// T4: what a file says of its layers is what the preset of its family says.
+TEST(ModelBuilder, LayersAreThoseOfThePresets) {
+  GemmaSizes sizes;
+  sizes.hidden = 64;
+  sizes.vocab = 40;
+  sizes.positions = 256;
+  sizes.layers = 7;
+  sizes.heads = 4;
+  sizes.kvHeads = 2;
+  sizes.headDim = 32;
+  sizes.width = 96;
+  auto compare = [&](Recipe &recipe, GemmaFamily family) {
+    for (int64_t i = 0; i != sizes.layers; ++i) {
+      LayerOp layer = recipe.layer(i);
+      LayerRecipe preset =
+          llvm::cantFail(getLayerPreset(*layer.getContext(), family, sizes, i));
+      EXPECT_EQ(layer.getNorms(), preset.norms);
+      EXPECT_EQ(layer.getAttention(), preset.attention) << i;
+      EXPECT_EQ(layer.getMask(), preset.mask) << i;
+      EXPECT_EQ(layer.getRope(), preset.rope) << i;
+      EXPECT_EQ(layer.getShared(), preset.source >= 0) << i;
+      EXPECT_EQ(layer.getLayerScalar(), preset.layerScalar) << i;
+    }
+  };
+  Recipe first(gemmaFile("gemma"));
+  compare(first, GemmaFamily::Gemma1);
+  sizes.window = 16;
+  Recipe second(gemmaFile("gemma2"));
+  compare(second, GemmaFamily::Gemma2);
+  Recipe third(gemma3File());
+  compare(third, GemmaFamily::Gemma3);
+  sizes.fullHeadDim = 64;
+  sizes.fullKvHeads = 1;
+  sizes.kEqV = true;
+  Recipe fourth(gemma4File());
+  compare(fourth, GemmaFamily::Gemma4);
 }
 
 TEST(ModelBuilder, OneRopeTableWhereAllLayersRotateAlike) {
