@@ -20,6 +20,11 @@ void flow::buildStagesPipeline(OpPassManager &pm,
                                const PipelineOptions &options) {
   pm.addPass(createVerifyPhase({"recipe"}));
   pm.addPass(createExpandLayers({options.step, options.logits}));
+  buildFusionPipeline(pm, options);
+}
+
+void flow::buildFusionPipeline(OpPassManager &pm,
+                               const PipelineOptions &options) {
   pm.addPass(createVerifyPhase({"stages"}));
   pm.addPass(createFoldWeights());
   // Keys and values are made for all rows, queries with them in one product;
@@ -89,6 +94,9 @@ void flow::registerAllPipelines() {
   PassPipelineRegistration<PipelineOptions>(
       "flow-stages", "recipe to flow: the stages of one step, fused and shared",
       buildStagesPipeline);
+  PassPipelineRegistration<PipelineOptions>(
+      "flow-fuse-stages", "stages to flow: those of one step, fused and shared",
+      buildFusionPipeline);
   PassPipelineRegistration<PipelineOptions>(
       "flow-linalg", "flow to linalg on packed tensors", buildLinalgPipeline);
   PassPipelineRegistration<PipelineOptions>(

@@ -43,9 +43,15 @@ struct PipelineOptions : mlir::PassPipelineOptions<PipelineOptions> {
                       llvm::cl::init(false)};
 };
 
-/// recipe → flow: expands layers for one step, chooses masks, fuses, plans
-/// numerics, caches and layouts, and shares layer classes.
+/// recipe → flow: expands layers for one step, and what `buildFusionPipeline`
+/// does.
 void buildStagesPipeline(mlir::OpPassManager &pm,
+                         const PipelineOptions &options);
+
+/// stages → flow: chooses masks, fuses, plans numerics, caches and layouts, and
+/// shares layer classes. For steps that were not expanded from recipes, such as
+/// those that `GemmaLayerBuilder` made; `phase` and `logits` say nothing here.
+void buildFusionPipeline(mlir::OpPassManager &pm,
                          const PipelineOptions &options);
 
 /// flow → linalg: leaves the flow dialect.
@@ -55,8 +61,8 @@ void buildLinalgPipeline(mlir::OpPassManager &pm,
 /// linalg → llvm: tiles, bufferizes, contracts, outlines, lowers.
 void buildCpuPipeline(mlir::OpPassManager &pm, const PipelineOptions &options);
 
-/// Registers the three as `flow-stages`, `flow-linalg` and `flow-cpu`, and all
-/// of them in a row as `flow-compile-cpu`.
+/// Registers the four as `flow-stages`, `flow-fuse-stages`, `flow-linalg` and
+/// `flow-cpu`, and those from recipes on in a row as `flow-compile-cpu`.
 void registerAllPipelines();
 
 } // namespace flow

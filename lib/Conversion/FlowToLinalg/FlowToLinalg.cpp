@@ -537,7 +537,7 @@ LogicalResult FunctionLowering::lower(Operation &op) {
           [&](auto stage) { return lower(stage); })
       .Case([&](func::ReturnOp ret) { return lowerReturn(ret); })
       .Default([&](Operation *other) -> LogicalResult {
-        if (isa<FlowDialect>(other->getDialect()) ||
+        if (isa_and_nonnull<FlowDialect>(other->getDialect()) ||
             other->getNumRegions() != 0)
           return other->emitOpError("has no lowering to linalg");
         return cloneForeign(*other);
