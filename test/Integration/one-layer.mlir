@@ -32,7 +32,7 @@
 // LINALG: linalg.generic
 // LINALG: scf.forall
 
-// LLVM: llvm.func @{{.*}}_kernel
+// LLVM: llvm.func @prefill_layer0_attention_q
 // LLVM: llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"
 
 // ASM-DAG: flow_entry_prefill_layer0:

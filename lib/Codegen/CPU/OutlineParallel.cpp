@@ -6,6 +6,7 @@
 #include "mlir/IR/ImplicitLocOpBuilder.h"
 #include "mlir/IR/Matchers.h"
 #include "mlir/Transforms/RegionUtils.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringMap.h"
 
 using namespace mlir;
@@ -101,6 +102,27 @@ void hoistLocalBuffers(func::FuncOp kernel) {
   }
 }
 
+/// The symbol of the kernel of `loop`: its function and, where the location has
+/// a name such as `layer0/attention/o`, what is not the function's own there.
+std::string kernelName(scf::ForallOp loop) {
+  StringRef stage;
+  loop.getLoc()->walk([&](Location part) {
+    auto named = dyn_cast<NameLoc>(part);
+    if (!named)
+      return WalkResult::advance();
+    stage = named.getName().strref().split('/').second;
+    return WalkResult::interrupt();
+  });
+  std::string symbol = (loop->getParentOfType<func::FuncOp>().getName() + "_" +
+                        (stage.empty() ? "kernel" : stage))
+                           .str();
+  // Profilers and linkers should not have to quote it.
+  std::replace_if(
+      symbol.begin(), symbol.end(), [](char c) { return !llvm::isAlnum(c); },
+      '_');
+  return symbol;
+}
+
 func::FuncOp LoopOutliner::buildKernel(scf::ForallOp loop,
                                        ArrayRef<Capture> captured,
                                        ArrayRef<Operation *> constants,
@@ -110,7 +132,7 @@ func::FuncOp LoopOutliner::buildKernel(scf::ForallOp loop,
   b.setInsertionPointAfter(function);
   Type pointer = LLVM::LLVMPointerType::get(module.getContext());
   auto kernel = func::FuncOp::create(
-      b, (function.getName() + "_kernel").str(),
+      b, kernelName(loop),
       b.getFunctionType({pointer, b.getI64Type(), b.getI64Type()}, {}));
   kernel.setPrivate();
   Block *entry = kernel.addEntryBlock();

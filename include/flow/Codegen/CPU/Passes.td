@@ -143,7 +143,9 @@ def OutlineParallel : Pass<"cpu-outline-parallel", "::mlir::ModuleOp"> {
     which is the first argument of the function that holds it. Loops with the
     same body share one function, so layer classes that differ elsewhere share
     their kernels. Buffers of static shape that an iteration allocates become
-    stack memory of the function.
+    stack memory of the function. The kernel is named after the function that
+    has the loop and, if the location has a name such as `layer0/ffn/down`, what
+    follows the first slash there, so that profiles show stages.
 
     Example:
 
@@ -151,7 +153,7 @@ def OutlineParallel : Pass<"cpu-outline-parallel", "::mlir::ModuleOp"> {
     // Before
     scf.forall (%i) in (%n) { memref.store %v, %a[%i] : memref<?xf32> }
     // After
-    func.func private @f_kernel0(%closure: !llvm.ptr, %begin: i64, %end: i64)
+    func.func private @f_kernel(%closure: !llvm.ptr, %begin: i64, %end: i64)
     // and in the caller: fill the closure, then
     llvm.call %parallel_for(%context, %count, %kernel, %closure) : !llvm.ptr, (!llvm.ptr, i64, !llvm.ptr, !llvm.ptr) -> ()
     ```
