@@ -1,5 +1,7 @@
 // RUN: flow-opt %s --flow-expand-layers=phase=decode | FileCheck %s
 
+// T4, T17
+
 // CHECK-LABEL: func.func @decode
 // CHECK-SAME: tensor<1xi32>{{.*}} -> tensor<1x512xf32>
 // CHECK: flow.embed {{.*}} -> tensor<1x64xf32>

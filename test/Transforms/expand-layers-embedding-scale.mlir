@@ -1,6 +1,6 @@
 // RUN: flow-opt %s --flow-expand-layers --split-input-file | FileCheck %s
 
-// sqrt(96) is 9.79795933 as f32.
+// T15: sqrt(96) is 9.79795933 as f32.
 // CHECK-LABEL: func.func @prefill
 // CHECK: flow.embed {{.*}} scale 9.7979593
 flow.model @m <hidden = 96, vocab = 512, positions = 256> {

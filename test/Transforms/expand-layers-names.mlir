@@ -1,6 +1,6 @@
 // RUN: flow-opt %s --flow-expand-layers --mlir-print-debuginfo --mlir-print-local-scope | FileCheck %s
 
-// Names say where a stage comes from; they travel to symbols and profiles.
+// T26: Names say where a stage comes from; they travel to symbols and profiles.
 
 // CHECK: flow.embed {{.*}} loc("embed")
 // CHECK: flow.rope_angles {{.*}} loc("rope/local")

@@ -1,6 +1,6 @@
 // RUN: flow-opt %s --flow-expand-layers | FileCheck %s
 
-// Gemma 1: two norms, none after the branches, none on heads.
+// T4: Gemma 1: two norms, none after the branches, none on heads.
 
 // CHECK-LABEL: func.func @prefill
 // CHECK-COUNT-1: flow.rms_norm

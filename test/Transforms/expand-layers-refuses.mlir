@@ -1,5 +1,7 @@
 // RUN: flow-opt %s --flow-expand-layers --split-input-file --verify-diagnostics
 
+// T2
+
 // expected-error @+1 {{has no layers to expand}}
 flow.model @m <hidden = 64, vocab = 512, positions = 256> {
   flow.weight @embedding : tensor<512x64xf32> storage q8_0

@@ -1,6 +1,6 @@
 // RUN: flow-opt %s --flow-expand-layers | FileCheck %s
 
-// Angles are made once for each table that a layer uses, before the layers;
+// T4, T11: Angles are made once for each table that a layer uses, before the layers;
 // each layer reads its own table, mask and cache, and the stream of the last.
 
 // CHECK-LABEL: func.func @prefill

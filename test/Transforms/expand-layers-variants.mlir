@@ -1,6 +1,6 @@
 // RUN: flow-opt %s --flow-expand-layers --split-input-file | FileCheck %s
 
-// Values are the raw keys, before norm and rotation, and are normed themselves.
+// T4: Values are the raw keys, before norm and rotation, and are normed themselves.
 // CHECK-LABEL: func.func @prefill
 // CHECK: %[[K:.*]] = tensor.expand_shape {{.*}} into tensor<?x1x32xf32>
 // CHECK-NOT: @v :

@@ -1,6 +1,6 @@
 // RUN: flow-opt %s --flow-expand-layers | FileCheck %s
 
-// The keys are the rows of the step, so the mask counts from the first of them,
+// T4: The keys are the rows of the step, so the mask counts from the first of them,
 // wherever the step begins; the rotation still knows the absolute positions.
 
 // CHECK-LABEL: func.func @prefill

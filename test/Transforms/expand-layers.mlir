@@ -1,6 +1,6 @@
 // RUN: flow-opt %s --flow-expand-layers | FileCheck %s
 
-// The stages of a Gemma 3 layer, in order, between embedding and head.
+// T4, T16: The stages of a Gemma 3 layer, in order, between embedding and head.
 
 // CHECK-LABEL: func.func @prefill
 // CHECK-SAME: (%[[TOKENS:.*]]: tensor<?xi32>, %[[START:.*]]: index, %[[COUNT:.*]]: index) -> tensor<1x512xf32> attributes {flow.phase = "prefill"}

@@ -1,5 +1,7 @@
 // RUN: flow-opt %s --flow-fold-weights --split-input-file | FileCheck %s
 
+// T20
+
 // CHECK-NOT: flow.derived_weight @a_b
 flow.model @m <hidden = 64, vocab = 512, positions = 256> {
   flow.weight @a : tensor<64x64xf32>

@@ -1,4 +1,6 @@
 // RUN: flow-opt %s --flow-fold-weights --remarks-filter=flow-fold-weights --split-input-file --verify-diagnostics | FileCheck %s
+
+// T20
 // CHECK-NOT: unit_offset
 // CHECK-NOT: flow.derived_weight
 

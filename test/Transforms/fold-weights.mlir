@@ -1,5 +1,7 @@
 // RUN: flow-opt %s --flow-fold-weights --remarks-filter=flow-fold-weights --split-input-file --verify-diagnostics | FileCheck %s
 
+// T20
+
 // CHECK: flow.weight @n : tensor<64xf32> unit_offset
 flow.model @m <hidden = 64, vocab = 512, positions = 256> {
   flow.weight @n : tensor<64xf32>

@@ -1,6 +1,6 @@
 // RUN: flow-opt %s --flow-expand-layers --flow-slice-last-token --flow-fuse-add-norm | FileCheck %s
 
-// Twice for each layer: before the MLP, and into the next layer's or the final
+// T23: Twice for each layer: before the MLP, and into the next layer's or the final
 // norm.
 // CHECK-LABEL: func.func @prefill
 // CHECK-COUNT-4: flow.add_rms_norm

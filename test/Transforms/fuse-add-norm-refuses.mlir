@@ -1,4 +1,6 @@
 // RUN: flow-opt %s --flow-fuse-add-norm --remarks-filter-missed=flow-fuse-add-norm --allow-unregistered-dialect --split-input-file --verify-diagnostics | FileCheck %s
+
+// T23
 // CHECK-NOT: flow.add_rms_norm
 
 func.func @no_weight(%x: tensor<?x8xf32>) -> tensor<?x8xf32> {

@@ -1,5 +1,7 @@
 // RUN: flow-opt %s --flow-fuse-add-norm --remarks-filter=flow-fuse-add-norm --split-input-file --verify-diagnostics | FileCheck %s
 
+// T23
+
 // CHECK-LABEL: @fuses
 // CHECK-SAME: (%[[X:.*]]: tensor<?x8xf32>, %[[A:.*]]: tensor<?x8xf32>, %[[W:.*]]: tensor<8xf32>)
 func.func @fuses(%x: tensor<?x8xf32>, %a: tensor<?x8xf32>, %w: tensor<8xf32>) -> (tensor<?x8xf32>, tensor<?x8xf32>) {

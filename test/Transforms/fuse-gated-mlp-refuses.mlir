@@ -1,6 +1,8 @@
 // RUN: flow-opt %s --flow-fuse-gated-mlp --remarks-filter=flow-fuse-gated-mlp \
 // RUN:   --split-input-file --verify-diagnostics | FileCheck %s
 
+// T22
+
 flow.model @m <hidden = 64, vocab = 512, positions = 256> {
   flow.weight @gate : tensor<96x64xf32>
   flow.weight @up : tensor<96x64xf32>

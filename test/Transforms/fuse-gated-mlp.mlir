@@ -1,6 +1,8 @@
 // RUN: flow-opt %s --flow-fuse-gated-mlp --remarks-filter=flow-fuse-gated-mlp \
 // RUN:   --split-input-file --verify-diagnostics | FileCheck %s
 
+// T22
+
 // CHECK: flow.model @m
 // CHECK: flow.derived_weight @gate_up : tensor<192x64xf32> = interleave [@gate, @up]
 flow.model @m <hidden = 64, vocab = 512, positions = 256> {

@@ -1,6 +1,6 @@
 // RUN: flow-opt %s --flow-expand-layers --flow-fuse-qkv --remarks-filter=flow-fuse-qkv 2>&1 | FileCheck %s
 
-// Values that are the raw keys are not projected again, with and without a
+// T21: Values that are the raw keys are not projected again, with and without a
 // norm of their own.
 // CHECK: qkv-fused
 // CHECK: qkv-fused

@@ -1,6 +1,8 @@
 // RUN: flow-opt %s --flow-fuse-qkv --remarks-filter=flow-fuse-qkv \
 // RUN:   --split-input-file --verify-diagnostics | FileCheck %s
 
+// T24
+
 flow.model @m <hidden = 64, vocab = 512, positions = 256> {
   flow.weight @q : tensor<64x64xf32>
   flow.weight @k : tensor<32x64xf32>

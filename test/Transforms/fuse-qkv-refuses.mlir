@@ -1,4 +1,6 @@
 // RUN: flow-opt %s --flow-fuse-qkv --remarks-filter-missed=flow-fuse-qkv --allow-unregistered-dialect --split-input-file --verify-diagnostics | FileCheck %s
+
+// T21
 // CHECK-NOT: flow.qkv_rope_append
 
 flow.model @m <hidden = 64, vocab = 512, positions = 256> {

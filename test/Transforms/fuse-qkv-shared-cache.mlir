@@ -1,6 +1,6 @@
 // RUN: flow-opt %s --flow-fuse-qkv | FileCheck %s
 
-// Two attentions read the cache. Whichever comes first, the queries that are
+// T19, T21: Two attentions read the cache. Whichever comes first, the queries that are
 // made from the rows of the keys are fused; the others stay.
 
 flow.model @m <hidden = 64, vocab = 512, positions = 256> {

@@ -1,6 +1,6 @@
 // RUN: flow-opt %s --flow-expand-layers --flow-fuse-qkv | FileCheck %s
 
-// Heads without norms, values with one.
+// T21: Heads without norms, values with one.
 // CHECK: flow.qkv_rope_append %{{.*}}, %{{.*}} v_norm rope
 flow.model @m <hidden = 64, vocab = 512, positions = 256> {
   flow.weight @embedding : tensor<512x64xf32> storage q8_0

@@ -1,6 +1,8 @@
 // RUN: flow-opt %s --flow-expand-layers --flow-fuse-qkv --remarks-filter=flow-fuse-qkv 2>%t.remarks | FileCheck %s
 // RUN: FileCheck %s --check-prefix=REMARK --input-file=%t.remarks
 
+// T21, T24
+
 // REMARK: [Passed] qkv-fused
 // CHECK: flow.derived_weight @qkv : tensor<128x64xf32> = concat [@q, @k, @v]
 // CHECK-LABEL: func.func @prefill

@@ -1,7 +1,7 @@
 // RUN: flow-opt %s --flow-plan-cache --remarks-filter=flow-plan-cache \
 // RUN:   --split-input-file --verify-diagnostics | FileCheck %s
 
-// Who reads a cache may stand in a function that flow-share-layers has made.
+// T19: Who reads a cache may stand in a function that flow-share-layers has made.
 
 flow.model @shared <hidden = 64, vocab = 512, positions = 256> {
   // CHECK: flow.kv_cache @kv0 kv_heads 1 head_dim 32 ring 16

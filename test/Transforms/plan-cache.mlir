@@ -1,6 +1,8 @@
 // RUN: flow-opt %s --flow-expand-layers --flow-plan-cache --remarks-filter=flow-plan-cache 2>%t.remarks | FileCheck %s
 // RUN: FileCheck %s --check-prefix=REMARK --input-file=%t.remarks
 
+// T18
+
 // CHECK: flow.kv_cache @kv0 kv_heads 1 head_dim 32 ring 16
 // CHECK: flow.kv_cache @kv1 kv_heads 1 head_dim 32{{$}}
 // CHECK-NOT: flow.kv_cache @kv2

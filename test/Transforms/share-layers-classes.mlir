@@ -3,7 +3,7 @@
 // RUN: flow-opt %s --flow-share-layers --mlir-print-debuginfo --mlir-print-local-scope \
 // RUN:   --split-input-file | FileCheck %s --check-prefix=NAMES
 
-// Layers are alike when their stages, numbers and types are; what they are
+// T26: Layers are alike when their stages, numbers and types are; what they are
 // called, and whether names are printed, does not matter.
 
 // CHECK-LABEL: func.func @numbers

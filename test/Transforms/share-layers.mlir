@@ -1,7 +1,7 @@
 // RUN: flow-opt %s --flow-stages | FileCheck %s
 // RUN: flow-opt %s --flow-stages --remarks-filter=flow-share-layers 2>&1 >/dev/null | FileCheck %s --check-prefix=REMARK
 
-// Layers 1 and 2 are alike; layer 0 begins with a norm of its own, the last one
+// T26: Layers 1 and 2 are alike; layer 0 begins with a norm of its own, the last one
 // ends with one row.
 
 // REMARK-DAG: @prefill_layer1 serves layer1, layer2

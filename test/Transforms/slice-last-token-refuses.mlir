@@ -1,5 +1,7 @@
 // RUN: flow-opt %s --flow-slice-last-token --remarks-filter=flow-slice-last-token --split-input-file --verify-diagnostics | FileCheck %s
 
+// T25
+
 // CHECK-LABEL: @others_read
 // CHECK: flow.rms_norm %{{.*}} : tensor<?x64xf32>
 func.func @others_read(%x: tensor<?x64xf32>, %last: index) -> (tensor<1x64xf32>, tensor<?x64xf32>) {

@@ -1,5 +1,7 @@
 // RUN: flow-opt %s --flow-slice-last-token --remarks-filter=flow-slice-last-token --split-input-file --verify-diagnostics | FileCheck %s
 
+// T25
+
 // CHECK-LABEL: @through_stages
 // CHECK-SAME: (%[[X:.*]]: tensor<?x64xf32>, %[[W:.*]]: tensor<64x64xf32>, %[[LAST:.*]]: index)
 func.func @through_stages(%x: tensor<?x64xf32>, %w: tensor<64x64xf32>, %last: index) -> tensor<1x64xf32> {

@@ -6,6 +6,8 @@
 // RUN: not flow-opt %s --flow-expand-layers --flow-verify-phase=phase=shared 2>&1 | FileCheck %s --check-prefix=SHARED
 // RUN: not flow-opt %s --flow-verify-phase=phase=final 2>&1 | FileCheck %s --check-prefix=UNKNOWN
 
+// T12
+
 // FUSED: reads a weight without layout: flow-choose-layouts must run
 // STAGES: has a layout before layouts are chosen
 // SHARED: is left in a schedule: flow-share-layers must move it into a function

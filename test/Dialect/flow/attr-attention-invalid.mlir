@@ -1,5 +1,7 @@
 // RUN: flow-opt %s --split-input-file --verify-diagnostics
 
+// T2
+
 // attention (C1)
 // expected-error @+1 {{#flow.attention (C1): heads, kv_heads and an even head_dim must be positive and below 2^31, got 4, 1 and 255}}
 func.func private @odd_head_dim() attributes {a = #flow.attention<heads = 4, kv_heads = 1, head_dim = 255>}

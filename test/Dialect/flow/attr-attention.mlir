@@ -1,6 +1,6 @@
 // RUN: flow-opt %s --verify-roundtrip | FileCheck %s
 
-// The aliases of the examples, and where they are used.
+// T1: The aliases of the examples, and where they are used.
 #gemma3 = #flow.attention<heads = 4, kv_heads = 1, head_dim = 256, qk_norm = true>
 #gemma2 = #flow.attention<heads = 8, kv_heads = 4, head_dim = 256, softcap = 5.0e+01>
 

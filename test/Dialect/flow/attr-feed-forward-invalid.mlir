@@ -1,5 +1,7 @@
 // RUN: flow-opt %s --split-input-file --verify-diagnostics
 
+// T2
+
 // feed_forward (C1)
 // expected-error @+1 {{#flow.feed_forward (C1): width must be positive and below 2^31, got 0}}
 func.func private @no_width() attributes {a = #flow.feed_forward<width = 0>}

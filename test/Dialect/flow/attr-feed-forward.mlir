@@ -1,6 +1,6 @@
 // RUN: flow-opt %s --verify-roundtrip | FileCheck %s
 
-// The aliases of the examples, and where they are used.
+// T1: The aliases of the examples, and where they are used.
 #dense = #flow.feed_forward<width = 2048>
 #mixture = #flow.feed_forward<width = 2112, experts = 128, top_k = 8, expert_width = 704>
 

@@ -1,5 +1,7 @@
 // RUN: flow-opt %s --split-input-file --verify-diagnostics
 
+// T2
+
 // hyper (C1)
 // expected-error @+1 {{#flow.hyper (C1): hidden, vocab and positions must be positive, the first two below 2^31, got 0, 512 and 256}}
 func.func private @no_hidden() attributes {a = #flow.hyper<hidden = 0, vocab = 512, positions = 256>}

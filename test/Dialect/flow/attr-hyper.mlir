@@ -1,6 +1,6 @@
 // RUN: flow-opt %s --verify-roundtrip | FileCheck %s
 
-// The aliases of the examples, and where they are used.
+// T1: The aliases of the examples, and where they are used.
 #tiny = #flow.hyper<hidden = 64, vocab = 512, positions = 256>
 #capped = #flow.hyper<hidden = 64, vocab = 512, positions = 256, eps = 1.0e-05, final_softcap = 3.0e+01>
 

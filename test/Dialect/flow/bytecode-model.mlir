@@ -1,6 +1,8 @@
 // RUN: flow-opt %s --emit-bytecode -o %t.mlirbc
 // RUN: flow-opt %t.mlirbc | FileCheck %s
 
+// T1
+
 // CHECK-LABEL: flow.model @m <hidden = 64, vocab = 512, positions = 256, final_softcap = 3.000000e+01> bf16_embedding_scale {
 flow.model @m <hidden = 64, vocab = 512, positions = 256, final_softcap = 3.0e+01> bf16_embedding_scale {
   // CHECK: flow.weight @embedding : tensor<512x64xf32> storage q5_0 from "token_embd.weight"

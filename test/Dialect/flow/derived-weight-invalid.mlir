@@ -1,5 +1,7 @@
 // RUN: flow-opt %s --split-input-file --verify-diagnostics
 
+// T2
+
 flow.model @m <hidden = 64, vocab = 512, positions = 256> {
   flow.weight @q : tensor<64x64xf32>
   // derived_weight (C1)

@@ -1,5 +1,7 @@
 // RUN: flow-opt %s --split-input-file --verify-diagnostics
 
+// T2
+
 flow.model @m <hidden = 64, vocab = 512, positions = 256> {
   // kv_cache (C1)
   // expected-error @+1 {{(C1): kv_heads and head_dim must be positive and below 2^31, got 0 and 32}}

@@ -1,5 +1,7 @@
 // RUN: flow-opt %s --split-input-file --verify-diagnostics
 
+// T2
+
 // layer (C1)
 // expected-error @+1 {{(C1): a layer must stand in a flow.model}}
 flow.layer @layer0 norms pre

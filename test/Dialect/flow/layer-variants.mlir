@@ -1,4 +1,4 @@
-// Recipes of other families: their specs print as they are written.
+// T1: Recipes of other families: their specs print as they are written.
 // RUN: flow-opt %s --verify-roundtrip | FileCheck %s
 
 // Values without a norm weight, keys that are the values too, a wide head.

@@ -1,4 +1,4 @@
-// Which weights a recipe needs follows from its specs.
+// T2: Which weights a recipe needs follows from its specs.
 // RUN: flow-opt %s --split-input-file --verify-diagnostics
 
 // layer (C2)

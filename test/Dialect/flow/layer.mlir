@@ -1,5 +1,7 @@
 // RUN: flow-opt %s --verify-roundtrip | FileCheck %s
 
+// T1
+
 // CHECK-LABEL: flow.model @tiny
 flow.model @tiny <hidden = 64, vocab = 512, positions = 256> {
   flow.rope_table @local theta 1.0e+04 head_dim 32

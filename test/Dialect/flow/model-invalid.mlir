@@ -1,5 +1,7 @@
 // RUN: flow-opt %s --split-input-file --verify-diagnostics
 
+// T2
+
 flow.model @m <hidden = 64, vocab = 512, positions = 256> {
   // model (C1)
   // expected-error @+1 {{(C1) of flow.model: @embedding must have shape [512, 64], got 'tensor<256x64xf32>'}}

@@ -1,5 +1,7 @@
 // RUN: flow-opt %s --verify-roundtrip | FileCheck %s
 
+// T1
+
 // CHECK-LABEL: flow.model @tiny <hidden = 64, vocab = 512, positions = 256> {
 flow.model @tiny <hidden = 64, vocab = 512, positions = 256> {
   // CHECK-NEXT: flow.weight @embedding : tensor<512x64xf32> storage q8_0

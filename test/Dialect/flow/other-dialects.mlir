@@ -1,4 +1,4 @@
-// Ops of any dialect stand between stages, inside regions too.
+// T1: Ops of any dialect stand between stages, inside regions too.
 // RUN: flow-opt %s --allow-unregistered-dialect --verify-roundtrip | FileCheck %s
 
 // CHECK-LABEL: @between

@@ -1,5 +1,7 @@
 // RUN: flow-opt %s --split-input-file --verify-diagnostics
 
+// T2, T11
+
 flow.model @m <hidden = 64, vocab = 512, positions = 256> {
   // rope_table (C1)
   // expected-error @+1 {{(C1): theta must be finite and positive, got 0}}

@@ -1,5 +1,7 @@
 // RUN: flow-opt %s --split-input-file --verify-diagnostics
 
+// T2
+
 flow.model @m <hidden = 64, vocab = 512, positions = 256> {
   // weight (C1)
   // expected-error @+1 {{(C1): the type must be a static f32 tensor of rank 1 or 2 without encoding, its extents positive and below 2^31, got 'tensor<?x64xf32>'}}

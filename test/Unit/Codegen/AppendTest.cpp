@@ -136,6 +136,7 @@ void expectQkv(const CallResults &r, const QkvBounds &bounds, int64_t start,
 
 constexpr int64_t kDepth = 64;
 
+// T21, T24
 TEST_P(Append, QkvWithNorms) {
   HeadShape shape{4, 2, 64};
   Tensor weight = randomTensor({shape.weightRows(), kDepth}, 75);
@@ -198,6 +199,7 @@ func.func @f(%x: tensor<$Tx64xf32>, %w: tensor<$Nx64xf32, #flow.panels<f32>>, %a
   }
 }
 
+// T21
 TEST_P(Append, QkvOfRawKeys) {
   HeadShape shape{2, 1, 64, /*kEqV=*/true};
   Tensor weight = randomTensor({shape.weightRows(), kDepth}, 94);

@@ -16,6 +16,7 @@ INSTANTIATE_TEST_SUITE_P(Targets, GatedMlpOfBytes,
 
 constexpr int64_t kDepth = 64, kInner = 96, kWidth = 64;
 
+// T22
 TEST_P(GatedMlp, F32) {
   for (const StepForm &form : kForms) {
     CompiledFunction function(substitute(R"(

@@ -80,7 +80,7 @@ func.func @f(%x: tensor<$Tx165xf32>, %w: tensor<32x165xf32, #flow.panels<f32>>) 
   }
 }
 
-// Rows of 96 logits are capped 32 at a time, rows of 512 in two pieces.
+// T15: Rows of 96 logits are capped 32 at a time, rows of 512 in two pieces.
 TEST_P(Products, LmHead) {
   for (WeightShape shape : {WeightShape{96, 64}, WeightShape{512, 32}})
     for (const StepForm &form : kForms) {

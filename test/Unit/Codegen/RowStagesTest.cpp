@@ -27,6 +27,7 @@ Tensor withoutLast(Tensor tensor) {
   return tensor;
 }
 
+// T10, T29
 TEST_P(RowStages, RmsNorm) {
   // Three steps of 32 lanes, ten of 64.
   for (int64_t d : {96, 640})
@@ -61,6 +62,7 @@ func.func @f(%x: tensor<$Tx$Dxf32>, %w: tensor<$Dxf32>) -> (tensor<$Tx$Dxf32>, t
     }
 }
 
+// T10
 TEST_P(RowStages, RmsNormOfHeads) {
   constexpr int64_t d = 256;
   for (const StepForm &form : kForms) {
@@ -124,6 +126,7 @@ func.func @f(%x: tensor<$Tx$Dxf32>, %b: tensor<$Tx$Dxf32>, %w: tensor<$Dxf32>) -
   }
 }
 
+// T23
 TEST_P(RowStages, AddRmsNormOfANormedBranch) {
   constexpr int64_t d = 640;
   for (const StepForm &form : kForms) {
@@ -237,6 +240,7 @@ func.func @f(%x: tensor<$Tx96xf32>, %b: tensor<$Tx96xf32>, %c: tensor<1xf32>, %w
   }
 }
 
+// T11
 TEST_P(RowStages, Rope) {
   for (int64_t d : {64, 256})
     for (const StepForm &form : kForms) {
@@ -269,6 +273,7 @@ func.func @f(%x: tensor<$Tx3x$Dxf32>, %a: tensor<$Tx$Hx2xf32>) -> tensor<$Tx3x$D
     }
 }
 
+// T13
 TEST_P(RowStages, Geglu) {
   constexpr int64_t d = 96;
   for (const StepForm &form : kForms) {

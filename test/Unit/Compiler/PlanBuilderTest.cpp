@@ -305,6 +305,7 @@ TEST(PlanBuilder, WeightsSayHowTheyArePacked) {
   EXPECT_TRUE(d.hasMin);
 }
 
+// T10
 TEST(PlanBuilder, UnitOffsetsAreAdded) {
   Plan plan = planOf(std::string(kEmbed) + R"mlir(
   %a = flow.weight_ref @m::@final_norm : tensor<32xf32>
@@ -374,6 +375,7 @@ TEST(PlanBuilder, RefusesOtherScalars) {
         << other;
 }
 
+// T16
 TEST(PlanBuilder, CachesComeBackAsThemselves) {
   Plan plan = planOf(std::string(kEmbed) + R"mlir(
   %k, %v = flow.cache_ref @m::@full : tensor<?x1x32xf32>

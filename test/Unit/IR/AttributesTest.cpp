@@ -26,6 +26,7 @@ protected:
   mlir::MLIRContext context;
 };
 
+// T1
 TEST_F(AttributesTest, ScaleFollowsFromTheHead) {
   EXPECT_EQ(attention(256, 0.0).getEffectiveScale(), 1.0 / 16);
   EXPECT_EQ(attention(64, 0.0).getEffectiveScale(), 1.0 / 8);
@@ -65,6 +66,7 @@ TEST_F(AttributesTest, EqualNumbersAreOneAttribute) {
   EXPECT_NE(attention(256, 0.0), attention(256, -0.0));
 }
 
+// T2
 TEST_F(AttributesTest, CheckedGetterSaysWhatIsWrong) {
   std::string message;
   mlir::ScopedDiagnosticHandler handler(&context,

@@ -53,6 +53,7 @@ TEST_F(WeightRolesTest, PreNormsAlone) {
             "down[640,2048] ");
 }
 
+// T4
 TEST_F(WeightRolesTest, SandwichAddsTwoNormsAfterTheirBranches) {
   EXPECT_EQ(roles("sandwich", "<heads = 8, kv_heads = 4, head_dim = 256>"),
             "attention_norm[640] q[2048,640] k[1024,640] v[1024,640] "

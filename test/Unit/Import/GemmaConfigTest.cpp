@@ -75,6 +75,7 @@ TEST(GemmaConfig, EverySixthLayerIsFull) {
               ElementsAre(true, true, true, true, true, false, true));
 }
 
+// T7
 TEST(GemmaConfig, PatternByPeriodOrByLayer) {
   constexpr char kPattern[] = "gemma3.attention.sliding_window_pattern";
   EXPECT_THAT(slidingOf(configOf(gemma3File().u32(kPattern, 3))),
@@ -93,6 +94,7 @@ TEST(GemmaConfig, PatternByPeriodOrByLayer) {
       "7, one for each layer");
 }
 
+// T5
 TEST(GemmaConfig, ScaleIsOfTheHeadButFor27B) {
   EXPECT_EQ(configOf(gemma3File()).attentionScale, 0);
   // 62 layers are 27B, whose scale is of hidden / heads: 64 / 4.
@@ -146,6 +148,7 @@ TEST(GemmaConfig, TheFirstGemmaHasNoWindowsAndNoFurtherNorms) {
             "model");
 }
 
+// T5, T7
 TEST(GemmaConfig, TheSecondGemmaSlidesInEvenLayersAndCaps) {
   GemmaConfig config = configOf(gemmaFile("gemma2"));
   EXPECT_EQ(config.window, 16);
@@ -293,6 +296,7 @@ TEST(GemmaConfig, ExpertsThatCannotBe) {
             "key 'gemma4.expert_used_count' must lie in 1 to 8, found 9");
 }
 
+// T19
 TEST(GemmaConfig, TheLastLayersReadTheKeysOfTheLastOfTheirKind) {
   // Five sliding layers, then a full one, which the last can read.
   TestGguf gguf = gemma4File();
@@ -490,6 +494,7 @@ TEST(GemmaConfig, HeadOfItsOwn) {
   EXPECT_FALSE(configOf(gguf).tiedHead);
 }
 
+// T5
 TEST(GemmaConfig, EachTensorMustBeThere) {
   TestGguf whole = gemma3File();
   for (const TestGguf::Tensor &tensor : whole.tensors) {
@@ -505,6 +510,7 @@ TEST(GemmaConfig, EachTensorMustBeThere) {
   }
 }
 
+// T5
 TEST(GemmaConfig, EachTensorMustHaveItsShape) {
   TestGguf whole = gemma3File();
   for (const TestGguf::Tensor &tensor : whole.tensors) {
@@ -526,6 +532,7 @@ TEST(GemmaConfig, TransposedMatrix) {
                                "64x96, expected 96x64");
 }
 
+// T5
 TEST(GemmaConfig, SurplusTensor) {
   EXPECT_EQ(configError(gemma3File().tensor("blk.7.attn_norm.weight", {64})),
             "tensor 'blk.7.attn_norm.weight' has no place in a gemma3 model");

@@ -56,6 +56,7 @@ constexpr llvm::StringLiteral kDense = "\"hidden_size_per_layer_input\":0";
 
 } // namespace
 
+// T5
 TEST(HfConfig, DefaultsOfGemma1) {
   HfConfig config = read(with("gemma", ""));
   const GemmaConfig &c = config.gemma;
@@ -77,6 +78,7 @@ TEST(HfConfig, DefaultsOfGemma1) {
   EXPECT_THAT(config.eos, ElementsAre(1));
 }
 
+// T5
 TEST(HfConfig, DefaultsOfGemma2) {
   GemmaConfig c = read("gemma2", "\"num_hidden_layers\":5");
   EXPECT_EQ(patternOf(c), "sfsfs");
@@ -88,6 +90,7 @@ TEST(HfConfig, DefaultsOfGemma2) {
   EXPECT_EQ(c.ropeSliding.theta, 1e4f);
 }
 
+// T5
 TEST(HfConfig, DefaultsOfGemma3) {
   GemmaConfig c = read("gemma3_text", "\"num_hidden_layers\":14");
   EXPECT_EQ(patternOf(c), "sssssfsssssfss");
@@ -99,6 +102,7 @@ TEST(HfConfig, DefaultsOfGemma3) {
   EXPECT_TRUE(c.postNorms && c.qkNorm && !c.vNorm);
 }
 
+// T5
 TEST(HfConfig, DefaultsOfGemma4) {
   HfConfig config = read(with("gemma4_text", kDense));
   const GemmaConfig &c = config.gemma;
@@ -262,6 +266,7 @@ TEST(HfConfig, OverridesOfLayersOfGemma4) {
             "are not supported");
 }
 
+// T7
 TEST(HfConfig, LayerTypesWinOverThePeriod) {
   GemmaConfig c = read("gemma3_text", R"("num_hidden_layers":3,
       "sliding_window_pattern":1,
@@ -311,6 +316,7 @@ TEST(HfConfig, CapsThatAreNullAreNone) {
       "key 'attn_logit_softcapping' must be null in a Gemma 4, found 50");
 }
 
+// T5
 TEST(HfConfig, TheScaleIsOfTheHeadWhereItIsTheSame) {
   EXPECT_EQ(read("gemma2", "\"query_pre_attn_scalar\":256").attentionScale, 0);
   EXPECT_EQ(read("gemma2", "\"query_pre_attn_scalar\":144").attentionScale,
@@ -326,6 +332,7 @@ TEST(HfConfig, TheScaleIsOfTheHeadWhereItIsTheSame) {
       "64");
 }
 
+// T5, T11
 TEST(HfConfig, Rotations) {
   // In the new style of one object, and of two.
   EXPECT_EQ(read("gemma", R"("rope_parameters":{"rope_type":"default",

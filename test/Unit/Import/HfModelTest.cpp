@@ -98,6 +98,7 @@ TEST(HfModel, TensorsByTheirNames) {
   EXPECT_FALSE(model->findTensor("layers.1.self_attn.q_proj.weight"));
 }
 
+// T5
 TEST(HfModel, AnyPrefixAndOtherPartsLeftOut) {
   for (std::string prefix :
        {"model.", "model.language_model.", "language_model.model.", ""}) {
@@ -114,6 +115,7 @@ TEST(HfModel, AnyPrefixAndOtherPartsLeftOut) {
   }
 }
 
+// T10
 TEST(HfModel, RecipeOfOffsetNorms) {
   ModelFolder folder;
   std::unique_ptr<HfModel> model = folder.open();
@@ -189,6 +191,7 @@ TEST(HfModel, RecipeOfGemma4) {
             "model.language_model.layers.0.layer_scalar");
 }
 
+// T5
 TEST(HfModel, TensorsThatAreWrong) {
   EXPECT_THAT(errorOf(without("model.norm.weight")),
               HasSubstr("tensor 'model.norm.weight' is missing, expected shape "

@@ -57,6 +57,7 @@ TEST(ModelBuilder, ModelAndItsLayers) {
   EXPECT_FALSE(model.lookupSymbol<WeightOp>("head"));
 }
 
+// T7
 TEST(ModelBuilder, EveryLayerHasItsMaskTableAndCache) {
   Recipe recipe(gemma3File());
   for (int64_t i = 0; i != 7; ++i) {
@@ -82,6 +83,7 @@ TEST(ModelBuilder, TheFirstGemmaNormsBeforeItsBranchesOnly) {
   EXPECT_EQ(llvm::range_size(layer.getOps<WeightOp>()), 9);
 }
 
+// T4, T7
 TEST(ModelBuilder, TheSecondGemmaCapsItsScores) {
   Recipe recipe(gemmaFile("gemma2"));
   EXPECT_EQ(recipe.model().getHyper().getFinalSoftcap().convertToDouble(), 30);
@@ -168,6 +170,7 @@ TEST(ModelBuilder, TheFourthGemmaHasTwoKindsOfLayers) {
   EXPECT_EQ(local.getEffectivePairs(), 16);
 }
 
+// T19
 TEST(ModelBuilder, LayersShareCachesAndTheEmbeddingsOfLayers) {
   TestGguf gguf = gemma4File();
   gguf.u32("gemma4.attention.shared_kv_layers", 1)
@@ -197,6 +200,7 @@ TEST(ModelBuilder, LayersShareCachesAndTheEmbeddingsOfLayers) {
   EXPECT_FALSE(recipe.layer(5).getShared());
 }
 
+// T5, T11
 TEST(ModelBuilder, RopeTablesAreOfTheirLayers) {
   TestGguf gguf = gemma3File();
   gguf.string("gemma3.rope.scaling.type", "linear")

@@ -69,6 +69,7 @@ TEST(Cache, PaddingIsNotWritten) {
   EXPECT_EQ(numbers(caches[1]), (std::vector<float>{20, 0, 0, 0}));
 }
 
+// T18
 TEST(Cache, RowsWrapAround) {
   TestModule module(append(), 4);
   std::vector<Tensor> caches =
@@ -144,6 +145,7 @@ func.func @f(%a: tensor<?x1x2xf32>, %b: tensor<?x1x2xf32>, %start: index, %count
             (std::vector<float>{0, 20}));
 }
 
+// T17, T18
 TEST(Cache, ChunksThroughARingEqualOneStep) {
   // A ring of window - 1 + chunk rows is all that a windowed layer needs.
   std::string text = std::string(kModel) + R"(

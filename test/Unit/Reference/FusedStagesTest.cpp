@@ -161,6 +161,7 @@ std::vector<InterpretedValue> mlpArguments() {
 
 } // namespace
 
+// T23
 TEST(Fused, AddRmsNormOfANormedBranch) {
   expectEqual(kAddNorm, kAddNormParts,
               {share(randomTensor({3, 48}, 1)), share(randomTensor({3, 48}, 2)),
@@ -205,6 +206,7 @@ TEST(Fused, AddRmsNormOfAScaledSum) {
                share(factor)});
 }
 
+// T21, T24
 TEST(Fused, QkvWithHeadNorms) {
   expectEqual(qkvFused("norms %qn, %kn", "tensor<8xf32>, "), qkvParts(R"(
   %q2 = flow.rms_norm %qh scale %qn : tensor<?x4x8xf32>, tensor<8xf32>
@@ -232,6 +234,7 @@ TEST(Fused, QkvWithValueNorm) {
               qkvArguments());
 }
 
+// T21
 TEST(Fused, QkvOfRawKeys) {
   std::string fused =
       qkvFused("k_eq_v norms %qn, %kn v_norm", "tensor<8xf32>, ");
@@ -272,6 +275,7 @@ flow.model @m <hidden = 24, vocab = 8, positions = 64> {
   EXPECT_EQ(rows.value->values, results[2].values);
 }
 
+// T22
 TEST(Fused, GatedMlp) {
   expectEqual(mlpFused(kDown, ""), mlpParts(kDown, kPlainTail), mlpArguments());
 }

@@ -74,6 +74,7 @@ void expectFrequency(const Tensor &angles, int64_t i, double frequency) {
 
 } // namespace
 
+// T13
 TEST(Golden, GeluIsTheTanhForm) {
   std::vector<double> inputs = {-5, -3, -1, -0.5, 0.1, 0.5, 1, 3};
   std::vector<double> golden = {
@@ -92,6 +93,7 @@ TEST(Golden, GeluIsTheTanhForm) {
   EXPECT_GT(std::abs(result.values[6] - 0.84134474607), 1e-4);
 }
 
+// T13
 TEST(Golden, GegluMultipliesTheOtherHalf) {
   TestModule module(kGeglu);
   Tensor result = module.run(
@@ -100,6 +102,7 @@ TEST(Golden, GegluMultipliesTheOtherHalf) {
   expectGolden(result.values[1], 0.5 * 0.84119199061);
 }
 
+// T13
 TEST(Golden, GeluOfLargeInputs) {
   TestModule module(kGeglu);
   Tensor result = module.run({share(Tensor({4}, {-3e38f, -40, 40, 3e38f})),
@@ -107,6 +110,7 @@ TEST(Golden, GeluOfLargeInputs) {
   EXPECT_EQ(result.values, (std::vector<float>{0, 0, 40, 3e38f}));
 }
 
+// T15
 TEST(Golden, Softcap) {
   expectGolden(capOf(1, "3.0e+01"), 0.9996297942);
   expectGolden(capOf(10, "3.0e+01"), 9.6453821259);
@@ -116,6 +120,7 @@ TEST(Golden, Softcap) {
   expectGolden(capOf(100, "5.0e+01"), 48.2013790038);
 }
 
+// T12
 TEST(Golden, AttentionScale) {
   // Two keys, of scores `scale * 8` and 0, and the values 1 and 0: the result
   // is the first key's weight, 1 / (1 + e^(-8 scale)), whose slope in the score
@@ -139,6 +144,7 @@ func.func @f(%q: tensor<1x1x2xf32>, %k: tensor<2x1x2xf32>, %v: tensor<2x1x2xf32>
   }
 }
 
+// T15
 TEST(Golden, EmbeddingScale) {
   TestModule module(embedding("25.298221281347036"));
   Tensor table({3, 2}, {1, 2, 1.25f, 0.1f, -1, 3});
@@ -149,6 +155,7 @@ TEST(Golden, EmbeddingScale) {
                                 1.25f * scale, 0.1f * scale}));
 }
 
+// T15
 TEST(Golden, EmbeddingScaleIsRoundedFirst) {
   // The f32 of this scale is 1. Unrounded it would make 1.75 larger by 0.73 of
   // its last place.
@@ -158,6 +165,7 @@ TEST(Golden, EmbeddingScaleIsRoundedFirst) {
   EXPECT_EQ(result.values, (std::vector<float>{1.75f, 1}));
 }
 
+// T11
 TEST(Golden, RopeFrequencies) {
   Tensor local = anglesOf("theta 1.0e+04 head_dim 256", 256, 1, 1);
   expectFrequency(local, 0, 1);
@@ -168,6 +176,7 @@ TEST(Golden, RopeFrequencies) {
   expectFrequency(global, 127, 1.11397385999e-6);
 }
 
+// T11
 TEST(Golden, RopeFactorDividesTheAngle) {
   Tensor angles =
       anglesOf("theta 1.0e+06 head_dim 256 factor 8.0e+00", 256, 1, 1);
@@ -175,6 +184,7 @@ TEST(Golden, RopeFactorDividesTheAngle) {
   expectFrequency(angles, 127, 1.11397385999e-6 / 8);
 }
 
+// T11
 TEST(Golden, PartialRopeDividesByTheWholeHead) {
   Tensor angles = anglesOf("theta 1.0e+06 head_dim 512 pairs 64", 512, 1, 1);
   expectFrequency(angles, 1, 0.947463525655);
@@ -186,6 +196,7 @@ TEST(Golden, PartialRopeDividesByTheWholeHead) {
   }
 }
 
+// T11
 TEST(Golden, RopeAnglesAreOfAbsolutePositions) {
   // At 32767 an angle in f32 would err by 2^-10; one in f64 by 2^-38.
   Tensor angles = anglesOf("theta 1.0e+04 head_dim 4", 4, 32766, 2);
@@ -196,6 +207,7 @@ TEST(Golden, RopeAnglesAreOfAbsolutePositions) {
   EXPECT_EQ(angles.values[7], float(std::sin(angle)));
 }
 
+// T11
 TEST(Golden, RopeTurnsHalves) {
   TestModule module(R"(
 func.func @f(%x: tensor<?x2x4xf32>, %a: tensor<?x2x2xf32>) -> tensor<?x2x4xf32> {

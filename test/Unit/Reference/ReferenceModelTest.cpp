@@ -112,6 +112,7 @@ std::string createError(const std::string &text) {
 
 } // namespace
 
+// T17
 TEST(ReferenceModel, RowsAreThoseOfOnePiece) {
   OneAttention one;
   // One row, and one below, at and above the pieces of 64 and two of them.
@@ -150,6 +151,7 @@ TEST(ReferenceModel, PromptsFollowEachOther) {
   EXPECT_EQ(rows.values, one.inOnePiece(ids));
 }
 
+// T17
 TEST(ReferenceModel, DecodingComputesTheSameRows) {
   OneAttention one;
   std::vector<int32_t> ids = prompt(80);

@@ -53,6 +53,7 @@ std::string productOf(const std::string &op, int64_t k, int64_t n) {
 
 } // namespace
 
+// T10
 TEST(RmsNorm, MeetsItsContract) {
   for (int64_t d : {1, 7, 640, 5376}) {
     SCOPED_TRACE("d = " + std::to_string(d));
@@ -91,6 +92,7 @@ func.func @f(%x: tensor<?x2x2xf32>) -> tensor<?x2x2xf32> {
   EXPECT_EQ(y.values, (std::vector<float>{1, 1, 1, -1, 0, 0, 1, 1}));
 }
 
+// T10
 TEST(RmsNorm, EpsIsAddedToTheMean) {
   TestModule module(R"(
 func.func @f(%x: tensor<1x2xf32>) -> tensor<1x2xf32> {
@@ -165,6 +167,7 @@ TEST(Linear, ThreadsChangeNothing) {
   EXPECT_EQ(many.values, one.values);
 }
 
+// T15
 TEST(LmHead, WithoutCapIsTheProduct) {
   Tensor x = randomTensor({2, 16}, 25), w = randomTensor({40, 16}, 26);
   Tensor head =

@@ -165,6 +165,7 @@ TEST(Session, LogitsAreThere) {
     ASSERT_LT(std::abs(logit), 30);
 }
 
+// T17
 TEST(Session, PiecesOfAPromptEqualTheWhole) {
   std::vector<int32_t> ids = prompt();
   std::vector<float> whole = wholePrompt();
@@ -178,6 +179,7 @@ TEST(Session, PiecesOfAPromptEqualTheWhole) {
   }
 }
 
+// T17
 TEST(Session, DecodingEqualsPrefilling) {
   std::vector<int32_t> ids = prompt();
   Sequence sequence;
@@ -194,6 +196,7 @@ TEST(Session, ThreadsChangeNothing) {
   EXPECT_EQ(sequence.logits, wholePrompt());
 }
 
+// T18
 TEST(Session, CapacityChangesNothing) {
   Sequence sequence(50);
   sequence.prefill(prompt());

@@ -78,12 +78,14 @@ std::string loadError(std::optional<EncodedTensor> tensor) {
 
 } // namespace
 
+// T10
 TEST(Weights, UnitOffsetAddsOne) {
   TestModule module(returning("final_norm", "tensor<32xf32>"));
   module.weights.values["final_norm"] = std::vector<float>(32, -0.25f);
   EXPECT_EQ(module.run({}).values, std::vector<float>(32, 0.75f));
 }
 
+// T20
 TEST(Weights, ConcatPutsRowsOneAfterTheOther) {
   TestModule module(returning("joined", "tensor<67x32xf32>"));
   module.weights.values = {
@@ -97,6 +99,7 @@ TEST(Weights, ConcatPutsRowsOneAfterTheOther) {
   EXPECT_EQ(rows[66], 131);
 }
 
+// T20
 TEST(Weights, InterleaveTakesSixteenRowsInTurn) {
   TestModule module(returning("mixed", "tensor<64x32xf32>"));
   module.weights.values = {{"a", numbered(32, 0)}, {"b", numbered(32, 100)}};
@@ -163,6 +166,7 @@ func.func @f(%t: tensor<?xi32>) -> tensor<?x32xf32> {
   EXPECT_EQ(module.weights.rowsLoaded["token_embd.weight"], 2);
 }
 
+// T15
 TEST(Weights, TiedHeadIsUnscaledAndNoSecondCopy) {
   TestModule module(std::string(kModel) + kTwice);
   module.weights.values["token_embd.weight"] = numbered(4, 1);

@@ -129,6 +129,7 @@ TEST_F(EngineMemoryTest, KeepsAllPositionsWithoutAWindow) {
   EXPECT_EQ(capacity(false, 1, 4), 32);
 }
 
+// T18
 TEST_F(EngineMemoryTest, KeepsAWindowAndAChunkInARing) {
   // A window of 9: 8 earlier positions and the rows of a step.
   EXPECT_EQ(capacity(true, 200, 4), 32);
@@ -175,6 +176,7 @@ TEST_F(EngineMemoryTest, KeepsCachesBetweenStepsAndApartBetweenSequences) {
   }
 }
 
+// T18
 TEST_F(EngineMemoryTest, OverwritesTheOldestPositionsOfARing) {
   EngineOptions options;
   options.prefillChunk = 4;

@@ -97,6 +97,7 @@ TEST_F(EngineTest, RunsTheHeadForTheLastChunkOnly) {
   expectLogits(*sequence, tokens.back());
 }
 
+// T17
 TEST_F(EngineTest, ContinuesWhereItStopped) {
   auto model = create(machinePlan(), {});
   auto sequence = sequenceOf(*model);
@@ -157,6 +158,7 @@ TEST_F(EngineTest, EmbedsQuantisedRows) {
     EXPECT_EQ(row[i], table[49 * 32 + i] * 0.5f);
 }
 
+// T11, T17
 TEST_F(EngineTest, GivesTheAnglesOfAbsolutePositions) {
   auto model = create(machinePlan(), chunksOf(4));
   auto sequence = sequenceOf(*model);

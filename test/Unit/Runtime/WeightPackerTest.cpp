@@ -207,6 +207,7 @@ TEST_P(PackIntegers, IntoTheWidestForm) {
 INSTANTIATE_TEST_SUITE_P(Types, PackIntegers,
                          testing::ValuesIn(ggml::quantisedTypes()), nameOf);
 
+// T20
 TEST(WeightPacker, ConcatenatesItsSources) {
   TestTensors tensors;
   tensors.addRandom("q", Type::Q8_0, 64, 64, 6);
@@ -239,6 +240,7 @@ TEST(WeightPacker, ConcatenatesInsideAPanel) {
           << "row " << n << ", column " << k;
 }
 
+// T20
 TEST(WeightPacker, InterleavesItsSources) {
   TestTensors tensors;
   tensors.addRandom("gate", Type::F32, 64, 8, 11);
@@ -263,6 +265,7 @@ TEST(WeightPacker, InterleavesItsSources) {
   }
 }
 
+// T10, T20
 TEST(WeightPacker, AddsAfterDecoding) {
   TestTensors tensors;
   tensors.add("t", 1, 4, {0.25f, -1, 0, 3});
