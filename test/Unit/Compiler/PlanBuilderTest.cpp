@@ -324,6 +324,7 @@ TEST(PlanBuilder, UnitOffsetsAreAdded) {
   EXPECT_EQ(plan.weights[2].add, 0);
 }
 
+// T25
 TEST(PlanBuilder, AWeightIsListedOnceForEachLayout) {
   Plan plan = planOf(std::string(kEmbed) + R"mlir(
   %again = flow.weight_ref @m::@table : tensor<64x32xf32>
