@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Compares logits of one prompt over threads and prefill chunks, bit for bit.
+"""Compares logits of one prompt over threads and prefill chunks, and those of
+generated tokens with those of the same tokens in a prompt, bit for bit.
 
   same_logits.py FLOW_RUN MODEL FOLDER
 
@@ -16,6 +17,27 @@ import sys
 RUNS = [(1, 1), (2, 1), (1, 5), (2, 5), (3, 7), (1, 12), (2, 15), (3, 16), (1, 17),
         (1, 64), (2, 64), (3, 512)]
 TOKENS = ",".join(str(2 + 37 * i % 500) for i in range(90))
+
+
+def read_logits(flow_run, model, out, tokens, numerics):
+    """(logits, tokens generated after `tokens`), three of them."""
+    run = subprocess.run(
+        [flow_run, model, "--tokens", tokens, "--max-tokens", "3", "--numerics",
+         numerics, "--print-tokens", "--logits-out", out],
+        check=True, stdout=subprocess.PIPE, text=True)
+    return out.read_bytes(), run.stdout.strip()
+
+
+def check_decode(flow_run, model, folder, numerics):
+    """True if a token that is generated has the logits of one that is read."""
+    out = pathlib.Path(folder) / "logits.bin"
+    once, generated = read_logits(flow_run, model, out, TOKENS, numerics)
+    again, _ = read_logits(flow_run, model, out, f"{TOKENS},{generated}", numerics)
+    common = min(len(once), len(again))
+    if once[:common] == again[:common]:
+        return True
+    print(f"{numerics}: decoding differs from reading {generated}")
+    return False
 
 
 def main(flow_run, model, folder):
@@ -37,6 +59,8 @@ def main(flow_run, model, folder):
             digests.setdefault(digest, []).append((threads, chunk))
         if len(digests) != 1:
             print(f"{numerics}: logits differ: {list(digests.values())}")
+            status = 1
+        if not check_decode(flow_run, model, folder, numerics):
             status = 1
     return status
 
