@@ -20,7 +20,8 @@ struct AttentionCase {
   bool startsAtWindow = false;
   double softcap = 0;
 
-  double scale() const { return 1 / std::sqrt(double(dim)); }
+  /// Not the scale of heads without one of their own.
+  double scale() const { return 1.25 / std::sqrt(double(dim)); }
 
   std::string text(const std::string &extent) const {
     std::string mask = causal ? "causal" : "full";
@@ -142,6 +143,13 @@ TEST_P(CompiledAttention, Causal) {
        {AttentionCase{2, 1, 64, 96}, AttentionCase{2, 2, 256, 96},
         AttentionCase{5, 1, 64, 96}})
     expectAttention(c, GetParam(), {0, 1, 19, 20, 31, 32, 63, 83});
+}
+
+// T29: heads of 27B models, and of full layers of a Gemma 4.
+TEST_P(CompiledAttention, OtherHeadSizes) {
+  for (AttentionCase c :
+       {AttentionCase{4, 2, 128, 64}, AttentionCase{4, 1, 512, 64}})
+    expectAttention(c, GetParam(), {0, 31, 51});
 }
 
 TEST_P(CompiledAttention, CausalWithSoftcap) {

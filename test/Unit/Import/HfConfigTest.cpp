@@ -16,7 +16,11 @@ using testing::StartsWith;
 namespace {
 
 HfConfig read(llvm::StringRef text) {
-  return llvm::cantFail(parseHfConfig(text, "c"));
+  llvm::Expected<HfConfig> config = parseHfConfig(text, "c");
+  if (config)
+    return std::move(*config);
+  ADD_FAILURE() << llvm::toString(config.takeError());
+  return {};
 }
 
 /// The message over `text` without the path; "no error" if it is read.
