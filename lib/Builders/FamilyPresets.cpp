@@ -163,13 +163,13 @@ llvm::Error Preset::checkFourth() const {
     return fail("experts and expertWidth must both be positive and below 2^31, "
                 "or 0, found " +
                 Twine(sizes.experts) + " and " + Twine(sizes.expertWidth));
-  if (hasExperts &&
-      (!isExtent(sizes.experts * sizes.expertWidth) ||
-       !isExtent(sizes.experts * sizes.hidden)))
+  if (hasExperts && (!isExtent(sizes.experts * sizes.expertWidth) ||
+                     !isExtent(sizes.experts * sizes.hidden)))
     return fail("experts of width " + Twine(sizes.expertWidth) +
                 " must have less than 2^31 rows in all, found " +
                 Twine(sizes.experts) + " of them");
-  if (hasExperts && (sizes.expertsUsed < 1 || sizes.expertsUsed > sizes.experts))
+  if (hasExperts &&
+      (sizes.expertsUsed < 1 || sizes.expertsUsed > sizes.experts))
     return fail("expertsUsed must lie in 1 to " + Twine(sizes.experts) +
                 ", found " + Twine(sizes.expertsUsed));
   int64_t kvHeads = sizes.fullKvHeads ? sizes.fullKvHeads : sizes.kvHeads;
@@ -182,6 +182,7 @@ llvm::Error Preset::checkFourth() const {
                 Twine(headDim(true)));
   for (auto [name, value] :
        {std::pair("perLayer", sizes.perLayer),
+        {"expertWidth", sizes.expertWidth},
         {"heads * fullHeadDim", sizes.heads * headDim(true)}})
     if (value % getBlockSize(sizes.matrices) != 0)
       return fail(Twine(name) + " must be a multiple of " +

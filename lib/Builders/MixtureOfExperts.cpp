@@ -65,9 +65,8 @@ GemmaLayerBuilder &GemmaLayerBuilder::moe(int64_t used) {
   Value normed = normOf("expert_norm", stream, expertNorm);
   name("experts");
   Value gates = weight(gate), ups = weight(up), downs = weight(down);
-  Value mixture =
-      MoeOp::create(b, stream.getType(), normed, route.getExperts(),
-                    route.getShares(), gates, ups, downs);
+  Value mixture = MoeOp::create(b, stream.getType(), normed, route.getExperts(),
+                                route.getShares(), gates, ups, downs);
   mixture = normOf("post_expert_norm", mixture, outputNorm);
   name("add");
   current = arith::AddFOp::create(b, branch, mixture);

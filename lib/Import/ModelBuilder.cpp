@@ -181,9 +181,9 @@ llvm::Error RecipeBuilder::addLayer(size_t index) {
                               numbers.sliding ? config.window : 0);
   recipe.rope = tableOf(numbers).str();
   recipe.source = numbers.source;
-  recipe.feedForward = FeedForwardAttr::get(
-      context, numbers.ffn, config.experts.count, config.experts.used,
-      config.experts.width);
+  recipe.feedForward =
+      FeedForwardAttr::get(context, numbers.ffn, config.experts.count,
+                           config.experts.used, config.experts.width);
   recipe.perLayer = config.perLayer;
   recipe.layerScalar = numbers.scalar;
   return createLayer(b, loc, recipe,

@@ -99,6 +99,27 @@ TEST(FamilyVerbs, FourthThatShares) {
                   });
 }
 
+TEST(FamilyVerbs, FourthWithExperts) {
+  expectExpansion(GemmaFamily::Gemma4, expertFourthSizes(),
+                  [](GemmaLayerBuilder line, LayerOp layer) {
+                    return line.residualSave()
+                        .rmsNorm("attention_norm")
+                        .selfAttention(attentionOf(layer))
+                        .linear("o")
+                        .rmsNorm("post_attention_norm")
+                        .residualAdd()
+                        .residualSave()
+                        .rmsNorm("ffn_norm")
+                        .geGlu()
+                        .rmsNorm("post_dense_norm")
+                        .moe(2)
+                        .rmsNorm("post_ffn_norm")
+                        .residualAdd()
+                        .scale("layer_scalar")
+                        .finish();
+                  });
+}
+
 // T16, T19: what a sharing layer reads is what its source has written, and it
 // projects nothing.
 TEST(FamilyVerbs, TapsOfLayersThatShareAreOne) {

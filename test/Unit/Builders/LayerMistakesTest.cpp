@@ -103,6 +103,18 @@ TEST(LayerMistakes, AttentionOfOtherNumbers) {
             "shares\n");
 }
 
+TEST(LayerMistakes, Experts) {
+  EXPECT_EQ(mistake([](auto &layer, auto) { layer.moe(1); }),
+            "layer0: moe without a saved residual\n");
+  EXPECT_EQ(mistake([](auto &layer, auto) { layer.residualSave().moe(1); }),
+            "layer0: there is no weight @router_scale\n");
+  EXPECT_EQ(mistake([](auto &layer, auto) {
+              layer.residualSave().linear("gate").moe(1);
+            }),
+            "layer0: the residual that experts read has another type than the "
+            "value to add them to\n");
+}
+
 TEST(LayerMistakes, Order) {
   EXPECT_EQ(mistake([](auto &layer, auto) {
               KeysAndValues tap;

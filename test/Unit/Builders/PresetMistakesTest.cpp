@@ -104,6 +104,24 @@ TEST(PresetMistakes, NumbersOfTheFourth) {
             "width must be below 2^30 when it doubles, found 1073741824");
 }
 
+TEST(PresetMistakes, Experts) {
+  auto experts = [](auto change) {
+    return mistake(GemmaFamily::Gemma4, expertFourthSizes(), change);
+  };
+  EXPECT_EQ(experts([](auto &) {}), "");
+  EXPECT_EQ(experts([](auto &s) { s.experts = 0; }),
+            "experts and expertWidth must both be positive and below 2^31, or "
+            "0, found 0 and 96");
+  EXPECT_EQ(experts([](auto &s) { s.expertsUsed = 5; }),
+            "expertsUsed must lie in 1 to 4, found 5");
+  EXPECT_EQ(experts([](auto &s) { s.expertWidth = 48; }),
+            "expertWidth must be a multiple of 32 in q8_0, found 48");
+  EXPECT_EQ(experts([](auto &s) { s.experts = 1 << 26; }),
+            "experts of width 96 must have less than 2^31 rows in all, found "
+            "67108864 of them");
+  EXPECT_EQ(third([](auto &s) { s.experts = 4; }), "Gemma 3 has no experts");
+}
+
 TEST(PresetMistakes, LayersThatAreNotThere) {
   TestContext test;
   for (int64_t index : {-1, 6})

@@ -54,6 +54,15 @@ inline GemmaSizes sharingFourthSizes() {
   return sizes;
 }
 
+/// Experts beside the MLP.
+inline GemmaSizes expertFourthSizes() {
+  GemmaSizes sizes = slidingSizes(2);
+  sizes.experts = 4;
+  sizes.expertsUsed = 2;
+  sizes.expertWidth = 96;
+  return sizes;
+}
+
 /// A module of the model that these sizes make.
 inline mlir::OwningOpRef<mlir::ModuleOp>
 makeModule(TestContext &test, GemmaFamily family, const GemmaSizes &sizes) {
