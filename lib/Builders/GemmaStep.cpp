@@ -53,6 +53,17 @@ Value GemmaStep::getAngles(RopeTableOp table) {
   return known = op;
 }
 
+llvm::APFloat GemmaStep::getEmbeddingScale(int64_t width) {
+  llvm::APFloat scale(std::sqrt(static_cast<float>(width)));
+  bool lost;
+  if (model.getBf16EmbeddingScale()) // keeps 8 bits
+    scale.convert(llvm::APFloat::BFloat(), llvm::APFloat::rmNearestTiesToEven,
+                  &lost);
+  scale.convert(llvm::APFloat::IEEEdouble(), llvm::APFloat::rmNearestTiesToEven,
+                &lost);
+  return scale;
+}
+
 FailureOr<GemmaStep> GemmaStep::create(OpBuilder &builder, ModelOp model,
                                        Value tokens, Value start, Value count) {
   for (StringRef needed : {"embedding", "final_norm"})
@@ -67,18 +78,11 @@ FailureOr<GemmaStep> GemmaStep::create(OpBuilder &builder, ModelOp model,
 
   step.name("embed");
   int64_t hidden = model.getHyper().getHidden();
-  // sqrt(hidden), rounded as the recipe says; bf16 keeps 8 bits.
-  llvm::APFloat scale(std::sqrt(static_cast<float>(hidden)));
-  bool lost;
-  if (model.getBf16EmbeddingScale())
-    scale.convert(llvm::APFloat::BFloat(), llvm::APFloat::rmNearestTiesToEven,
-                  &lost);
-  scale.convert(llvm::APFloat::IEEEdouble(), llvm::APFloat::rmNearestTiesToEven,
-                &lost);
   Value table =
       step.createWeightRef(b, model.lookupSymbol<WeightOp>("embedding"));
   auto embed =
-      EmbedOp::create(b, step.getRowsType({hidden}), tokens, table, scale);
+      EmbedOp::create(b, step.getRowsType({hidden}), tokens, table,
+                      step.getEmbeddingScale(hidden));
   step.embedded = embed;
   step.lastInput = embed;
   return step;

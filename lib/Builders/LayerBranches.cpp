@@ -214,7 +214,7 @@ GemmaLayerBuilder &GemmaLayerBuilder::perLayer() {
   Value table = weight(tokens);
   Value fromTokens =
       EmbedOp::create(b, step.getRowsType({width}), step.tokens, table,
-                      llvm::APFloat(std::sqrt(static_cast<double>(width))));
+                      step.getEmbeddingScale(width));
   name("context");
   Value context = project(step.embedded, contextWeight);
   context = normOf("per_layer_context_norm", context, contextNorm,

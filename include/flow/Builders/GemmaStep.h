@@ -58,6 +58,8 @@ private:
   void name(const llvm::Twine &what);
   /// `[T, inner...]` of f32.
   mlir::RankedTensorType getRowsType(llvm::ArrayRef<int64_t> inner);
+  /// sqrt(width), rounded as the recipe says.
+  llvm::APFloat getEmbeddingScale(int64_t width);
   /// The value of `weight`, of a layer or of the model.
   mlir::Value createWeightRef(mlir::ImplicitLocOpBuilder &at, WeightOp weight);
   /// The angles of `table`; emitted before the first layer when first asked
