@@ -174,14 +174,32 @@ static Result evaluateGeglu(GegluOp op, const Frame &frame) {
   return single(geglu(gate, up, elementOf(op.getType())));
 }
 
+/// The spans of `rows`, or an error at `op` where they are none.
+static llvm::Expected<std::vector<PositionSpan>>
+readSpans(Operation *op, const TokenTensor &rows) {
+  std::vector<PositionSpan> spans;
+  int64_t from = 0;
+  for (int64_t i = 0; i != rows.shape[0]; ++i) {
+    PositionSpan span{rows.values[2 * i], rows.values[2 * i + 1]};
+    if (span.begin < from || span.end <= span.begin)
+      return failedAt(op, "expects span " + llvm::Twine(i) + " to begin at " +
+                              llvm::Twine(from) +
+                              " or later and to end behind its begin, got " +
+                              llvm::Twine(span.begin) + " to " +
+                              llvm::Twine(span.end));
+    from = span.end;
+    spans.push_back(span);
+  }
+  return spans;
+}
+
 static Result evaluateAttention(AttentionOp op, const Frame &frame) {
   const Tensor &key = frame.tensor(op.getKey());
   const Tensor &value = frame.tensor(op.getValue());
   AttentionParameters parameters{frame.index(op.getStart()),
                                  frame.index(op.getTotal()),
-                                 op.getMask().getPattern() ==
-                                     MaskPattern::Causal,
-                                 op.getMask().getWindow(),
+                                 op.getMask(),
+                                 /*spans=*/{},
                                  op.getScale().convertToDouble(),
                                  toDouble(op.getSoftcap())};
   if (llvm::Error error = requireSameShape(op, "key", key, "value", value))
@@ -193,6 +211,12 @@ static Result evaluateAttention(AttentionOp op, const Frame &frame) {
   if (llvm::Error error =
           requireRange(op, "total", parameters.total, 2 * kMaxPositions))
     return std::move(error);
+  if (Value spans = op.getSpans()) {
+    auto read = readSpans(op, frame.tokens(spans));
+    if (!read)
+      return read.takeError();
+    parameters.spans = std::move(*read);
+  }
   return single(attention(*op.getContext(), frame.tensor(op.getQuery()), key,
                           value, parameters, elementOf(op.getType())));
 }

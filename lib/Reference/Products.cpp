@@ -61,10 +61,6 @@ private:
     auto begin = cache.values.begin();
     return {begin, begin + rows * cache.shape[1] * cache.shape[2]};
   }
-  bool isVisible(int64_t q, int64_t k) const {
-    bool inWindow = parameters.window == 0 || q - k < parameters.window;
-    return inWindow && (!parameters.causal || k <= q);
-  }
   int64_t cacheRow(int64_t position, int64_t group) const {
     return (position % capacity * groups + group) * query.shape[2];
   }
@@ -82,7 +78,7 @@ void RowAttention::compute(int64_t t, Tensor &result) const {
   int64_t firstPresent = std::max<int64_t>(0, parameters.total - capacity);
   std::vector<int64_t> visible;
   for (int64_t j = firstPresent; j < parameters.total; ++j)
-    if (isVisible(parameters.start + t, j))
+    if (parameters.mask.isVisible(parameters.start + t, j, parameters.spans))
       visible.push_back(j);
   if (visible.empty())
     return; // zeros

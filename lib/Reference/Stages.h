@@ -7,11 +7,13 @@
 #ifndef FLOW_LIB_REFERENCE_STAGES_H
 #define FLOW_LIB_REFERENCE_STAGES_H
 
+#include "flow/IR/FlowAttributes.h"
 #include "flow/Reference/Tensor.h"
 
 #include "mlir/IR/MLIRContext.h"
 
 #include <optional>
+#include <vector>
 
 namespace flow::reference {
 
@@ -78,9 +80,9 @@ Tensor append(const Tensor &rows, const Tensor &cache, int64_t start,
 /// The numbers of a `flow.attention`.
 struct AttentionParameters {
   int64_t start, total;
-  bool causal;
-  /// 0 = none.
-  int64_t window;
+  MaskAttr mask;
+  /// Ascending and disjoint.
+  std::vector<PositionSpan> spans;
   double scale;
   std::optional<double> softcap;
 };

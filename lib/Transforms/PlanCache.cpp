@@ -128,6 +128,8 @@ struct PlanCache : flow::impl::PlanCacheBase<PlanCache> {
       int64_t own = attention.getMask().getWindow();
       if (own == 0)
         return keepFull(cache, "an attention without a window reads it");
+      if (attention.getMask().getSpans() == SpanRule::Free)
+        return keepFull(cache, "free spans may reach back before the window");
       window = std::max(window, own);
     }
     cache.setRing(window);

@@ -20,8 +20,8 @@ func.func @unbounded(%q: tensor<?x2x32xf32>, %k: tensor<?x1x32xf32>, %i: index) 
 // CHECK-LABEL: @chosen_before
 // BLOCK-LABEL: @chosen_before
 func.func @chosen_before(%q: tensor<?x2x32xf32>, %k: tensor<?x1x32xf32>, %i: index) -> tensor<?x2x32xf32> {
-  // CHECK: mask <full> blocks <first = zero, size = 32>
-  // BLOCK: blocks <first = zero, size = 64>
-  %o = flow.attention %q at %i, %k, %k total %i mask <full> blocks <first = zero, size = 8> scale 1.0 : tensor<?x2x32xf32>, tensor<?x1x32xf32>
+  // CHECK: mask <full> blocks <first = zero, last = total, size = 32>
+  // BLOCK: blocks <first = zero, last = total, size = 64>
+  %o = flow.attention %q at %i, %k, %k total %i mask <full> blocks <first = zero, last = total, size = 8> scale 1.0 : tensor<?x2x32xf32>, tensor<?x1x32xf32>
   return %o : tensor<?x2x32xf32>
 }

@@ -119,26 +119,54 @@ LogicalResult FeedForwardAttr::verify(EmitError emitError, int64_t width,
 // Masks
 //===----------------------------------------------------------------------===//
 
+FailureOr<MaskPattern> flow::parseMaskPattern(AsmParser &parser) {
+  SMLoc where = parser.getCurrentLocation();
+  StringRef word;
+  if (failed(parser.parseKeyword(&word)))
+    return failure();
+  std::optional<MaskPattern> known = symbolizeMaskPattern(word);
+  if (known)
+    return *known;
+  return parser.emitError(where)
+         << "#flow.mask: expected causal or full, got '" << word
+         << "': a mask is a predicate on positions, an arbitrary mask or bias "
+            "has no form";
+}
+
 LogicalResult MaskAttr::verify(EmitError emitError, MaskPattern pattern,
-                               int64_t window) {
+                               int64_t window, SpanRule spans) {
   if (window < 0)
     return emitError() << "#flow.mask (C1): window must not be negative, got "
                        << window;
   if (pattern == MaskPattern::Full && window != 0)
     return emitError() << "#flow.mask (C2): a full pattern has no window, got "
                        << window;
+  if (pattern == MaskPattern::Full && spans != SpanRule::None)
+    return emitError() << "#flow.mask (C3): a full pattern has no spans, got "
+                       << stringifySpanRule(spans);
+  if (spans == SpanRule::Windowed && window == 0)
+    return emitError() << "#flow.mask (C4): windowed spans need a window";
   return success();
 }
 
-bool MaskAttr::isVisible(int64_t query, int64_t key) const {
+bool MaskAttr::isVisible(int64_t query, int64_t key,
+                         ArrayRef<PositionSpan> spans) const {
   if (key < 0)
     return false;
-  if (getPattern() == MaskPattern::Causal && key > query)
+  if (getPattern() == MaskPattern::Full)
+    return true;
+  bool isNear = getWindow() == 0 || query - key < getWindow();
+  if (key <= query && isNear)
+    return true;
+  // A span that holds both is needed for more than that.
+  if (!hasSpans() || (getSpans() == SpanRule::Windowed && !isNear))
     return false;
-  return getWindow() == 0 || query - key < getWindow();
+  return llvm::any_of(spans, [&](const PositionSpan &span) {
+    return span.contains(query) && span.contains(key);
+  });
 }
 
-LogicalResult KeyBlocksAttr::verify(EmitError emitError, BlockStart,
+LogicalResult KeyBlocksAttr::verify(EmitError emitError, BlockStart, BlockEnd,
                                     int64_t size) {
   if (size <= 0)
     return emitError() << "#flow.key_blocks (C1): size must be positive, got "

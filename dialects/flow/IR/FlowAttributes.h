@@ -13,9 +13,22 @@
 namespace flow {
 /// Parses one floating-point number as a double.
 mlir::FailureOr<llvm::APFloat> parseFloatParameter(mlir::AsmParser &parser);
+
+/// The positions `begin <= p < end`, whose tokens see each other.
+struct PositionSpan {
+  int64_t begin, end;
+  bool contains(int64_t position) const {
+    return begin <= position && position < end;
+  }
+};
 } // namespace flow
 
 #include "flow/IR/FlowEnums.h.inc"
+
+namespace flow {
+/// Parses a pattern; a word for what no mask can say is refused by name.
+mlir::FailureOr<MaskPattern> parseMaskPattern(mlir::AsmParser &parser);
+} // namespace flow
 
 #define GET_ATTRDEF_CLASSES
 #include "flow/IR/FlowAttributes.h.inc"

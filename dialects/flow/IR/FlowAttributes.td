@@ -77,6 +77,12 @@ def Flow_MaskPattern : I32Enum<"MaskPattern", "direction of visibility", [
   let cppNamespace = "::flow";
 }
 
+def Flow_SpanRule : I32Enum<"SpanRule", "what a span does to a mask", [
+    I32EnumCase<"None", 0, "none">, I32EnumCase<"Free", 1, "free">,
+    I32EnumCase<"Windowed", 2, "windowed">]> {
+  let cppNamespace = "::flow";
+}
+
 def Flow_Combine : I32Enum<"Combine", "how sources make a derived weight", [
     I32EnumCase<"Concat", 0, "concat">,
     I32EnumCase<"Interleave", 1, "interleave">]> {
@@ -95,8 +101,15 @@ def Flow_CombineAttr : EnumAttr<Flow_Dialect, Flow_Combine, "combine"> {
   }];
 }
 
-def Flow_BlockStart : I32Enum<"BlockStart", "the first block a query visits", [
-    I32EnumCase<"Zero", 0, "zero">, I32EnumCase<"Window", 1, "window">]> {
+def Flow_BlockStart : I32Enum<"BlockStart", "the first block a tile visits", [
+    I32EnumCase<"Zero", 0, "zero">, I32EnumCase<"Window", 1, "window">,
+    I32EnumCase<"Span", 2, "span">]> {
+  let cppNamespace = "::flow";
+}
+
+def Flow_BlockEnd : I32Enum<"BlockEnd", "the last block a tile visits", [
+    I32EnumCase<"Row", 0, "row">, I32EnumCase<"Span", 1, "span">,
+    I32EnumCase<"Total", 2, "total">]> {
   let cppNamespace = "::flow";
 }
 
@@ -215,18 +228,33 @@ def Flow_FeedForwardAttr : Flow_Attr<"FeedForward", "feed_forward"> {
 // Masks
 //===----------------------------------------------------------------------===//
 
+def Flow_MaskPatternParameter : EnumParameter<Flow_MaskPattern> {
+  let parser = "::flow::parseMaskPattern($_parser)";
+}
+
 def Flow_MaskAttr : Flow_Attr<"Mask", "mask"> {
   let summary = "Which keys a query sees, as a predicate on absolute positions";
   let description = [{
     ```
-    visible(q, k) = 0 <= k
-                    && (pattern = full || k <= q)
-                    && (window = 0 || q - k < window)
+    visible(q, k) = 0 <= k && (pattern = full || seen)
+    seen          = k <= q && near                      spans = none
+                  | (k <= q && near) || sameSpan(q, k)  spans = free
+                  | (k <= q || sameSpan(q, k)) && near  spans = windowed
+    near          = window = 0 || q - k < window
     ```
 
     `q` and `k` are absolute token positions. A window of `W` shows exactly
-    `W` keys, the query's own included; 0 means no window. Positions are
+    `W` keys up to the query, its own included; 0 means no window. Positions are
     absolute, so a ring of cache rows needs nothing new.
+
+    A span is a range of positions, such as the tokens of one image, that see
+    each other both ways; `sameSpan` holds for two positions of one span. The
+    spans themselves are data: an operand of the attention. `windowed` spans
+    reach no further back than the window, `free` spans do. A query's visible
+    keys are one interval under every mask.
+
+    A mask says no more than this. An arbitrary mask or bias tensor has no form
+    and is refused where it is written.
 
     Example:
 
@@ -234,20 +262,34 @@ def Flow_MaskAttr : Flow_Attr<"Mask", "mask"> {
     #causal = #flow.mask<causal>
     #local = #flow.mask<causal, window = 512>
     #all = #flow.mask<full>
+    #images = #flow.mask<causal, spans = free>
+    #local_images = #flow.mask<causal, window = 512, spans = windowed>
     ```
 
     Constraints:
 
     - (C1) `window >= 0`.
     - (C2) a `full` pattern has no window.
+    - (C3) a `full` pattern has no spans: every key is seen already.
+    - (C4) `windowed` spans need a window.
   }];
-  let parameters = (ins EnumParameter<Flow_MaskPattern>:$pattern,
-                        DefaultValuedParameter<"int64_t", "0">:$window);
-  let assemblyFormat = "`<` $pattern (`,` `window` `=` $window^)? `>`";
+  let parameters = (ins Flow_MaskPatternParameter:$pattern,
+    DefaultValuedParameter<"int64_t", "0">:$window,
+    DefaultValuedParameter<"::flow::SpanRule", "::flow::SpanRule::None">:$spans);
+  let assemblyFormat = "`<` $pattern (`,` struct($window, $spans)^)? `>`";
+  let builders = [AttrBuilder<(ins "::flow::MaskPattern":$pattern,
+    CArg<"int64_t", "0">:$window,
+    CArg<"::flow::SpanRule", "::flow::SpanRule::None">:$spans), [{
+      return $_get($_ctxt, pattern, window, spans);
+    }]>];
+  let skipDefaultBuilders = 1;
   let genVerifyDecl = 1;
   let extraClassDeclaration = [{
-    /// The predicate above, for `query >= 0` and any `key`.
-    bool isVisible(int64_t query, int64_t key) const;
+    bool hasSpans() const { return getSpans() != SpanRule::None; }
+    /// The predicate above, for `query >= 0`, any `key` and spans that are
+    /// ascending and disjoint. A mask without spans does not look at them.
+    bool isVisible(int64_t query, int64_t key,
+                   ::llvm::ArrayRef<PositionSpan> spans = {}) const;
   }];
 }
 
@@ -255,22 +297,29 @@ def Flow_KeyBlocksAttr : Flow_Attr<"KeyBlocks", "key_blocks"> {
   let summary = "The loop over key blocks that a mask was proven to allow";
   let description = [{
     A tile of query rows at absolute positions `[p0, p1]` visits the blocks of
-    `size` consecutive positions from `first` to the block of `p1`:
+    `size` consecutive positions from `first` to `last`:
 
     ```
     first = zero    block 0
           | window  block max(0, p0 - window + 1) / size
+          | span    that of the window, or of the begin of p0's span if before
+    last  = row     block p1 / size
+          | span    that of the row, or of the last key of p1's span if behind
+          | total   block (total - 1) / size
     ```
 
-    Blocks outside are skipped; inside, each score is compared with its row's
-    bounds. `flow-select-masks` writes it; without it an attention visits all
-    blocks that the cache holds.
+    Only the two ends of the tile count: what a row sees begins no earlier and
+    ends no earlier than what the row before it sees. Blocks outside are skipped; inside, each score is
+    compared with its row's bounds. `flow-select-masks` writes it; without it an
+    attention visits all blocks that the cache holds.
 
     Example:
 
     ```mlir
     #whole = #flow.key_blocks<first = zero, size = 32>
     #sliding = #flow.key_blocks<first = window, size = 32>
+    #both_ways = #flow.key_blocks<first = zero, last = total, size = 32>
+    #images_of_a_band = #flow.key_blocks<first = span, last = span, size = 32>
     ```
 
     Constraints:
@@ -278,7 +327,8 @@ def Flow_KeyBlocksAttr : Flow_Attr<"KeyBlocks", "key_blocks"> {
     - (C1) `size` is positive.
   }];
   let parameters = (ins EnumParameter<Flow_BlockStart>:$first,
-                        "int64_t":$size);
+    DefaultValuedParameter<"::flow::BlockEnd", "::flow::BlockEnd::Row">:$last,
+    "int64_t":$size);
   let assemblyFormat = "`<` struct(params) `>`";
   let genVerifyDecl = 1;
 }

@@ -40,6 +40,7 @@ def Flow_F32Matrix : Flow_Plain<2DTensorOf<[F32]>>;
 def Flow_Heads : Flow_Plain<3DTensorOf<[Flow_Float]>>;
 def Flow_Angles : Flow_Plain<3DTensorOf<[F32]>>;
 def Flow_Tokens : Flow_Plain<1DTensorOf<[I32]>>;
+def Flow_Spans : Flow_Plain<2DTensorOf<[I32]>>;
 
 // The two sides of a product.
 def Flow_ProductRows

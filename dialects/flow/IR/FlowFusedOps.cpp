@@ -14,7 +14,7 @@ using namespace flow;
 using OptionalOperand = std::optional<OpAsmParser::UnresolvedOperand>;
 
 //===----------------------------------------------------------------------===//
-// Custom assembly: types that are written once
+// Custom assembly: types that are written once, and masks
 //===----------------------------------------------------------------------===//
 
 /// Two results of one type.
@@ -44,6 +44,22 @@ static ParseResult parseExpertsAndShares(OpAsmParser &parser, Type &experts,
 static void printExpertsAndShares(OpAsmPrinter &printer, Operation *,
                                   Type experts, Type, Type) {
   printer << experts;
+}
+
+/// Parses the mask, and names a tensor in its place for what it is.
+static ParseResult parseMask(OpAsmParser &parser, MaskAttr &mask) {
+  SMLoc where = parser.getCurrentLocation();
+  OpAsmParser::UnresolvedOperand operand;
+  OptionalParseResult isOperand = parser.parseOptionalOperand(operand);
+  if (isOperand.has_value())
+    return parser.emitError(where)
+           << "a mask is a predicate on positions, as <causal> or <full>: a "
+              "mask or bias tensor has no form";
+  return parser.parseCustomAttributeWithFallback(mask);
+}
+
+static void printMask(OpAsmPrinter &printer, AttentionOp, MaskAttr mask) {
+  printer.printStrippedAttrOrType(mask);
 }
 
 /// The weight of the branch has the type of the weight of the sum, and the

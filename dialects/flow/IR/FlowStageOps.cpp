@@ -210,6 +210,31 @@ LogicalResult KvAppendOp::verify() {
 // AttentionOp
 //===----------------------------------------------------------------------===//
 
+/// Blocks must hold all that `op`'s mask shows.
+static LogicalResult verifyBlocks(AttentionOp op, KeyBlocksAttr blocks) {
+  MaskAttr mask = op.getMask();
+  bool hasWindow = mask.getWindow() != 0;
+  bool isFree = mask.getSpans() == SpanRule::Free;
+  if (blocks.getFirst() == BlockStart::Window && (!hasWindow || isFree))
+    return op.emitOpError("(C7): blocks start at the window of a mask that has "
+                          "none or sees before it: ")
+           << mask;
+  if (blocks.getFirst() == BlockStart::Span && (!hasWindow || !isFree))
+    return op.emitOpError("(C7): blocks start at a span, for a mask without a "
+                          "window and free spans: ")
+           << mask;
+  if (blocks.getLast() == BlockEnd::Row &&
+      (mask.getPattern() == MaskPattern::Full || mask.hasSpans()))
+    return op.emitOpError("(C8): blocks end at the row of a mask that sees "
+                          "behind it: ")
+           << mask;
+  if (blocks.getLast() == BlockEnd::Span && !mask.hasSpans())
+    return op.emitOpError("(C8): blocks end at a span of a mask that has "
+                          "none: ")
+           << mask;
+  return success();
+}
+
 LogicalResult AttentionOp::verify() {
   RankedTensorType q = getQuery().getType(), k = getKey().getType();
   // A dynamic extent is a negative number.
@@ -231,10 +256,16 @@ LogicalResult AttentionOp::verify() {
     if (failed(verifyPositive(*this, "(C6)", "softcap", *softcap)))
       return failure();
   if (std::optional<KeyBlocksAttr> blocks = getBlocks())
-    if (blocks->getFirst() == BlockStart::Window && getMask().getWindow() == 0)
-      return emitOpError("(C7): blocks start at the window of a mask that has "
-                         "none: ")
-             << getMask();
+    if (failed(verifyBlocks(*this, *blocks)))
+      return failure();
+  if (getMask().hasSpans() != static_cast<bool>(getSpans()))
+    return emitOpError("(C9): spans are ")
+           << (getSpans() ? "given to a mask that has none: "
+                          : "missing, which the mask needs: ")
+           << getMask();
+  if (getSpans() && getSpans().getType().getDimSize(1) != 2)
+    return emitOpError("(C10): spans must be [N, 2], got ")
+           << getSpans().getType();
   return success();
 }
 

@@ -352,6 +352,13 @@ def Flow_AttentionOp : Flow_Op<"attention",
     The order scale → softcap → mask → softmax is fixed. `visible` is the
     predicate of `#flow.mask`. A row that sees no key gives zeros.
 
+    Each row `(begin, end)` of `spans` is a span of the absolute positions
+    `begin <= p < end`. Spans ascend and are disjoint: `0 <= begin < end <=` the
+    next `begin`. The interpreter refuses others; compiled code takes, of spans
+    that overlap, the last that holds a row, and reads no key that is not
+    present. A row sees of its span what is present, so that a step must hold
+    the whole of a span for its rows to see each other.
+
     Numeric contract: dot products, `z`, softmax and the weighted sum are f32;
     one rounding to the element type at the end. A row's result does not depend
     on the other rows of the step, nor on `S`. With `δ = (D + 2) u * scale *
@@ -364,6 +371,7 @@ def Flow_AttentionOp : Flow_Op<"attention",
     ```mlir
     %o = flow.attention %q at %start, %k, %v total %total mask <causal, window = 16> scale 1.25e-01 : tensor<?x2x32xf32>, tensor<?x1x32xf32>
     %c = flow.attention %q at %start, %k, %v total %total mask <causal> blocks <first = zero, size = 32> scale 1.25e-01 softcap 5.0e+01 : tensor<?x2x32xf32>, tensor<?x1x32xf32>
+    %i = flow.attention %q at %start, %k, %v total %total spans %s : tensor<?x2xi32> mask <causal, window = 16, spans = windowed> scale 1.25e-01 : tensor<?x2x32xf32>, tensor<?x1x32xf32>
     ```
 
     Constraints:
@@ -375,16 +383,23 @@ def Flow_AttentionOp : Flow_Op<"attention",
     - (C4) `D` is the same in `query` and `key`.
     - (C5) `H mod K = 0`.
     - (C6) `scale`, and `softcap` if given, are finite and positive.
-    - (C7) `blocks` that start at the window need a mask with a window.
+    - (C7) `blocks` that start at the window need a mask with a window and
+      without `free` spans, those that start at a span one with both.
+    - (C8) `blocks` that end at the row need a causal mask without spans, those
+      that end at a span a mask with spans.
+    - (C9) `spans` are given if and only if the mask has spans.
+    - (C10) `spans` is `[N, 2]`.
   }];
   let arguments = (ins
     Arg<Flow_Heads, "[T, H, D]">:$query, Index:$start,
     Arg<Flow_Heads, "[S, K, D]">:$key, Arg<Flow_Heads, "[S, K, D]">:$value,
-    Index:$total, Flow_MaskAttr:$mask, OptionalAttr<Flow_KeyBlocksAttr>:$blocks,
+    Index:$total, Arg<Optional<Flow_Spans>, "[N, 2]">:$spans,
+    Flow_MaskAttr:$mask, OptionalAttr<Flow_KeyBlocksAttr>:$blocks,
     F64Attr:$scale, OptionalAttr<F64Attr>:$softcap);
   let results = (outs Flow_Heads:$result);
   let assemblyFormat = [{
-    $query `at` $start `,` $key `,` $value `total` $total `mask` $mask
+    $query `at` $start `,` $key `,` $value `total` $total
+    (`spans` $spans^ `:` type($spans))? `mask` custom<Mask>($mask)
     (`blocks` $blocks^)? `scale` $scale (`softcap` $softcap^)? attr-dict
     `:` type($query) `,` type($key)
   }];

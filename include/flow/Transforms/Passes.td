@@ -12,14 +12,14 @@ def ExpandLayers : Pass<"flow-expand-layers", "::mlir::ModuleOp"> {
     Adds one function beside the model that runs a step of it: `@prefill` over
     any number of rows or `@decode` over one. Its arguments are the tokens, the
     absolute position of the first one and the number of rows that hold tokens
-    (the others are padding). Each layer becomes the stages of its recipe, in
+    (the others are padding); where a mask has spans, they are a fourth. Each layer becomes the stages of its recipe, in
     order; names such as `layer3/attention/q` stand on the locations. The
     recipes stay in the model.
 
     `logits` says what comes out: the logits of the `last` row, of `all` rows,
     or with `none` the normed rows themselves. A layer without a cache attends
-    within the step, whose rows are then positions 0, 1, … to its mask; the
-    rotation knows their absolute positions all the same.
+    within the step, whose rows are then positions 0, 1, … to its mask and the
+    spans; the rotation knows their absolute positions all the same.
 
     Example:
 
@@ -57,9 +57,18 @@ def SelectMasks : Pass<"flow-select-masks"> {
   let summary = "Give each attention the tightest loop that its mask allows";
   let description = [{
     A window that is no shorter than the longest context cannot hide a key, and
-    is dropped. What is left decides where the loop over key blocks begins: at
-    the window's first block or at position 0. Where nothing bounds the
-    context, no window is dropped.
+    is dropped; spans that it limited are free from then on. Where nothing
+    bounds the context, no window is dropped.
+
+    Spans are dropped where the only row of a step has no key behind it, unless
+    they are free and a window hides keys that they show. That is proven where
+    `total` is `start` plus 1, or plus the count of the append of one row that
+    made the keys, as in decode.
+
+    What is left decides the loop over key blocks: from position 0, from the
+    window, or, where free spans may reach before it, from the span of the
+    tile's first row; to the block of the tile's last row, of that row's span,
+    or of the last key.
 
     Example:
 
@@ -72,9 +81,10 @@ def SelectMasks : Pass<"flow-select-masks"> {
 
     A windowed attention is a passed remark `windowed` that names the layer,
     the window and why; a dropped window is a passed remark `window-dropped`;
-    an attention without a window is a missed remark `not-windowed`. An
-    analysis remark `key-blocks` counts, for the last row of the longest
-    context, the blocks skipped, full and partial.
+    an attention without a window is a missed remark `not-windowed`. Spans are a
+    passed remark `spans-dropped` or a missed one `spans-kept`, with the reason.
+    An analysis remark `key-blocks` counts, for the last row of the longest
+    context outside any span, the blocks skipped, full and partial.
 
     Refuses with an error a block that is not positive and a negative context.
   }];
@@ -111,8 +121,8 @@ def PlanCache : Pass<"flow-plan-cache", "::mlir::ModuleOp"> {
 
     Refuses, saying why in a missed remark:
 
-    - `full-cache`: an attention without a window, or anything that is no
-      attention, reads the cache. It keeps every position, and loses a ring
+    - `full-cache`: an attention without a window or with free spans, or anything
+      that is no attention, reads the cache. It keeps every position, and loses a ring
       that it had;
     - `unused-cache`: no attention reads it, but a layer or reference names it.
 

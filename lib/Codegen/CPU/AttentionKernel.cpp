@@ -12,6 +12,10 @@
 // Panels are blocks of 32 absolute positions, so which keys meet in one vector
 // does not depend on the tile, the chunk or the capacity of the ring; a masked
 // key adds an exact zero. A row's result is therefore the same in every call.
+//
+// What a row sees is one interval of positions under every mask, whose ends
+// never move back from a row to the next. Spans therefore only widen the bounds
+// of rows, before the passes, and the first and the last row bound the tile.
 
 #include "KernelBuilder.h"
 #include "flow/Codegen/CPU/Kernels.h"
@@ -30,8 +34,9 @@ constexpr int64_t kTileRows = 12;
 class AttentionTile {
 public:
   AttentionTile(Value query, const KvTensors &cache, Value start, Value total,
-                const AttentionShape &shape)
-      : query(query), cache(cache), start(start), total(total), shape(shape) {
+                Value spans, const AttentionShape &shape)
+      : query(query), cache(cache), start(start), total(total), spans(spans),
+        shape(shape) {
     auto queryType = cast<RankedTensorType>(query.getType());
     auto valueType = cast<RankedTensorType>(cache.values.getType());
     heads = queryType.getDimSize(1);
@@ -48,6 +53,8 @@ public:
 private:
   /// First and one-past-last visible position of tile row `r`.
   std::pair<Value, Value> boundsOf(KernelBuilder &b, int64_t r);
+  /// Widens the bounds of all rows to their spans.
+  void widenToSpans(KernelBuilder &b);
   /// The ring's panel that holds absolute panel `panel`.
   Value slotOf(KernelBuilder &b, Value panel) {
     return b.rem(panel, b.div(b.dim(cache.values, 1), kPanel));
@@ -61,6 +68,8 @@ private:
   Value query;
   KvTensors cache;
   Value start, total;
+  /// Null if the mask has none.
+  Value spans;
   AttentionShape shape;
   int64_t heads, headDim, kvHeads, group, tokens, rows;
 
@@ -78,6 +87,49 @@ std::pair<Value, Value> AttentionTile::boundsOf(KernelBuilder &b, int64_t r) {
     low = arith::MaxSIOp::create(b, begin, low);
   }
   return {low, high};
+}
+
+void AttentionTile::widenToSpans(KernelBuilder &b) {
+  // Begin and end of the span of each token; without one, of the token alone.
+  SmallVector<Value> positions, ends;
+  for (int64_t t = 0; t != tokens; ++t) {
+    positions.push_back(b.add(start, b.add(firstToken, t)));
+    ends.push_back(positions.back());
+    ends.push_back(b.add(positions.back(), int64_t(1)));
+  }
+  auto bound = [&](KernelBuilder &b, Value i, int64_t which) -> Value {
+    return arith::IndexCastOp::create(b, b.getIndexType(),
+                                      b.extract(spans, {i, b.index(which)}));
+  };
+  ends = b.loop(b.index(0), b.dim(spans, 0), 1, ends,
+                [&](KernelBuilder &b, Value i, ValueRange known) {
+                  Value begin = bound(b, i, 0), end = bound(b, i, 1);
+                  SmallVector<Value> next;
+                  for (auto [t, position] : llvm::enumerate(positions)) {
+                    Value behind = arith::CmpIOp::create(
+                        b, arith::CmpIPredicate::sge, position, begin);
+                    Value before = arith::CmpIOp::create(
+                        b, arith::CmpIPredicate::slt, position, end);
+                    Value holds = arith::AndIOp::create(b, behind, before);
+                    next.push_back(
+                        arith::SelectOp::create(b, holds, begin, known[2 * t]));
+                    next.push_back(arith::SelectOp::create(b, holds, end,
+                                                           known[2 * t + 1]));
+                  }
+                  return next;
+                });
+  // No further than the keys that are present.
+  Value oldest = arith::MaxSIOp::create(b, b.sub(total, b.dim(cache.values, 1)),
+                                        b.index(0));
+  for (auto [r, row] : llvm::enumerate(bounds)) {
+    Value begin = ends[r / group * 2], end = ends[r / group * 2 + 1];
+    end = arith::MinSIOp::create(b, end, total);
+    row.second = arith::MaxSIOp::create(b, row.second, end);
+    if (!shape.freeSpans || shape.window == 0)
+      continue;
+    begin = arith::MaxSIOp::create(b, begin, oldest);
+    row.first = arith::MinSIOp::create(b, row.first, begin);
+  }
 }
 
 SmallVector<Value> AttentionTile::scores(KernelBuilder &b, Value scratch) {
@@ -234,6 +286,8 @@ Value AttentionTile::build(KernelBuilder &b) {
         bounds.clear();
         for (int64_t r = 0; r != rows; ++r)
           bounds.push_back(boundsOf(b, r));
+        if (spans)
+          widenToSpans(b);
         firstPanel = shape.startsAtWindow ? b.div(bounds.front().first, kPanel)
                                           : b.index(0);
         lastPanel = b.div(b.add(bounds.back().second, kPanel - 1), kPanel);
@@ -253,7 +307,8 @@ Value AttentionTile::build(KernelBuilder &b) {
 
 Value flow::cpu::buildAttention(OpBuilder &builder, Location loc, Value query,
                                 const KvTensors &cache, Value start,
-                                Value total, const AttentionShape &shape) {
+                                Value total, Value spans,
+                                const AttentionShape &shape) {
   KernelBuilder b(loc, builder);
-  return AttentionTile(query, cache, start, total, shape).build(b);
+  return AttentionTile(query, cache, start, total, spans, shape).build(b);
 }

@@ -385,12 +385,13 @@ LogicalResult FunctionLowering::lower(AttentionOp op) {
     if (blocks->getSize() != cpu::kPanel)
       return op.emitOpError("has blocks of ")
              << blocks->getSize() << " keys, panels hold 32";
-    shape.startsAtWindow = blocks->getFirst() == BlockStart::Window;
+    shape.startsAtWindow = blocks->getFirst() != BlockStart::Zero;
   }
-  set(op,
-      cpu::buildAttention(b, b.getLoc(), single(op.getQuery()),
-                          {single(op.getKey()), single(op.getValue())},
-                          single(op.getStart()), single(op.getTotal()), shape));
+  shape.freeSpans = op.getMask().getSpans() == SpanRule::Free;
+  set(op, cpu::buildAttention(b, b.getLoc(), single(op.getQuery()),
+                              {single(op.getKey()), single(op.getValue())},
+                              single(op.getStart()), single(op.getTotal()),
+                              singleOrNull(op.getSpans()), shape));
   return success();
 }
 

@@ -83,7 +83,88 @@ func.func @negative_softcap(%q: tensor<?x2x32xf32>, %k: tensor<?x1x32xf32>, %i: 
 
 // attention (C7)
 func.func @blocks_without_window(%q: tensor<?x2x32xf32>, %k: tensor<?x1x32xf32>, %i: index) {
-  // expected-error @+1 {{(C7): blocks start at the window of a mask that has none: #flow.mask<causal>}}
+  // expected-error @+1 {{(C7): blocks start at the window of a mask that has none or sees before it: #flow.mask<causal>}}
   %o = flow.attention %q at %i, %k, %k total %i mask <causal> blocks <first = window, size = 32> scale 1.0 : tensor<?x2x32xf32>, tensor<?x1x32xf32>
+  return
+}
+
+// -----
+
+// attention (C7)
+func.func @window_before_free_spans(%q: tensor<?x2x32xf32>, %k: tensor<?x1x32xf32>, %s: tensor<?x2xi32>, %i: index) {
+  // expected-error @+1 {{(C7): blocks start at the window of a mask that has none or sees before it: #flow.mask<causal, window = 8, spans = free>}}
+  %o = flow.attention %q at %i, %k, %k total %i spans %s : tensor<?x2xi32> mask <causal, window = 8, spans = free> blocks <first = window, last = span, size = 32> scale 1.0 : tensor<?x2x32xf32>, tensor<?x1x32xf32>
+  return
+}
+
+// -----
+
+// attention (C7)
+func.func @blocks_at_a_windowed_span(%q: tensor<?x2x32xf32>, %k: tensor<?x1x32xf32>, %s: tensor<?x2xi32>, %i: index) {
+  // expected-error @+1 {{(C7): blocks start at a span, for a mask without a window and free spans: #flow.mask<causal, window = 8, spans = windowed>}}
+  %o = flow.attention %q at %i, %k, %k total %i spans %s : tensor<?x2xi32> mask <causal, window = 8, spans = windowed> blocks <first = span, last = span, size = 32> scale 1.0 : tensor<?x2x32xf32>, tensor<?x1x32xf32>
+  return
+}
+
+// -----
+
+// attention (C8)
+func.func @blocks_end_before_full(%q: tensor<?x2x32xf32>, %k: tensor<?x1x32xf32>, %s: tensor<?x2xi32>, %i: index) {
+  // expected-error @+1 {{(C8): blocks end at the row of a mask that sees behind it: #flow.mask<full>}}
+  %o = flow.attention %q at %i, %k, %k total %i mask <full> blocks <first = zero, size = 32> scale 1.0 : tensor<?x2x32xf32>, tensor<?x1x32xf32>
+  return
+}
+
+// -----
+
+// attention (C8)
+func.func @blocks_end_before_spans(%q: tensor<?x2x32xf32>, %k: tensor<?x1x32xf32>, %s: tensor<?x2xi32>, %i: index) {
+  // expected-error @+1 {{(C8): blocks end at the row of a mask that sees behind it: #flow.mask<causal, spans = free>}}
+  %o = flow.attention %q at %i, %k, %k total %i spans %s : tensor<?x2xi32> mask <causal, spans = free> blocks <first = zero, size = 32> scale 1.0 : tensor<?x2x32xf32>, tensor<?x1x32xf32>
+  return
+}
+
+// -----
+
+// attention (C8)
+func.func @blocks_end_at_no_span(%q: tensor<?x2x32xf32>, %k: tensor<?x1x32xf32>, %s: tensor<?x2xi32>, %i: index) {
+  // expected-error @+1 {{(C8): blocks end at a span of a mask that has none: #flow.mask<full>}}
+  %o = flow.attention %q at %i, %k, %k total %i mask <full> blocks <first = zero, last = span, size = 32> scale 1.0 : tensor<?x2x32xf32>, tensor<?x1x32xf32>
+  return
+}
+
+// -----
+
+// attention (C9)
+func.func @missing_spans(%q: tensor<?x2x32xf32>, %k: tensor<?x1x32xf32>, %s: tensor<?x2xi32>, %i: index) {
+  // expected-error @+1 {{(C9): spans are missing, which the mask needs: #flow.mask<causal, spans = free>}}
+  %o = flow.attention %q at %i, %k, %k total %i mask <causal, spans = free> scale 1.0 : tensor<?x2x32xf32>, tensor<?x1x32xf32>
+  return
+}
+
+// -----
+
+// attention (C9)
+func.func @idle_spans(%q: tensor<?x2x32xf32>, %k: tensor<?x1x32xf32>, %s: tensor<?x2xi32>, %i: index) {
+  // expected-error @+1 {{(C9): spans are given to a mask that has none: #flow.mask<causal>}}
+  %o = flow.attention %q at %i, %k, %k total %i spans %s : tensor<?x2xi32> mask <causal> scale 1.0 : tensor<?x2x32xf32>, tensor<?x1x32xf32>
+  return
+}
+
+// -----
+
+// attention (C10)
+func.func @wide_spans(%q: tensor<?x2x32xf32>, %k: tensor<?x1x32xf32>, %s: tensor<?x3xi32>, %i: index) {
+  // expected-error @+1 {{(C10): spans must be [N, 2], got 'tensor<?x3xi32>'}}
+  %o = flow.attention %q at %i, %k, %k total %i spans %s : tensor<?x3xi32> mask <causal, spans = free> scale 1.0 : tensor<?x2x32xf32>, tensor<?x1x32xf32>
+  return
+}
+
+// -----
+
+// T9: neither a mask nor a bias can be a tensor.
+func.func @mask_tensor(%q: tensor<?x2x32xf32>, %k: tensor<?x1x32xf32>, %m: tensor<?x?xi1>, %i: index) {
+  // expected-error @+1 {{a mask is a predicate on positions, as <causal> or <full>: a mask or bias tensor has no form}}
+  %o = flow.attention %q at %i, %k, %k total %i mask %m scale 1.0 : tensor<?x2x32xf32>, tensor<?x1x32xf32>
   return
 }

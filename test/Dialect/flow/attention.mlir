@@ -23,3 +23,21 @@ func.func @blocks_from_the_window(%q: tensor<?x2x32xf32>, %k: tensor<?x1x32xf32>
   %o = flow.attention %q at %i, %k, %k total %i mask <causal, window = 16> blocks <first = window, size = 32> scale 1.0 : tensor<?x2x32xf32>, tensor<?x1x32xf32>
   return
 }
+
+// CHECK-LABEL: @spans
+// CHECK-SAME: %[[SPANS:[a-z0-9]*]]: tensor<?x2xi32>
+func.func @spans(%s: tensor<?x2xi32>, %q: tensor<?x2x32xf32>, %k: tensor<?x1x32xf32>, %v: tensor<?x1x32xf32>, %start: index, %total: index) {
+  // CHECK: total %{{.*}} spans %[[SPANS]] : tensor<?x2xi32> mask <causal, window = 16, spans = windowed> scale 1.250000e-01 : tensor<?x2x32xf32>, tensor<?x1x32xf32>
+  %i = flow.attention %q at %start, %k, %v total %total spans %s : tensor<?x2xi32> mask <causal, window = 16, spans = windowed> scale 1.25e-01 : tensor<?x2x32xf32>, tensor<?x1x32xf32>
+  // CHECK: mask <causal, window = 16, spans = free> blocks <first = span, last = span, size = 32> scale
+  %f = flow.attention %q at %start, %k, %v total %total spans %s : tensor<?x2xi32> mask <causal, window = 16, spans = free> blocks <first = span, last = span, size = 32> scale 1.0 : tensor<?x2x32xf32>, tensor<?x1x32xf32>
+  return
+}
+
+// Blocks may hold more than is seen.
+// CHECK-LABEL: @generous_blocks
+func.func @generous_blocks(%q: tensor<?x2x32xf32>, %k: tensor<?x1x32xf32>, %i: index) {
+  // CHECK: mask <causal, window = 16> blocks <first = zero, last = total, size = 32> scale
+  %o = flow.attention %q at %i, %k, %k total %i mask <causal, window = 16> blocks <first = zero, last = total, size = 32> scale 1.0 : tensor<?x2x32xf32>, tensor<?x1x32xf32>
+  return
+}

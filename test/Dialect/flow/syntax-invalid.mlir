@@ -54,7 +54,7 @@ flow.model @m <hidden = 64, vocab = 512, positions = 256, depth = 3> {
 // -----
 
 func.func private @unknown_pattern() attributes {
-  // expected-error @+2 {{expected one of [causal, full] for direction of visibility, got: banded}}
+  // expected-error @+2 {{#flow.mask: expected causal or full, got 'banded': a mask is a predicate on positions, an arbitrary mask or bias has no form}}
   // expected-error @+1 {{failed to parse Flow_MaskAttr parameter 'pattern'}}
   a = #flow.mask<banded>
 }

@@ -19,6 +19,9 @@ struct AttentionCase {
   int64_t window = 0;
   bool startsAtWindow = false;
   double softcap = 0;
+  SpanRule spanRule = SpanRule::None;
+  /// How far before the step a span begins that the first row is in.
+  int64_t spanLead = 0;
 
   /// Not the scale of heads without one of their own.
   double scale() const { return 1.25 / std::sqrt(double(dim)); }
@@ -27,13 +30,17 @@ struct AttentionCase {
     std::string mask = causal ? "causal" : "full";
     if (window)
       mask += ", window = " + std::to_string(window);
+    bool hasSpans = spanRule != SpanRule::None;
+    if (hasSpans)
+      mask += ", spans = " + stringifySpanRule(spanRule).str();
+    bool isFree = spanRule == SpanRule::Free;
     std::string numbers = "scale " + std::to_string(scale());
     if (softcap)
       numbers += " softcap " + std::to_string(softcap);
     return substitute(
         R"(
-func.func @f(%q: $Y, %kc: $C, %vc: $C, %start: index, %total: index) -> $Y {
-  %o = flow.attention %q at %start, %kc, %vc total %total mask <$M> blocks <first = $F, size = 32> $S : $Y, $C
+func.func @f(%q: $Y, %kc: $C, %vc: $C, %start: index, %total: index$A) -> $Y {
+  %o = flow.attention %q at %start, %kc, %vc total %total $O mask <$M> blocks <first = $F, last = $L, size = 32> $S : $Y, $C
   return %o : $Y
 })",
         {{"$Y", "tensor<$Tx$Hx$Dxf32>"},
@@ -43,16 +50,45 @@ func.func @f(%q: $Y, %kc: $C, %vc: $C, %start: index, %total: index) -> $Y {
          {"$K", std::to_string(kvHeads)},
          {"$D", std::to_string(dim)},
          {"$M", mask},
-         {"$F", startsAtWindow ? "window" : "zero"},
+         {"$F", !startsAtWindow ? "zero"
+                : isFree        ? "span"
+                                : "window"},
+         {"$L", !causal    ? "total"
+                : hasSpans ? "span"
+                           : "row"},
+         {"$A", hasSpans ? ", %s: tensor<?x2xi32>" : ""},
+         {"$O", hasSpans ? "spans %s : tensor<?x2xi32>" : ""},
          {"$S", numbers}});
   }
 
-  /// The first position that the row at `position` sees, and one past the last.
-  int64_t first(int64_t position) const {
-    return window ? std::max<int64_t>(0, position + 1 - window) : 0;
+  /// Spans around a step at `start`: one long past, one that holds the first
+  /// rows, one beside it, one that is not whole when the step ends.
+  std::vector<PositionSpan> spans(int64_t start) const {
+    if (spanRule == SpanRule::None)
+      return {};
+    std::vector<PositionSpan> spans{
+        {std::max<int64_t>(0, start - spanLead), start + 5},
+        {start + 5, start + 7},
+        {start + 8, start + 40}};
+    if (spans.front().begin > 3)
+      spans.insert(spans.begin(), {1, 3});
+    return spans;
   }
-  int64_t last(int64_t position, int64_t total) const {
-    return causal ? position + 1 : total;
+
+  /// The positions that the row at `position` sees of a step at `start`: from
+  /// the first to before the last.
+  std::pair<int64_t, int64_t> visible(int64_t position, int64_t start,
+                                      int64_t total) const {
+    int64_t first = window ? std::max<int64_t>(0, position + 1 - window) : 0;
+    int64_t last = causal ? position + 1 : total;
+    for (PositionSpan span : spans(start)) {
+      if (!span.contains(position))
+        continue;
+      last = std::min(span.end, total);
+      if (spanRule == SpanRule::Free)
+        first = std::min(first, span.begin);
+    }
+    return {std::max(first, total - capacity), last};
   }
 };
 
@@ -77,7 +113,7 @@ std::vector<double> attentionErrors(const AttentionCase &c, const Tensor &query,
     for (int64_t h = 0; h != c.heads; ++h) {
       int64_t g = h * c.kvHeads / c.heads;
       size_t row = (t * c.heads + h) * c.dim;
-      int64_t first = c.first(start + t), last = c.last(start + t, total);
+      auto [first, last] = c.visible(start + t, start, total);
       auto at = [&](int64_t j) {
         return (j % c.capacity * c.kvHeads + g) * c.dim;
       };
@@ -120,20 +156,29 @@ void expectAttention(const AttentionCase &c, const CodeTarget &target,
             attentionErrors(c, query, keys, values, start, rows.count);
         CodeArgument queryArgument =
             plainArgument(withPadding(query, rows.count));
-        CallResults r = function.call(
-            {queryArgument, keyCacheArgument(keys), valueCacheArgument(values),
-             indexArgument(start), indexArgument(total)});
+        auto arguments = [&](const Tensor &values) {
+          std::vector<CodeArgument> list{
+              queryArgument, keyCacheArgument(keys), valueCacheArgument(values),
+              indexArgument(start), indexArgument(total)};
+          if (c.spanRule != SpanRule::None)
+            list.push_back(spansArgument(c.spans(start)));
+          return list;
+        };
+        CallResults r = function.call(arguments(values));
         ASSERT_EQ(r.computed.size(), 1u);
         EXPECT_LE(worstRatio(r.computed[0], r.expected[0], rows.count, errors),
                   1);
-        // Without the value of the oldest key that the first row sees.
+        // Without the value of the oldest key that the first row sees, and of
+        // the newest.
+        auto [first, last] = c.visible(start, start, total);
         int64_t width = c.kvHeads * c.dim;
-        std::fill_n(values.values.begin() + c.first(start) % c.capacity * width,
-                    width, 0.0f);
-        std::vector<Tensor> control = function.interpret(
-            {queryArgument, keyCacheArgument(keys), valueCacheArgument(values),
-             indexArgument(start), indexArgument(total)});
-        EXPECT_GT(worstRatio(control[0], r.expected[0], 1, errors), 1);
+        for (int64_t key : {first, last - 1}) {
+          Tensor without = values;
+          std::fill_n(without.values.begin() + key % c.capacity * width, width,
+                      0.0f);
+          std::vector<Tensor> control = function.interpret(arguments(without));
+          EXPECT_GT(worstRatio(control[0], r.expected[0], 1, errors), 1);
+        }
       }
   }
 }
@@ -196,6 +241,72 @@ TEST_P(CompiledAttention, StartsAtWindow) {
     c.startsAtWindow = true;
     expectAttention(c, GetParam(),
                     {0, 27, 38, 39, 40, 41, 52, 63, 64, 71, 72, 1000});
+  }
+}
+
+// T9: images in a layer without a window. The rows of a tile are several, and
+// several are its spans.
+TEST_P(CompiledAttention, SpansWithoutAWindow) {
+  for (AttentionCase c :
+       {AttentionCase{2, 1, 64, 96}, AttentionCase{4, 2, 64, 96},
+        AttentionCase{5, 1, 64, 96}}) {
+    c.spanRule = SpanRule::Free;
+    c.spanLead = 2;
+    expectAttention(c, GetParam(), {0, 1, 20, 27, 31, 32, 60, 83});
+  }
+}
+
+// A span begins in the panel of the window, before it, or where the ring has
+// lost it.
+TEST_P(CompiledAttention, FreeSpansOfAWindow) {
+  for (bool startsAtWindow : {false, true})
+    for (auto [window, lead] : {std::pair(4, 3), {40, 50}, {40, 200}}) {
+      // Six tokens of a tile, and one.
+      AttentionCase c{startsAtWindow ? 4 : 10, 2, 64, 96};
+      c.window = window;
+      c.startsAtWindow = startsAtWindow;
+      c.spanRule = SpanRule::Free;
+      c.spanLead = lead;
+      expectAttention(c, GetParam(), {0, 27, 63, 83, 133, 1000});
+    }
+}
+
+TEST_P(CompiledAttention, WindowedSpans) {
+  for (bool startsAtWindow : {false, true})
+    for (int64_t window : {4, 40}) {
+      AttentionCase c{8, 2, 64, 64};
+      c.window = window;
+      c.startsAtWindow = startsAtWindow;
+      c.softcap = 0.5;
+      c.spanRule = SpanRule::Windowed;
+      c.spanLead = 50;
+      expectAttention(c, GetParam(), {0, 3, 27, 39, 63, 64, 200});
+    }
+}
+
+// T12: what is masked weighs exactly 0, though every score is at the bottom of
+// the cap, where a mask before the cap would leave it.
+TEST_P(CompiledAttention, MaskComesAfterTheSoftcap) {
+  AttentionCase c{2, 1, 64, 32};
+  c.softcap = 2;
+  for (const StepForm &form : kForms) {
+    CompiledFunction function(c.text(form.extent), GetParam());
+    int64_t rows = form.steps.front().padded;
+    Tensor query({rows, c.heads, c.dim}), keys({c.capacity, 1, c.dim});
+    std::fill(query.values.begin(), query.values.end(), 10.0f);
+    std::fill(keys.values.begin(), keys.values.end(), -10.0f);
+    Tensor values({c.capacity, 1, c.dim});
+    for (int64_t j = 0; j != c.capacity; ++j)
+      std::fill_n(values.values.begin() + j * c.dim, c.dim,
+                  j < 4 ? float(j) : 1e30f);
+    std::vector<Tensor> results = function.run(
+        {plainArgument(withPadding(query, 1)), keyCacheArgument(keys),
+         valueCacheArgument(values), indexArgument(3), indexArgument(4)},
+        query.shape);
+    ASSERT_EQ(results.size(), 1u);
+    // The mean of the values 0 to 3.
+    for (int64_t i = 0; i != c.heads * c.dim; ++i)
+      EXPECT_NEAR(results[0].values[i], 1.5, 8 * kF32);
   }
 }
 

@@ -72,7 +72,7 @@ public:
     // Buffers of the runtime start where vectors may.
     auto address = reinterpret_cast<uintptr_t>(memory.data()) + kGuard;
     begin = memory.data() + kGuard + (64 - address % 64) % 64;
-    std::memcpy(begin, before.data(), before.size());
+    llvm::copy(before, begin);
     auto pointer = reinterpret_cast<int64_t>(begin);
     descriptor = {pointer, pointer, 0};
     descriptor.insert(descriptor.end(), buffer.shape.begin(),
@@ -89,7 +89,7 @@ public:
   void *argument() { return descriptor.data(); }
   const float *floats() const { return reinterpret_cast<float *>(begin); }
   bool isUnchanged() const {
-    return std::memcmp(begin, before.data(), before.size()) == 0;
+    return std::equal(before.begin(), before.end(), begin);
   }
   bool areGuardsWhole() const {
     auto whole = [this](const std::byte *from, const std::byte *to) {
@@ -147,6 +147,18 @@ CodeArgument flow::plainArgument(const Tensor &tensor) {
       makeBuffer({tensor.shape.begin(), tensor.shape.end()}, sizeof(float));
   llvm::copy(tensor.values, dataOf<float>(buffer));
   return {share(tensor), {std::move(buffer)}};
+}
+
+CodeArgument flow::spansArgument(llvm::ArrayRef<PositionSpan> spans) {
+  TokenTensor rows({int64_t(spans.size()), 2});
+  for (auto [i, span] : llvm::enumerate(spans)) {
+    rows.values[2 * i] = span.begin;
+    rows.values[2 * i + 1] = span.end;
+  }
+  CodeBuffer buffer = makeBuffer({rows.shape[0], 2}, sizeof(int32_t));
+  llvm::copy(rows.values, dataOf<int32_t>(buffer));
+  return {std::make_shared<const TokenTensor>(std::move(rows)),
+          {std::move(buffer)}};
 }
 
 CodeArgument flow::keyCacheArgument(const Tensor &keys) {

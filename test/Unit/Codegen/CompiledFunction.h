@@ -62,6 +62,8 @@ CodeArgument plainArgument(const Tensor &tensor);
 CodeArgument keyCacheArgument(const Tensor &keys);
 /// Values `[C, KV, D]`, kept as `[KV, C, D]`.
 CodeArgument valueCacheArgument(const Tensor &values);
+/// Spans as rows `[N, 2]` of i32.
+CodeArgument spansArgument(llvm::ArrayRef<PositionSpan> spans);
 /// A weight `[N, K]` in f32 panels `[N/32, K, 32]`.
 CodeArgument f32PanelsArgument(const Tensor &weight);
 

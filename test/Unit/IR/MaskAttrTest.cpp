@@ -17,16 +17,17 @@ class MaskAttrTest : public testing::Test {
 protected:
   MaskAttrTest() { context.loadDialect<FlowDialect>(); }
 
-  MaskAttr causal(int64_t window = 0) {
-    return MaskAttr::get(&context, MaskPattern::Causal, window);
+  MaskAttr causal(int64_t window = 0, SpanRule spans = SpanRule::None) {
+    return MaskAttr::get(&context, MaskPattern::Causal, window, spans);
   }
-  MaskAttr full() { return MaskAttr::get(&context, MaskPattern::Full, 0); }
+  MaskAttr full() { return MaskAttr::get(&context, MaskPattern::Full); }
 
   /// One character for each of the keys 0 to `keys - 1`: x visible, . hidden.
-  std::string row(MaskAttr mask, int64_t query, int64_t keys) {
+  std::string row(MaskAttr mask, int64_t query, int64_t keys,
+                  llvm::ArrayRef<PositionSpan> spans = {}) {
     std::string result;
     for (int64_t key = 0; key < keys; ++key)
-      result += mask.isVisible(query, key) ? 'x' : '.';
+      result += mask.isVisible(query, key, spans) ? 'x' : '.';
     return result;
   }
 
@@ -69,13 +70,20 @@ TEST_F(MaskAttrTest, WindowOfGemmaEndsBetween511And512) {
   EXPECT_FALSE(mask.isVisible(1000, 1001));
 }
 
+// T6: a query at position q sees min(q + 1, W) keys, wherever the step began.
 TEST_F(MaskAttrTest, WindowShowsExactlyItsWidth) {
-  for (int64_t window : {1, 2, 16, 31, 32, 33}) {
-    int64_t visible = 0;
-    for (int64_t key = 0; key < 200; ++key)
-      visible += causal(window).isVisible(100, key);
-    EXPECT_EQ(visible, window);
-  }
+  for (int64_t window : {1, 2, 16, 31, 32, 33, 512})
+    for (int64_t query :
+         {int64_t(0), window - 2, window - 1, window, window + 1, int64_t(99),
+          int64_t(100), int64_t(511), int64_t(512), int64_t(700)}) {
+      if (query < 0)
+        continue;
+      int64_t visible = 0;
+      for (int64_t key = 0; key < 1000; ++key)
+        visible += causal(window).isVisible(query, key);
+      EXPECT_EQ(visible, std::min(query + 1, window))
+          << "window " << window << ", query " << query;
+    }
 }
 
 TEST_F(MaskAttrTest, WindowLongerThanThePastIsCausal) {
@@ -88,6 +96,53 @@ TEST_F(MaskAttrTest, WindowLongerThanThePastIsCausal) {
 TEST_F(MaskAttrTest, FullShowsEveryPosition) {
   EXPECT_EQ(row(full(), 0, 5), "xxxxx");
   EXPECT_EQ(row(full(), 2, 5), "xxxxx");
+}
+
+// T9: the rows of a span of four positions, before it and behind it.
+TEST_F(MaskAttrTest, RowsOfASpanSeeEachOther) {
+  PositionSpan span{2, 6};
+  MaskAttr mask = causal(0, SpanRule::Free);
+  EXPECT_EQ(row(mask, 1, 8, span), "xx......");
+  EXPECT_EQ(row(mask, 2, 8, span), "xxxxxx..");
+  EXPECT_EQ(row(mask, 4, 8, span), "xxxxxx..");
+  EXPECT_EQ(row(mask, 5, 8, span), "xxxxxx..");
+  EXPECT_EQ(row(mask, 6, 8, span), "xxxxxxx.");
+}
+
+TEST_F(MaskAttrTest, FreeSpansReachBeforeTheWindow) {
+  PositionSpan span{2, 6};
+  MaskAttr mask = causal(2, SpanRule::Free);
+  EXPECT_EQ(row(mask, 1, 8, span), "xx......");
+  EXPECT_EQ(row(mask, 2, 8, span), ".xxxxx..");
+  EXPECT_EQ(row(mask, 3, 8, span), "..xxxx..");
+  EXPECT_EQ(row(mask, 5, 8, span), "..xxxx..");
+  EXPECT_EQ(row(mask, 6, 8, span), ".....xx.");
+}
+
+TEST_F(MaskAttrTest, WindowedSpansEndAtTheWindow) {
+  PositionSpan span{2, 6};
+  MaskAttr mask = causal(2, SpanRule::Windowed);
+  EXPECT_EQ(row(mask, 1, 8, span), "xx......");
+  EXPECT_EQ(row(mask, 2, 8, span), ".xxxxx..");
+  EXPECT_EQ(row(mask, 3, 8, span), "..xxxx..");
+  EXPECT_EQ(row(mask, 5, 8, span), "....xx..");
+  EXPECT_EQ(row(mask, 6, 8, span), ".....xx.");
+  // Behind a row the window hides nothing.
+  EXPECT_EQ(row(causal(1, SpanRule::Windowed), 3, 8, span), "...xxx..");
+}
+
+TEST_F(MaskAttrTest, SpansSideBySideStayApart) {
+  PositionSpan spans[] = {{1, 3}, {3, 5}};
+  MaskAttr mask = causal(1, SpanRule::Free);
+  EXPECT_EQ(row(mask, 2, 6, spans), ".xx...");
+  EXPECT_EQ(row(mask, 3, 6, spans), "...xx.");
+  EXPECT_EQ(row(mask, 5, 6, spans), ".....x");
+}
+
+TEST_F(MaskAttrTest, WithoutSpansNoneAreLookedAt) {
+  PositionSpan span{0, 8};
+  EXPECT_EQ(row(causal(2), 3, 6, span), "..xx..");
+  EXPECT_EQ(row(causal(2, SpanRule::Free), 3, 6), "..xx..");
 }
 
 TEST_F(MaskAttrTest, NoPositionLiesBeforeTheFirst) {

@@ -13,6 +13,20 @@ struct Case {
   bool causal = true;
   int64_t window = 0;
   double scale = 0.25, softcap = 0;
+  /// Spans, if the mask has them: free of the window, or limited by it.
+  bool hasSpans = false, freeSpans = false;
+  std::vector<PositionSpan> spans = {};
+
+  bool sees(int64_t query, int64_t key) const {
+    bool inWindow = window == 0 || key > query - window;
+    bool together = false;
+    if (hasSpans)
+      for (auto [begin, end] : spans)
+        together |= begin <= query && query < end && begin <= key && key < end;
+    if (freeSpans && together)
+      return true;
+    return inWindow && (!causal || key <= query || together);
+  }
 
   std::string text() const {
     std::string size = "x" + std::to_string(dim) + "xf32>";
@@ -21,15 +35,18 @@ struct Case {
     std::string mask = causal ? "causal" : "full";
     if (window)
       mask += ", window = " + std::to_string(window);
+    if (hasSpans)
+      mask += freeSpans ? ", spans = free" : ", spans = windowed";
     std::string numbers = "scale " + std::to_string(scale);
     if (softcap)
       numbers += " softcap " + std::to_string(softcap);
     return "func.func @f(%q: " + q + ", %k: " + k + ", %v: " + k +
-           ", %start: index, %total: index) -> " + q +
-           " {\n  %o = flow.attention %q at %start, %k, %v total %total mask "
-           "<" +
-           mask + "> " + numbers + " : " + q + ", " + k +
-           "\n  return %o : " + q + "\n}";
+           ", %start: index, %total: index" +
+           (hasSpans ? ", %s: tensor<?x2xi32>" : "") + ") -> " + q +
+           " {\n  %o = flow.attention %q at %start, %k, %v total %total " +
+           (hasSpans ? "spans %s : tensor<?x2xi32> " : "") + "mask <" + mask +
+           "> " + numbers + " : " + q + ", " + k + "\n  return %o : " + q +
+           "\n}";
   }
 };
 
@@ -43,9 +60,26 @@ Operands randomOperands(const Case &c) {
           randomTensor({c.capacity, c.groups, c.dim}, 33)};
 }
 
+TokenTensorRef spanRows(llvm::ArrayRef<PositionSpan> spans) {
+  std::vector<int32_t> values;
+  for (auto [begin, end] : spans)
+    values.insert(values.end(), {int32_t(begin), int32_t(end)});
+  int64_t shape[] = {int64_t(spans.size()), 2};
+  return std::make_shared<const TokenTensor>(shape, std::move(values));
+}
+
+std::vector<InterpretedValue> argumentsOf(const Case &c,
+                                          const Operands &operands) {
+  std::vector<InterpretedValue> arguments{
+      share(operands.query), share(operands.key), share(operands.value),
+      c.start, c.total};
+  if (c.hasSpans)
+    arguments.push_back(spanRows(c.spans));
+  return arguments;
+}
+
 Tensor interpret(const Case &c, const Operands &operands) {
-  return TestModule(c.text()).run({share(operands.query), share(operands.key),
-                                   share(operands.value), c.start, c.total});
+  return TestModule(c.text()).run(argumentsOf(c, operands));
 }
 
 /// The largest amount by which `actual` misses the direct loop for `c`, in
@@ -65,8 +99,7 @@ double worstMiss(const Case &c, const Operands &operands,
       int64_t visible = 0;
       for (int64_t j = 0; j < c.total; ++j) {
         bool present = j >= c.total - c.capacity;
-        bool inBand = (!c.causal || j <= q) && (!c.window || j > q - c.window);
-        if (!present || !inBand)
+        if (!present || !c.sees(q, j))
           continue;
         ++visible;
         double score = 0, magnitude = 0;
@@ -175,6 +208,98 @@ TEST(Attention, SoftcapComesAfterTheScale) {
   capFirst.softcap = 1;
   check(c, uncapped);
   check(c, capFirst);
+}
+
+// T12: a masked key weighs exactly 0, even where every score is close to the
+// bottom of the cap. Behind a cap the mask would be no more than the score
+// -cap.
+TEST(Attention, MaskComesAfterTheSoftcap) {
+  Case c{1, 1, 3, 3, 1, 1, 2};
+  c.softcap = 2;
+  c.scale = 1;
+  // Keys 0 and 1 score -2 * tanh(50), which is -2: as much as a hidden score
+  // would behind a cap of 2. Key 2 is masked.
+  Operands operands{Tensor({1, 1, 2}, {10, 0}),
+                    Tensor({3, 1, 2}, {-10, 0, -10, 0, 10, 0}),
+                    Tensor({3, 1, 2}, {1, 3, 5, 7, 1e30f, -1e30f})};
+  EXPECT_EQ(interpret(c, operands).values, (std::vector<float>{3, 5}));
+  // The same before a window.
+  c.window = 1;
+  operands.value.values = {1e30f, -1e30f, 5, 7, 1e30f, -1e30f};
+  EXPECT_EQ(interpret(c, operands).values, (std::vector<float>{5, 7}));
+}
+
+// T9: an image of four tokens, in a full layer, in a windowed one, and with
+// both rules; and the control with an end that is one off.
+TEST(Attention, RowsOfASpanSeeEachOther) {
+  for (int64_t window : {0, 1, 2, 4, 7})
+    for (bool isFree : {false, true}) {
+      if (window == 0 && !isFree)
+        continue;
+      SCOPED_TRACE(testing::Message() << "window " << window << isFree);
+      Case c{8, 2, 10, 12, 2, 1, 4};
+      c.window = window;
+      c.hasSpans = true;
+      c.freeSpans = isFree;
+      c.spans = {{0, 1}, {4, 8}, {8, 9}};
+      Case wrong = c;
+      wrong.spans[1].end = 7;
+      check(c, wrong);
+      wrong.spans = {};
+      check(c, wrong);
+      // Where the window hides keys of the span, the rules differ.
+      if (window != 0 && window < 4) {
+        wrong = c;
+        wrong.freeSpans = !isFree;
+        check(c, wrong);
+      }
+    }
+}
+
+TEST(Attention, SpansOfARingWithSoftcapAndSharedHeads) {
+  // Positions 18 to 25 are in the ring; the span began before them.
+  Case c{3, 23, 26, 8, 4, 2, 8};
+  c.window = 3;
+  c.softcap = 0.5;
+  c.scale = 2;
+  c.hasSpans = c.freeSpans = true;
+  c.spans = {{2, 5}, {16, 25}};
+  Case wrong = c;
+  wrong.spans[1].begin = 19;
+  check(c, wrong);
+}
+
+TEST(Attention, SeesOfASpanWhatIsPresent) {
+  // The span goes on behind the step, and the key after the last is stale.
+  Case c{2, 4, 6, 8, 1, 1, 4};
+  c.hasSpans = c.freeSpans = true;
+  c.spans = {{4, 100}};
+  Case wrong = c;
+  wrong.total = 7;
+  check(c, wrong);
+}
+
+TEST(Attention, WithoutSpansTheMaskIsCausal) {
+  Case causal{4, 4, 8, 8, 2, 1, 4}, none = causal;
+  none.hasSpans = none.freeSpans = true;
+  Operands operands = randomOperands(causal);
+  EXPECT_EQ(interpret(causal, operands).values,
+            interpret(none, operands).values);
+}
+
+TEST(Attention, RefusesSpansThatAreNone) {
+  Case c{1, 0, 1, 1, 1, 1, 2};
+  c.hasSpans = c.freeSpans = true;
+  auto expectRefused = [&](std::vector<PositionSpan> spans, const char *why) {
+    c.spans = std::move(spans);
+    EXPECT_THAT(TestModule(c.text()).error(argumentsOf(c, randomOperands(c))),
+                testing::HasSubstr(why));
+  };
+  expectRefused({{3, 3}}, "expects span 0 to begin at 0 or later and to end "
+                          "behind its begin, got 3 to 3");
+  expectRefused({{-1, 2}}, "span 0 to begin at 0 or later");
+  expectRefused({{0, 4}, {3, 6}}, "expects span 1 to begin at 4 or later");
+  expectRefused({{5, 6}, {0, 2}}, "got 0 to 2");
 }
 
 TEST(Attention, RingHoldsTheLastPositions) {

@@ -155,17 +155,24 @@ struct AttentionShape {
   int64_t window = 0;
   /// Keys after the query's position are hidden.
   bool causal = true;
-  /// The loop over key panels begins at the window rather than at position 0.
+  /// The loop over key panels begins at the first key that the tile sees rather
+  /// than at position 0.
   bool startsAtWindow = false;
+  /// What the spans of `buildAttention` add to a causal mask: nothing without
+  /// them; else the keys of a row's own span, within the window, or all of them
+  /// if `freeSpans`.
+  bool freeSpans = false;
 };
 
 /// Attention of `query [T, H, D] f32`, row `t` at position `start + t`, over
-/// caches that hold the positions below `total`. `T` is static 1 or a multiple
-/// of the tile's tokens. The result is `[T, H, D]`.
+/// caches that hold the positions below `total`. `spans [N, 2] i32`, which may
+/// be null, are ranges of positions whose rows see each other, ascending and
+/// disjoint. `T` is static 1 or a multiple of the tile's tokens. The result is
+/// `[T, H, D]`.
 mlir::Value buildAttention(mlir::OpBuilder &builder, mlir::Location loc,
                            mlir::Value query, const KvTensors &cache,
                            mlir::Value start, mlir::Value total,
-                           const AttentionShape &shape);
+                           mlir::Value spans, const AttentionShape &shape);
 
 } // namespace flow::cpu
 
