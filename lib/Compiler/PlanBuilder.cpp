@@ -337,6 +337,10 @@ FailureOr<runtime::Schedule> ScheduleReader::read(bool logitsAll) {
   result.name = schedule.getName().str();
   result.rows = tokens.isDynamicDim(0) ? 0 : tokens.getDimSize(0);
   result.logitsAll = logitsAll;
+  if (schedule.getNumArguments() != 3)
+    return schedule.emitOpError("expects tokens, start and count, got ")
+           << schedule.getNumArguments()
+           << " arguments: a plan hands over no spans";
   values[schedule.getArgument(1)] =
       runtime::Argument::ofScalar(runtime::Scalar::Start);
   values[schedule.getArgument(2)] =

@@ -513,6 +513,14 @@ TEST(PlanBuilder, RefusesOperandsThatAreNoArguments) {
               HasSubstr("has a table that is no weight"));
 }
 
+TEST(PlanBuilder, RefusesSpans) {
+  std::string text = schedule("f", kEmbed);
+  text.insert(text.find(") ->"), ", %spans: tensor<?x2xi32>");
+  EXPECT_THAT(Builder(text).add("f"),
+              HasSubstr("expects tokens, start and count, got 4 arguments: a "
+                        "plan hands over no spans"));
+}
+
 TEST(PlanBuilder, RefusesResultsThatAreNoBuffer) {
   EXPECT_THAT(
       errorOfBody("%w = flow.weight_ref @m::@final_norm : tensor<32xf32>\n",
