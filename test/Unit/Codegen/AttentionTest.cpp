@@ -62,13 +62,14 @@ func.func @f(%q: $Y, %kc: $C, %vc: $C, %start: index, %total: index$A) -> $Y {
   }
 
   /// Spans around a step at `start`: one long past, one that holds the first
-  /// rows, one beside it, one that is not whole when the step ends.
+  /// rows and after it one row in none, and two side by side, of which the last
+  /// is not whole when the step ends.
   std::vector<PositionSpan> spans(int64_t start) const {
     if (spanRule == SpanRule::None)
       return {};
     std::vector<PositionSpan> spans{
         {std::max<int64_t>(0, start - spanLead), start + 5},
-        {start + 5, start + 7},
+        {start + 6, start + 8},
         {start + 8, start + 40}};
     if (spans.front().begin > 3)
       spans.insert(spans.begin(), {1, 3});
