@@ -11,10 +11,9 @@
 using namespace mlir;
 using namespace flow;
 
-GemmaStep::GemmaStep(OpBuilder &builder, ModelOp model, Value tokens,
-                     Value start, Value count)
-    : b(model.getLoc(), builder), model(model), tokens(tokens), start(start),
-      count(count) {}
+GemmaStep::GemmaStep(OpBuilder &builder, ModelOp model,
+                     const StepInputs &inputs)
+    : b(model.getLoc(), builder), model(model), inputs(inputs) {}
 
 void GemmaStep::name(const Twine &what) {
   b.setLoc(NameLoc::get(b.getStringAttr(what)));
@@ -22,7 +21,7 @@ void GemmaStep::name(const Twine &what) {
 
 RankedTensorType GemmaStep::getRowsType(ArrayRef<int64_t> inner) {
   SmallVector<int64_t> shape{
-      cast<RankedTensorType>(tokens.getType()).getDimSize(0)};
+      cast<RankedTensorType>(inputs.tokens.getType()).getDimSize(0)};
   shape.append(inner.begin(), inner.end());
   return RankedTensorType::get(shape, b.getF32Type());
 }
@@ -48,7 +47,7 @@ Value GemmaStep::getAngles(RopeTableOp table) {
       b, getRowsType({pairs, 2}),
       SymbolRefAttr::get(model.getSymNameAttr(),
                          {FlatSymbolRefAttr::get(table.getSymNameAttr())}),
-      start, rows);
+      inputs.start, inputs.sequences, rows);
   lastInput = op;
   return known = op;
 }
@@ -65,23 +64,24 @@ llvm::APFloat GemmaStep::getEmbeddingScale(int64_t width) {
 }
 
 FailureOr<GemmaStep> GemmaStep::create(OpBuilder &builder, ModelOp model,
-                                       Value tokens, Value start, Value count) {
+                                       const StepInputs &inputs) {
   for (StringRef needed : {"embedding", "final_norm"})
     if (!model.lookupSymbol<WeightOp>(needed))
       return model.emitOpError("has no weight @") << needed;
-  GemmaStep step(builder, model, tokens, start, count);
+  GemmaStep step(builder, model, inputs);
   ImplicitLocOpBuilder &b = step.b;
   step.name("step");
   step.zero = arith::ConstantIndexOp::create(b, 0);
-  step.rows = tensor::DimOp::create(b, tokens, step.zero);
-  step.total = arith::AddIOp::create(b, start, count);
+  step.rows = tensor::DimOp::create(b, inputs.tokens, step.zero);
+  if (!inputs.sequences)
+    step.total = arith::AddIOp::create(b, inputs.start, inputs.count);
 
   step.name("embed");
   int64_t hidden = model.getHyper().getHidden();
   Value table =
       step.createWeightRef(b, model.lookupSymbol<WeightOp>("embedding"));
   auto embed =
-      EmbedOp::create(b, step.getRowsType({hidden}), tokens, table,
+      EmbedOp::create(b, step.getRowsType({hidden}), inputs.tokens, table,
                       step.getEmbeddingScale(hidden));
   step.embedded = embed;
   step.lastInput = embed;
@@ -94,7 +94,7 @@ Value GemmaStep::createHead(Value stream, StepLogits logits) {
   auto type = cast<RankedTensorType>(stream.getType());
   if (logits == StepLogits::Last && type.getDimSize(0) != 1) {
     Value one = arith::ConstantIndexOp::create(b, 1);
-    Value last = arith::SubIOp::create(b, count, one);
+    Value last = arith::SubIOp::create(b, inputs.count, one);
     type = type.clone({1, hidden});
     stream = tensor::ExtractSliceOp::create(
         b, type, stream, SmallVector<OpFoldResult>{last, b.getIndexAttr(0)},

@@ -41,15 +41,19 @@ KeysAndValues GemmaLayerBuilder::append(KvCacheOp cache, KeysAndValues rows) {
     return {};
   }
   auto rowsType = cast<RankedTensorType>(rows.keys.getType());
-  auto type = rowsType.clone(
-      {ShapedType::kDynamic, rowsType.getDimSize(1), rowsType.getDimSize(2)});
+  SmallVector<int64_t> shape(rowsType.getShape());
+  shape[0] = ShapedType::kDynamic;
+  if (step.inputs.sequences)
+    shape.insert(shape.begin(), ShapedType::kDynamic); // slots
+  RankedTensorType type = rowsType.clone(shape);
   auto ref = CacheRefOp::create(
       b, type, type,
       SymbolRefAttr::get(step.getModel().getSymNameAttr(),
                          {FlatSymbolRefAttr::get(cache.getSymNameAttr())}));
   auto append =
       KvAppendOp::create(b, type, type, rows.keys, rows.values, ref.getKey(),
-                         ref.getValue(), step.start, step.count);
+                         ref.getValue(), step.inputs.start, step.inputs.count,
+                         step.inputs.sequences);
   return known = {append.getNewKeyCache(), append.getNewValueCache()};
 }
 
@@ -91,6 +95,12 @@ GemmaLayerBuilder::selfAttention(const SelfAttention &attention) {
   if (shared && !failed && !step.written.lookup(attention.cache).keys)
     fail("no earlier layer has written the cache '" + attention.cache +
          "' that this one shares");
+  bool isBatch = static_cast<bool>(step.inputs.sequences);
+  if (isBatch && !cache)
+    fail("there is no cache, by whose slots a batch keeps its sequences apart");
+  bool hasSpans = attention.mask.hasSpans();
+  if (hasSpans && !step.inputs.spans)
+    fail("the mask has spans, which the step is not given");
   if (failed)
     return *this;
 
@@ -109,8 +119,8 @@ GemmaLayerBuilder::selfAttention(const SelfAttention &attention) {
   };
   Value q = heads("q", qWeight, spec.getHeads());
   // Without a cache the keys are the step's own rows, counted from its first.
-  Value position = cache ? step.start : step.zero;
-  Value total = cache ? step.total : step.count;
+  Value position = cache ? step.inputs.start : step.zero;
+  Value total = cache ? step.total : step.inputs.count;
   if (shared) {
     q = rope("q_rope", headNorm("q_norm", qNorm, q));
     tapped = step.written.lookup(attention.cache);
@@ -133,7 +143,8 @@ GemmaLayerBuilder::selfAttention(const SelfAttention &attention) {
                       ? FloatAttr()
                       : b.getF64FloatAttr(spec.getSoftcap().convertToDouble());
   Value o = AttentionOp::create(
-      b, q.getType(), q, position, tapped.keys, tapped.values, total,
+      b, q.getType(), q, position, step.inputs.sequences, tapped.keys,
+      tapped.values, total, hasSpans ? step.inputs.spans : Value(),
       attention.mask, /*blocks=*/KeyBlocksAttr(),
       b.getF64FloatAttr(spec.getEffectiveScale()), cap);
   current = tensor::CollapseShapeOp::create(
@@ -213,7 +224,7 @@ GemmaLayerBuilder &GemmaLayerBuilder::perLayer() {
   name("tokens");
   Value table = weight(tokens);
   Value fromTokens =
-      EmbedOp::create(b, step.getRowsType({width}), step.tokens, table,
+      EmbedOp::create(b, step.getRowsType({width}), step.inputs.tokens, table,
                       step.getEmbeddingScale(width));
   name("context");
   Value context = project(step.embedded, contextWeight);

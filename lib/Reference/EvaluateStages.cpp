@@ -3,6 +3,7 @@
 // stages are put together from their parts.
 
 #include "Evaluator.h"
+#include "Sequences.h"
 
 #include "llvm/ADT/TypeSwitch.h"
 
@@ -49,12 +50,31 @@ static llvm::Error requireRange(Operation *op, StringRef name, int64_t value,
                           ", got " + llvm::Twine(value));
 }
 
+/// What the table `sequences` says of a step of `rows` rows and caches like
+/// `cache`, or of an op without caches if it is null.
+static llvm::Expected<std::vector<SequenceRows>>
+sequencesOf(Operation *op, Value sequences, const Frame &frame, int64_t rows,
+            const Tensor *cache) {
+  llvm::Expected<std::vector<SequenceRows>> read = readSequences(
+      frame.tokens(sequences), rows, cache ? cache->shape[0] : -1);
+  if (!read)
+    return failedAt(op, "expects other sequences: " +
+                            llvm::toString(read.takeError()));
+  return read;
+}
+
 //===----------------------------------------------------------------------===//
 // Inputs and caches
 //===----------------------------------------------------------------------===//
 
 Result Evaluator::evaluateCacheRef(CacheRefOp op) {
   CacheState::Rows rows = caches.lookup(op.getCache());
+  bool hasSlots = op.getKey().getType().getRank() == 4;
+  if (hasSlots != (caches.getSlots() != 0))
+    return failedAt(op, hasSlots
+                            ? "expects caches with slots, got those of one "
+                              "sequence"
+                            : "expects the caches of one sequence, got slots");
   if (!rows.key) {
     auto cache = dyn_cast_or_null<KvCacheOp>(
         SymbolTable::lookupSymbolIn(module, op.getCache()));
@@ -63,8 +83,11 @@ Result Evaluator::evaluateCacheRef(CacheRefOp op) {
       return failedAt(op, "expects a flow.kv_cache and a capacity from 1 to " +
                               llvm::Twine(kMaxPositions) + ", got " +
                               llvm::Twine(capacity));
-    rows.key = rows.value = std::make_shared<const Tensor>(ArrayRef<int64_t>(
-        {capacity, int64_t(cache.getKvHeads()), int64_t(cache.getHeadDim())}));
+    SmallVector<int64_t, 4> shape{capacity, int64_t(cache.getKvHeads()),
+                                  int64_t(cache.getHeadDim())};
+    if (hasSlots)
+      shape.insert(shape.begin(), caches.getSlots());
+    rows.key = rows.value = std::make_shared<const Tensor>(shape);
   }
   return EvaluatedValues{{rows.key, op.getCache()},
                          {rows.value, op.getCache()}};
@@ -108,7 +131,8 @@ Result Evaluator::evaluateEmbed(EmbedOp op, const Frame &frame) {
 
 static Result evaluateRopeAngles(RopeAnglesOp op, ModuleOp module,
                                  const Frame &frame) {
-  int64_t start = frame.index(op.getStart()), rows = frame.index(op.getRows());
+  int64_t rows = frame.index(op.getRows());
+  int64_t start = op.getStart() ? frame.index(op.getStart()) : 0;
   if (llvm::Error error = requireRange(op, "start", start, kMaxPositions))
     return std::move(error);
   if (llvm::Error error = requireRange(op, "rows", rows, kMaxPositions))
@@ -120,14 +144,19 @@ static Result evaluateRopeAngles(RopeAnglesOp op, ModuleOp module,
   RopeParameters parameters{
       table.getTheta().convertToDouble(), table.getFactor().convertToDouble(),
       int64_t(table.getHeadDim()), table.getEffectivePairs()};
-  return single(ropeAngles(parameters, start, rows));
+  if (!op.getSequences())
+    return single(ropeAngles(parameters, start, rows));
+  auto sequences = sequencesOf(op, op.getSequences(), frame, rows, nullptr);
+  if (!sequences)
+    return sequences.takeError();
+  return single(ropeAngles(parameters, *sequences, rows));
 }
 
-Result Evaluator::appendToCache(Operation *op, const Tensor &key,
-                                const Tensor &value,
-                                const EvaluatedValue &keyCache,
-                                const EvaluatedValue &valueCache, int64_t start,
-                                int64_t count) {
+template <typename Append>
+Result Evaluator::appendToCache(Append op, const Tensor &key,
+                                const Tensor &value, const Frame &frame) {
+  const EvaluatedValue &keyCache = frame.get(op.getKeyCache());
+  const EvaluatedValue &valueCache = frame.get(op.getValueCache());
   const Tensor &keys = *std::get<TensorRef>(keyCache.data);
   const Tensor &values = *std::get<TensorRef>(valueCache.data);
   if (llvm::Error error = requireSameShape(op, "key", key, "value", value))
@@ -135,19 +164,29 @@ Result Evaluator::appendToCache(Operation *op, const Tensor &key,
   if (llvm::Error error =
           requireSameShape(op, "key cache", keys, "value cache", values))
     return std::move(error);
-  if (llvm::Error error = requireRange(op, "start", start, kMaxPositions))
-    return std::move(error);
-  if (llvm::Error error = requireRange(op, "count", count, key.shape[0]))
-    return std::move(error);
-  if (keys.shape[0] == 0)
+  std::vector<SequenceRows> sequences;
+  if (op.getSequences()) {
+    auto read = sequencesOf(op, op.getSequences(), frame, key.shape[0], &keys);
+    if (!read)
+      return read.takeError();
+    sequences = std::move(*read);
+  } else {
+    int64_t start = frame.index(op.getStart());
+    int64_t count = frame.index(op.getCount());
+    if (llvm::Error error = requireRange(op, "start", start, kMaxPositions))
+      return std::move(error);
+    if (llvm::Error error = requireRange(op, "count", count, key.shape[0]))
+      return std::move(error);
+    sequences.push_back({/*slot=*/-1, /*first=*/0, count, start});
+  }
+  if (ArrayRef(keys.shape).take_back(3)[0] == 0)
     return failedAt(op, "expects caches with at least one row");
   if (keyCache.cache != valueCache.cache)
     return failedAt(op, "expects keys and values of one cache");
 
-  auto newKeys =
-      std::make_shared<const Tensor>(append(key, keys, start, count));
+  auto newKeys = std::make_shared<const Tensor>(append(key, keys, sequences));
   auto newValues =
-      std::make_shared<const Tensor>(append(value, values, start, count));
+      std::make_shared<const Tensor>(append(value, values, sequences));
   if (keyCache.cache)
     appended[keyCache.cache] = {newKeys, newValues};
   return EvaluatedValues{{newKeys, keyCache.cache},
@@ -194,16 +233,27 @@ readSpans(Operation *op, const TokenTensor &rows) {
 }
 
 static Result evaluateAttention(AttentionOp op, const Frame &frame) {
+  const Tensor &query = frame.tensor(op.getQuery());
   const Tensor &key = frame.tensor(op.getKey());
   const Tensor &value = frame.tensor(op.getValue());
-  AttentionParameters parameters{frame.index(op.getStart()),
-                                 frame.index(op.getTotal()),
+  bool isBatch = static_cast<bool>(op.getSequences());
+  AttentionParameters parameters{isBatch ? 0 : frame.index(op.getStart()),
+                                 isBatch ? 0 : frame.index(op.getTotal()),
                                  op.getMask(),
                                  /*spans=*/{},
                                  op.getScale().convertToDouble(),
                                  toDouble(op.getSoftcap())};
   if (llvm::Error error = requireSameShape(op, "key", key, "value", value))
     return std::move(error);
+  Element element = elementOf(op.getType());
+  if (isBatch) {
+    auto sequences =
+        sequencesOf(op, op.getSequences(), frame, query.shape[0], &key);
+    if (!sequences)
+      return sequences.takeError();
+    return single(attention(*op.getContext(), query, key, value, parameters,
+                            *sequences, element));
+  }
   if (llvm::Error error =
           requireRange(op, "start", parameters.start, kMaxPositions))
     return std::move(error);
@@ -217,8 +267,8 @@ static Result evaluateAttention(AttentionOp op, const Frame &frame) {
       return read.takeError();
     parameters.spans = std::move(*read);
   }
-  return single(attention(*op.getContext(), frame.tensor(op.getQuery()), key,
-                          value, parameters, elementOf(op.getType())));
+  return single(
+      attention(*op.getContext(), query, key, value, parameters, element));
 }
 
 //===----------------------------------------------------------------------===//
@@ -270,7 +320,7 @@ Result Evaluator::evaluateQkv(QkvRopeAppendOp op, const Frame &frame) {
   Element element = elementOf(queryType);
   int64_t dim = queryType.getDimSize(2);
   int64_t queries = queryType.getDimSize(1) * dim;
-  int64_t keys = cacheType.getDimSize(1) * dim;
+  int64_t keys = cacheType.getShape().take_back(2)[0] * dim;
   Tensor all = product(input, op.getWeight(), frame, std::nullopt, element);
   Tensor query = takeHeads(all, 0, queries, dim);
   Tensor key = takeHeads(all, queries, keys, dim);
@@ -284,10 +334,7 @@ Result Evaluator::evaluateQkv(QkvRopeAppendOp op, const Frame &frame) {
   if (op.getVNorm())
     value = rmsNorm(value, nullptr, eps, element);
 
-  Result written =
-      appendToCache(op, rope(key, angles, element), value,
-                    frame.get(op.getKeyCache()), frame.get(op.getValueCache()),
-                    frame.index(op.getStart()), frame.index(op.getCount()));
+  Result written = appendToCache(op, rope(key, angles, element), value, frame);
   if (!written)
     return written;
   written->insert(written->begin(), wrap(rope(query, angles, element)));
@@ -336,10 +383,8 @@ Result Evaluator::evaluateFlow(Operation *op, const Frame &frame) {
       .Case([&](GegluOp op) { return evaluateGeglu(op, frame); })
       .Case([&](RopeOp op) { return evaluateRope(op, frame); })
       .Case([&](KvAppendOp op) {
-        return appendToCache(
-            op, frame.tensor(op.getKey()), frame.tensor(op.getValue()),
-            frame.get(op.getKeyCache()), frame.get(op.getValueCache()),
-            frame.index(op.getStart()), frame.index(op.getCount()));
+        return appendToCache(op, frame.tensor(op.getKey()),
+                             frame.tensor(op.getValue()), frame);
       })
       .Case([&](AttentionOp op) { return evaluateAttention(op, frame); })
       .Case([&](AddRmsNormOp op) { return evaluateAddRmsNorm(op, frame); })

@@ -74,10 +74,12 @@ private:
                                                const Frame &frame);
   llvm::Expected<EvaluatedValues> evaluateCacheRef(CacheRefOp op);
   llvm::Expected<EvaluatedValues> evaluateEmbed(EmbedOp op, const Frame &frame);
-  llvm::Expected<EvaluatedValues>
-  appendToCache(mlir::Operation *op, const Tensor &key, const Tensor &value,
-                const EvaluatedValue &keyCache,
-                const EvaluatedValue &valueCache, int64_t start, int64_t count);
+  /// The cache write of `op`, `flow.kv_append` or a fused one, whose rows are
+  /// given.
+  template <typename Append>
+  llvm::Expected<EvaluatedValues> appendToCache(Append op, const Tensor &key,
+                                                const Tensor &value,
+                                                const Frame &frame);
   llvm::Expected<EvaluatedValues> evaluateQkv(QkvRopeAppendOp op,
                                               const Frame &frame);
 

@@ -176,14 +176,3 @@ Tensor reference::rope(const Tensor &input, const Tensor &angles,
       }
   return result;
 }
-
-Tensor reference::append(const Tensor &rows, const Tensor &cache, int64_t start,
-                         int64_t count) {
-  Tensor result = cache;
-  int64_t capacity = cache.shape[0];
-  int64_t length = cache.shape[1] * cache.shape[2];
-  for (int64_t t = 0; t < count; ++t)
-    std::copy_n(rows.values.begin() + t * length, length,
-                result.values.begin() + (start + t) % capacity * length);
-  return result;
-}

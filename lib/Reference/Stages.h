@@ -73,10 +73,6 @@ Tensor ropeAngles(const RopeParameters &table, int64_t start, int64_t rows);
 /// `flow.rope`: `input` `[T, H, D]`, `angles` `[T, D/2, 2]`.
 Tensor rope(const Tensor &input, const Tensor &angles, Element element);
 
-/// One half of `flow.kv_append`: `rows` `[T, K, D]`, `cache` `[C, K, D]`.
-Tensor append(const Tensor &rows, const Tensor &cache, int64_t start,
-              int64_t count);
-
 /// The numbers of a `flow.attention`.
 struct AttentionParameters {
   int64_t start, total;

@@ -15,22 +15,41 @@ using namespace flow;
 
 namespace {
 
-/// Builds the function of one step: one row in decode, any number in prefill.
+/// Builds the function of one step: one row in decode, any number in prefill,
+/// rows of several sequences in a batch.
 LogicalResult buildStep(ModelOp model, StringRef phase, StepLogits logits) {
   OpBuilder b(model->getContext());
   b.setInsertionPointAfter(model);
   Location loc = NameLoc::get(b.getStringAttr("step"));
-  auto tokens = RankedTensorType::get(
-      {phase == "decode" ? 1 : ShapedType::kDynamic}, b.getI32Type());
-  auto function = func::FuncOp::create(
-      b, loc, phase,
-      b.getFunctionType({tokens, b.getIndexType(), b.getIndexType()}, {}));
+  bool isBatch = phase == "batch";
+  bool hasSpans = llvm::any_of(
+      model.getBody().front().getOps<LayerOp>(),
+      [](LayerOp layer) { return layer.getMask().hasSpans(); });
+  SmallVector<Type> types{RankedTensorType::get(
+      {phase == "decode" ? 1 : ShapedType::kDynamic}, b.getI32Type())};
+  if (isBatch)
+    types.push_back(getSequencesType(b.getContext()));
+  else
+    types.append(2, b.getIndexType());
+  if (hasSpans)
+    types.push_back(
+        RankedTensorType::get({ShapedType::kDynamic, 2}, b.getI32Type()));
+  auto function =
+      func::FuncOp::create(b, loc, phase, b.getFunctionType(types, {}));
   function->setAttr("flow.phase", b.getStringAttr(phase));
   Block *entry = function.addEntryBlock();
   b.setInsertionPointToStart(entry);
-  FailureOr<GemmaStep> step =
-      GemmaStep::create(b, model, entry->getArgument(0), entry->getArgument(1),
-                        entry->getArgument(2));
+  StepInputs inputs;
+  inputs.tokens = entry->getArgument(0);
+  if (isBatch) {
+    inputs.sequences = entry->getArgument(1);
+  } else {
+    inputs.start = entry->getArgument(1);
+    inputs.count = entry->getArgument(2);
+  }
+  if (hasSpans)
+    inputs.spans = entry->getArguments().back();
+  FailureOr<GemmaStep> step = GemmaStep::create(b, model, inputs);
   if (failed(step))
     return failure();
   Value stream = step->getEmbedded();
@@ -56,9 +75,9 @@ struct ExpandLayers : flow::impl::ExpandLayersBase<ExpandLayers> {
   }
 
   LogicalResult expand() {
-    if (phase != "prefill" && phase != "decode")
+    if (phase != "prefill" && phase != "decode" && phase != "batch")
       return getOperation().emitError("unknown phase '")
-             << phase << "', expected prefill or decode";
+             << phase << "', expected prefill, decode or batch";
     auto kind = llvm::StringSwitch<std::optional<StepLogits>>(logits)
                     .Case("last", StepLogits::Last)
                     .Case("all", StepLogits::All)
@@ -67,6 +86,10 @@ struct ExpandLayers : flow::impl::ExpandLayersBase<ExpandLayers> {
     if (!kind)
       return getOperation().emitError("unknown logits '")
              << logits << "', expected last, all or none";
+    if (phase == "batch" && *kind == StepLogits::Last)
+      return getOperation().emitError(
+          "a batch has a last row for each sequence: its logits are those of "
+          "all rows or none, not 'last'");
     SmallVector<ModelOp> models(getOperation().getOps<ModelOp>());
     if (models.size() != 1)
       return getOperation().emitError("expected one flow.model, found ")
@@ -75,6 +98,14 @@ struct ExpandLayers : flow::impl::ExpandLayersBase<ExpandLayers> {
     SmallVector<LayerOp> layers(model.getBody().front().getOps<LayerOp>());
     if (layers.empty())
       return model.emitOpError("has no layers to expand");
+    for (LayerOp layer : layers) {
+      if (phase == "batch" && !layer.getCache())
+        return layer.emitOpError("has no cache, by whose slots a batch keeps "
+                                 "its sequences apart");
+      if (phase == "batch" && layer.getMask().hasSpans())
+        return layer.emitOpError("has a mask with spans, which a batch of "
+                                 "sequences cannot have");
+    }
     if (getOperation().lookupSymbol(phase))
       return model.emitOpError("is expanded for this phase already: @")
              << phase;

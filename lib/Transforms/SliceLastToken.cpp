@@ -143,6 +143,9 @@ Operation *Slicer::cloneForRow(Operation *producer, OpFoldResult row) {
 }
 
 std::string Slicer::obstacle(Operation *producer) {
+  if (auto attention = dyn_cast<AttentionOp>(producer);
+      attention && attention.getSequences())
+    return "a table says whose its rows are";
   if (!keepsRows(producer) && rowOperands(producer).empty())
     return "its rows depend on each other";
   for (OpOperand *operand : rowOperands(producer))

@@ -44,3 +44,14 @@ func.func @half_a_row(%x: tensor<?x64xf32>, %last: index) -> tensor<1x32xf32> {
   %l = tensor.extract_slice %n[%last, 0] [1, 32] [1, 1] : tensor<?x64xf32> to tensor<1x32xf32>
   return %l : tensor<1x32xf32>
 }
+
+// -----
+
+// CHECK-LABEL: @rows_of_several_sequences
+// CHECK: flow.attention %{{.*}} sequences
+func.func @rows_of_several_sequences(%q: tensor<?x2x32xf32>, %k: tensor<?x?x1x32xf32>, %s: tensor<?x4xi32>, %last: index) -> tensor<1x2x32xf32> {
+  // expected-remark @+1 {{a table says whose its rows are}}
+  %o = flow.attention %q sequences %s, %k, %k mask <causal> scale 1.0 : tensor<?x2x32xf32>, tensor<?x?x1x32xf32>
+  %l = tensor.extract_slice %o[%last, 0, 0] [1, 2, 32] [1, 1, 1] : tensor<?x2x32xf32> to tensor<1x2x32xf32>
+  return %l : tensor<1x2x32xf32>
+}

@@ -42,6 +42,16 @@ def Flow_Angles : Flow_Plain<3DTensorOf<[F32]>>;
 def Flow_Tokens : Flow_Plain<1DTensorOf<[I32]>>;
 def Flow_Spans : Flow_Plain<2DTensorOf<[I32]>>;
 
+// Keys or values: of one sequence, or of several in slots.
+def Flow_CacheRows : Flow_Plain<TensorRankOf<[Flow_Float], [3, 4]>>;
+
+// The table of a step that holds rows of several sequences. There is one type,
+// so that assembly need not spell it.
+def Flow_Sequences
+    : Type<CPred<"$_self == ::flow::getSequencesType($_self.getContext())">,
+           "tensor<?x4xi32>", "::mlir::RankedTensorType">,
+      BuildableType<"::flow::getSequencesType($_builder.getContext())">;
+
 // The two sides of a product.
 def Flow_ProductRows
     : Flow_PlainOr<2DTensorOf<[Flow_Float]>,

@@ -18,6 +18,11 @@ using namespace flow;
 #define GET_ATTRDEF_CLASSES
 #include "flow/IR/FlowAttributes.cpp.inc"
 
+RankedTensorType flow::getSequencesType(MLIRContext *context) {
+  return RankedTensorType::get({ShapedType::kDynamic, 4},
+                               IntegerType::get(context, 32));
+}
+
 void FlowDialect::initialize() {
   addAttributes<
 #define GET_ATTRDEF_LIST

@@ -143,8 +143,12 @@ LogicalResult QkvRopeAppendOp::verify() {
   RankedTensorType input = getInput().getType(), weight = getWeight().getType();
   RankedTensorType query = getQuery().getType(),
                    cache = getKeyCache().getType();
-  int64_t heads = query.getDimSize(1), kvHeads = cache.getDimSize(1);
-  int64_t headDim = cache.getDimSize(2);
+  if (failed(verifyPlace(*this, "(C7)", "start and count",
+                         {getStart(), getCount()}, getSequences())))
+    return failure();
+  RankedTensorType slot = getSlotType(cache, getSequences());
+  int64_t heads = query.getDimSize(1), kvHeads = slot ? slot.getDimSize(1) : 0;
+  int64_t headDim = slot ? slot.getDimSize(2) : 0;
   // A dynamic extent is a negative number.
   bool arePositive = heads > 0 && kvHeads > 0 && headDim > 0;
   std::optional<int64_t> allHeads =
@@ -159,9 +163,10 @@ LogicalResult QkvRopeAppendOp::verify() {
       query.getDimSize(0) != input.getDimSize(0))
     return emitOpError("(C1): weight must be [(H + ")
            << (getKEqV() ? "K" : "2 K")
-           << ") * D, d] for query [T, H, D], caches [C, K, D] and input [T, "
-              "d], got "
-           << weight << " for " << query << ", " << cache << " and " << input;
+           << ") * D, d] for query [T, H, D], caches "
+           << (getSequences() ? "[slots, C, K, D]" : "[C, K, D]")
+           << " and input [T, d], got " << weight << " for " << query << ", "
+           << cache << " and " << input;
   if (!getQNorm() != !getKNorm())
     return emitOpError("(C3): there must be both head norms or none");
   if (getQNorm()) {

@@ -16,7 +16,8 @@ def Flow_RowwiseOpInterface : OpInterface<"RowwiseOpInterface"> {
   let methods = [
     InterfaceMethod<[{
       The operands whose leading dimension is the row; none when the leading
-      dimension is no row, as in a norm of one vector.
+      dimension is no row, as in a norm of one vector, or when a table says
+      whose rows they are.
     }],
       "::llvm::SmallVector<::mlir::OpOperand *>", "getRowOperands">,
     InterfaceMethod<[{

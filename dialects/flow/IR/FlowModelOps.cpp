@@ -321,10 +321,14 @@ LogicalResult CacheRefOp::verifySymbolUses(SymbolTableCollection &tables) {
   if (getValue().getType() != type)
     return emitOpError("(C2): keys and values must have one type, got ")
            << type << " and " << getValue().getType();
-  if (!type.isDynamicDim(0) ||
-      type.getDimSize(1) != static_cast<int64_t>(cache.getKvHeads()) ||
-      type.getDimSize(2) != static_cast<int64_t>(cache.getHeadDim()))
-    return emitOpError("(C2): the type must be [?, ")
+  // Open lengths, of slots too, and then heads.
+  ArrayRef<int64_t> leading = type.getShape().drop_back(2);
+  if (!llvm::all_of(leading, ShapedType::isDynamic) ||
+      type.getShape().take_back(2) !=
+          ArrayRef<int64_t>{static_cast<int64_t>(cache.getKvHeads()),
+                            static_cast<int64_t>(cache.getHeadDim())})
+    return emitOpError("(C2): the type must be ")
+           << (leading.size() == 2 ? "[?, ?, " : "[?, ")
            << static_cast<int64_t>(cache.getKvHeads()) << ", "
            << static_cast<int64_t>(cache.getHeadDim()) << "], got " << type;
   return success();

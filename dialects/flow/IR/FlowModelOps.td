@@ -357,8 +357,9 @@ def Flow_CacheRefOp : Flow_Op<"cache_ref",
   let summary = "Keys and values of a cache, as they are when the step begins";
   let description = [{
     Two tensors `[C, kv_heads, head_dim]`, `C` being the capacity that the
-    runtime chose. A step takes the reference once and threads the values
-    through its `flow.kv_append`.
+    runtime chose, or `[slots, C, kv_heads, head_dim]` of several sequences. A
+    step takes the reference once and threads the values through its
+    `flow.kv_append`.
 
     Example:
 
@@ -369,10 +370,11 @@ def Flow_CacheRefOp : Flow_Op<"cache_ref",
     Constraints:
 
     - (C1) the symbol is a `flow.kv_cache`.
-    - (C2) both results have one type, `[?, kv_heads, head_dim]` of the cache.
+    - (C2) both results have one type, `[?, kv_heads, head_dim]` or
+      `[?, ?, kv_heads, head_dim]` of the cache.
   }];
   let arguments = (ins SymbolRefAttr:$cache);
-  let results = (outs Flow_Heads:$key, Flow_Heads:$value);
+  let results = (outs Flow_CacheRows:$key, Flow_CacheRows:$value);
   let assemblyFormat = [{
     $cache attr-dict `:` custom<SameType>(type($key), type($value))
   }];

@@ -25,6 +25,22 @@ LogicalResult flow::verifyPositive(Operation *op, StringRef constraint,
                            << value.convertToDouble();
 }
 
+LogicalResult flow::verifyPlace(Operation *op, StringRef constraint,
+                                StringRef names, ArrayRef<Value> scalars,
+                                Value sequences) {
+  size_t given = llvm::count_if(scalars, [](Value v) { return bool(v); });
+  if (given == (sequences ? 0 : scalars.size()))
+    return success();
+  return op->emitOpError() << constraint << ": there must be either " << names
+                           << " or sequences";
+}
+
+RankedTensorType flow::getSlotType(RankedTensorType cache, Value sequences) {
+  if (cache.getRank() != (sequences ? 4 : 3))
+    return {};
+  return cache.clone(cache.getShape().take_back(3));
+}
+
 LogicalResult flow::verifyLayouts(Operation *op, StringRef constraint,
                                   Attribute rows, RankedTensorType weight) {
   auto panels = dyn_cast_or_null<PanelsAttr>(weight.getEncoding());
@@ -75,6 +91,10 @@ LogicalResult EmbedOp::verify() {
                        "table], got ")
            << result << " from " << tokens << " and " << table;
   return verifyPositive(*this, "(C2)", "scale", getScale());
+}
+
+LogicalResult RopeAnglesOp::verify() {
+  return verifyPlace(*this, "(C3)", "start", {getStart()}, getSequences());
 }
 
 LogicalResult RopeAnglesOp::verifySymbolUses(SymbolTableCollection &tables) {
@@ -196,13 +216,16 @@ SmallVector<OpOperand *> RopeOp::getRowOperands() {
 
 LogicalResult KvAppendOp::verify() {
   RankedTensorType rows = getKey().getType(), cache = getKeyCache().getType();
-  if (rows.getDimSize(1) != cache.getDimSize(1) ||
-      rows.getDimSize(2) != cache.getDimSize(2) || rows.isDynamicDim(1) ||
+  if (failed(verifyPlace(*this, "(C4)", "start and count",
+                         {getStart(), getCount()}, getSequences())))
+    return failure();
+  RankedTensorType slot = getSlotType(cache, getSequences());
+  if (!slot || rows.getDimSize(1) != slot.getDimSize(1) ||
+      rows.getDimSize(2) != slot.getDimSize(2) || rows.isDynamicDim(1) ||
       rows.isDynamicDim(2))
-    return emitOpError(
-               "(C1): rows [T, K, D] and caches [C, K, D] must agree in "
-               "static K and D, got ")
-           << rows << " and " << cache;
+    return emitOpError("(C1): rows [T, K, D] and caches ")
+           << (getSequences() ? "[slots, C, K, D]" : "[C, K, D]")
+           << " must agree in static K and D, got " << rows << " and " << cache;
   return success();
 }
 
@@ -236,7 +259,15 @@ static LogicalResult verifyBlocks(AttentionOp op, KeyBlocksAttr blocks) {
 }
 
 LogicalResult AttentionOp::verify() {
-  RankedTensorType q = getQuery().getType(), k = getKey().getType();
+  RankedTensorType q = getQuery().getType(), keys = getKey().getType();
+  if (failed(verifyPlace(*this, "(C11)", "start and total",
+                         {getStart(), getTotal()}, getSequences())))
+    return failure();
+  RankedTensorType k = getSlotType(keys, getSequences());
+  if (!k)
+    return emitOpError("(C1): keys must be ")
+           << (getSequences() ? "[slots, S, K, D]" : "[S, K, D]") << ", got "
+           << keys;
   // A dynamic extent is a negative number.
   for (RankedTensorType type : {q, k})
     if (type.getDimSize(1) <= 0 || type.getDimSize(2) <= 0)
@@ -258,6 +289,8 @@ LogicalResult AttentionOp::verify() {
   if (std::optional<KeyBlocksAttr> blocks = getBlocks())
     if (failed(verifyBlocks(*this, *blocks)))
       return failure();
+  if (getSequences() && getSpans())
+    return emitOpError("(C11): a batch of sequences has no spans");
   if (getMask().hasSpans() != static_cast<bool>(getSpans()))
     return emitOpError("(C9): spans are ")
            << (getSpans() ? "given to a mask that has none: "
@@ -270,7 +303,11 @@ LogicalResult AttentionOp::verify() {
 }
 
 SmallVector<OpOperand *> AttentionOp::getRowOperands() {
+  if (getSequences())
+    return {};
   return {&getQueryMutable()};
 }
 
-OpOperand *AttentionOp::getStartOperand() { return &getStartMutable(); }
+OpOperand *AttentionOp::getStartOperand() {
+  return getSequences() ? nullptr : &*getStartMutable().begin();
+}

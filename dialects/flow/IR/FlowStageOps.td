@@ -43,29 +43,43 @@ def Flow_EmbedOp : Flow_Op<"embed", [Pure]> {
 }
 
 def Flow_RopeAnglesOp : Flow_Op<"rope_angles",
-    [Pure, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+    [Pure, AttrSizedOperandSegments,
+     DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "Cosines and sines of the rows' positions";
   let description = [{
     `result[t, i, 0] = cos(angle(start + t, i))` and
     `result[t, i, 1] = sin(angle(start + t, i))` with `angle` of the
     `flow.rope_table`, computed in f64 and rounded once.
 
+    In a step of several sequences, `sequences` says where rows stand; rows of
+    no sequence have position 0. Its rows are `(slot, first, count, start)`, one
+    for each sequence: `count` rows from row `first` on, at the positions from
+    `start` on, of the sequence that is kept in `slot` of the caches. It is for
+    the caller to see that `count >= 1`, that the rows are in the step and the
+    slot in the caches, and that no row or slot is two sequences'. Generated
+    code moreover relies on `first` being a multiple of 12.
+
     Example:
 
     ```mlir
     %a = flow.rope_angles @tiny::@local at %start rows %rows : tensor<?x16x2xf32>
+    %b = flow.rope_angles @tiny::@local sequences %s rows %rows : tensor<?x16x2xf32>
     ```
 
     Constraints:
 
     - (C1) the symbol is a `flow.rope_table`.
     - (C2) the type is `[T, head_dim/2, 2]` of f32.
+    - (C3) there is either `start` or `sequences`.
   }];
-  let arguments = (ins SymbolRefAttr:$table, Index:$start, Index:$rows);
+  let arguments = (ins SymbolRefAttr:$table, Optional<Index>:$start,
+    Optional<Flow_Sequences>:$sequences, Index:$rows);
   let results = (outs Res<Flow_Angles, "[T, head_dim/2, 2]">:$result);
   let assemblyFormat = [{
-    $table `at` $start `rows` $rows attr-dict `:` type($result)
+    $table (`at` $start^) : (`sequences` $sequences)? `rows` $rows attr-dict
+    `:` type($result)
   }];
+  let hasVerifier = 1;
 }
 
 //===----------------------------------------------------------------------===//
@@ -296,7 +310,8 @@ def Flow_RopeOp : Flow_RowwiseOp<"rope",
 }
 
 def Flow_KvAppendOp : Flow_Op<"kv_append",
-    [Pure, AllTypesMatch<["key", "value"]> /*kv_append (C2)*/,
+    [Pure, AttrSizedOperandSegments,
+     AllTypesMatch<["key", "value"]> /*kv_append (C2)*/,
      AllTypesMatch<["key_cache", "value_cache", "new_key_cache",
                     "new_value_cache"]> /*kv_append (C3)*/]> {
   let summary = "Write the rows of a step into a cache";
@@ -305,33 +320,42 @@ def Flow_KvAppendOp : Flow_Op<"kv_append",
     rows from `count` on are padding and are not written. The other rows of the
     cache are kept. A value is rounded once, to the element type of the cache.
 
+    With `sequences` (see `flow.rope_angles`) caches have a leading dimension of
+    slots, and each sequence writes so to its own: `cache[slot, (start + t) mod
+    C] = rows[first + t]` for `t < count`. Rows of no sequence are not written.
+
     Example:
 
     ```mlir
     %k1, %v1 = flow.kv_append %k, %v into %kc, %vc at %start count %count : tensor<?x1x32xf32>, tensor<?x1x32xf32>
+    %k2, %v2 = flow.kv_append %k, %v into %ks, %vs sequences %s : tensor<?x1x32xf32>, tensor<?x?x1x32xf32>
     ```
 
     Constraints:
 
-    - (C1) rows are `[T, K, D]`, caches `[C, K, D]` with the same static `K` and
-      `D`.
+    - (C1) rows are `[T, K, D]`, caches `[C, K, D]`, or with `sequences`
+      `[slots, C, K, D]`, with the same static `K` and `D`.
     - (C2) keys and values have the same type.
     - (C3) the four cache types are equal.
+    - (C4) there are either `start` and `count` or `sequences`.
   }];
   let arguments = (ins Flow_Heads:$key, Flow_Heads:$value,
-    Flow_Heads:$key_cache, Flow_Heads:$value_cache, Index:$start,
-    Index:$count);
-  let results = (outs Flow_Heads:$new_key_cache, Flow_Heads:$new_value_cache);
+    Flow_CacheRows:$key_cache, Flow_CacheRows:$value_cache,
+    Optional<Index>:$start, Optional<Index>:$count,
+    Optional<Flow_Sequences>:$sequences);
+  let results = (outs Flow_CacheRows:$new_key_cache,
+    Flow_CacheRows:$new_value_cache);
   let assemblyFormat = [{
-    $key `,` $value `into` $key_cache `,` $value_cache `at` $start
-    `count` $count attr-dict `:` type($key) `,` type($key_cache)
+    $key `,` $value `into` $key_cache `,` $value_cache
+    (`at` $start^ `count` $count) : (`sequences` $sequences)? attr-dict
+    `:` type($key) `,` type($key_cache)
   }];
   let hasVerifier = 1;
 }
 
 def Flow_AttentionOp : Flow_Op<"attention",
-    [Pure, DeclareOpInterfaceMethods<Flow_RowwiseOpInterface,
-                                     ["getStartOperand"]>,
+    [Pure, AttrSizedOperandSegments,
+     DeclareOpInterfaceMethods<Flow_RowwiseOpInterface, ["getStartOperand"]>,
      AllTypesMatch<["query", "result"]> /*attention (C2)*/,
      AllTypesMatch<["key", "value"]> /*attention (C3)*/]> {
   let summary = "Grouped-query attention under a positional mask";
@@ -359,6 +383,11 @@ def Flow_AttentionOp : Flow_Op<"attention",
     present. A row sees of its span what is present, so that a step must hold
     the whole of a span for its rows to see each other.
 
+    With `sequences` (see `flow.rope_angles`) keys and values have a leading
+    dimension of slots, and the rows of each sequence attend to its own slot:
+    row `first + t` has the position `start + t`, and `total` is `start +
+    count`. The result of a row of no sequence is anything.
+
     Numeric contract: dot products, `z`, softmax and the weighted sum are f32;
     one rounding to the element type at the end. A row's result does not depend
     on the other rows of the step, nor on `S`. With `δ = (D + 2) u * scale *
@@ -372,12 +401,13 @@ def Flow_AttentionOp : Flow_Op<"attention",
     %o = flow.attention %q at %start, %k, %v total %total mask <causal, window = 16> scale 1.25e-01 : tensor<?x2x32xf32>, tensor<?x1x32xf32>
     %c = flow.attention %q at %start, %k, %v total %total mask <causal> blocks <first = zero, size = 32> scale 1.25e-01 softcap 5.0e+01 : tensor<?x2x32xf32>, tensor<?x1x32xf32>
     %i = flow.attention %q at %start, %k, %v total %total spans %s : tensor<?x2xi32> mask <causal, window = 16, spans = windowed> scale 1.25e-01 : tensor<?x2x32xf32>, tensor<?x1x32xf32>
+    %b = flow.attention %q sequences %s, %ks, %vs mask <causal> scale 1.25e-01 : tensor<?x2x32xf32>, tensor<?x?x1x32xf32>
     ```
 
     Constraints:
 
-    - (C1) `query` is `[T, H, D]`, `key` is `[S, K, D]`; `H`, `K`, `D` static and
-      positive.
+    - (C1) `query` is `[T, H, D]`, `key` is `[S, K, D]`, or with `sequences`
+      `[slots, S, K, D]`; `H`, `K`, `D` static and positive.
     - (C2) `type(result) = type(query)`.
     - (C3) `type(value) = type(key)`.
     - (C4) `D` is the same in `query` and `key`.
@@ -389,19 +419,23 @@ def Flow_AttentionOp : Flow_Op<"attention",
       that end at a span a mask with spans.
     - (C9) `spans` are given if and only if the mask has spans.
     - (C10) `spans` is `[N, 2]`.
+    - (C11) there are either `start` and `total` or `sequences`, and with
+      `sequences` no spans.
   }];
   let arguments = (ins
-    Arg<Flow_Heads, "[T, H, D]">:$query, Index:$start,
-    Arg<Flow_Heads, "[S, K, D]">:$key, Arg<Flow_Heads, "[S, K, D]">:$value,
-    Index:$total, Arg<Optional<Flow_Spans>, "[N, 2]">:$spans,
+    Arg<Flow_Heads, "[T, H, D]">:$query, Optional<Index>:$start,
+    Optional<Flow_Sequences>:$sequences,
+    Arg<Flow_CacheRows, "[S, K, D]">:$key,
+    Arg<Flow_CacheRows, "[S, K, D]">:$value,
+    Optional<Index>:$total, Arg<Optional<Flow_Spans>, "[N, 2]">:$spans,
     Flow_MaskAttr:$mask, OptionalAttr<Flow_KeyBlocksAttr>:$blocks,
     F64Attr:$scale, OptionalAttr<F64Attr>:$softcap);
   let results = (outs Flow_Heads:$result);
   let assemblyFormat = [{
-    $query `at` $start `,` $key `,` $value `total` $total
-    (`spans` $spans^ `:` type($spans))? `mask` custom<Mask>($mask)
-    (`blocks` $blocks^)? `scale` $scale (`softcap` $softcap^)? attr-dict
-    `:` type($query) `,` type($key)
+    $query (`at` $start^) : (`sequences` $sequences)? `,` $key `,` $value
+    (`total` $total^)? (`spans` $spans^ `:` type($spans))?
+    `mask` custom<Mask>($mask) (`blocks` $blocks^)? `scale` $scale
+    (`softcap` $softcap^)? attr-dict `:` type($query) `,` type($key)
   }];
   let hasVerifier = 1;
 }

@@ -14,6 +14,19 @@ mlir::LogicalResult verifyPositive(mlir::Operation *op,
                                    llvm::StringRef constraint,
                                    llvm::StringRef name, llvm::APFloat value);
 
+/// Fails unless there are either all of `scalars`, whose `names` are for the
+/// message, or `sequences`.
+mlir::LogicalResult verifyPlace(mlir::Operation *op, llvm::StringRef constraint,
+                                llvm::StringRef names,
+                                llvm::ArrayRef<mlir::Value> scalars,
+                                mlir::Value sequences);
+
+/// The type of one sequence's keys or values, `[C, K, D]`, in caches of type
+/// `cache`, which have a leading dimension of slots with `sequences`; null if
+/// they have another rank.
+mlir::RankedTensorType getSlotType(mlir::RankedTensorType cache,
+                                   mlir::Value sequences);
+
 /// Fails unless rows and weight agree in layout: quantised rows with `i8`
 /// panels of the same block or twice it, plain rows with anything else.
 mlir::LogicalResult verifyLayouts(mlir::Operation *op,

@@ -23,6 +23,19 @@ struct KeysAndValues {
   mlir::Value keys, values;
 };
 
+/// What a step is given: the tokens of its rows, and where these stand.
+struct StepInputs {
+  /// `[T]` of i32, `T` static or not.
+  mlir::Value tokens;
+  /// The absolute position of the first row, and how many rows from it on are no
+  /// padding, both index. Null in a batch.
+  mlir::Value start, count;
+  /// In a batch the table `[S, 4]` of i32 that `flow.rope_angles` describes.
+  mlir::Value sequences = {};
+  /// `[N, 2]` of i32, where a mask of the model has spans.
+  mlir::Value spans = {};
+};
+
 /// One step of a model while it is being built: a function's block between its
 /// inputs and its return. All ops go to the insertion point of the builder that
 /// it was made with. Layers are added by `GemmaLayerBuilder`.
@@ -31,15 +44,12 @@ struct KeysAndValues {
 /// function is then incomplete and to be thrown away.
 class GemmaStep {
 public:
-  /// Emits what all layers read: the scaled embeddings of `tokens` (`[T]` of
-  /// i32, `T` static or not), whose first row has the absolute position
-  /// `start` and of which the first `count` rows are no padding (both index).
-  /// The embedding scale is `sqrt(hidden)`, rounded as the model says. Fails if
-  /// the model has no @embedding or no @final_norm.
+  /// Emits what all layers read: the scaled embeddings of the tokens. The
+  /// embedding scale is `sqrt(hidden)`, rounded as the model says. Fails if the
+  /// model has no @embedding or no @final_norm.
   static mlir::FailureOr<GemmaStep> create(mlir::OpBuilder &builder,
-                                           ModelOp model, mlir::Value tokens,
-                                           mlir::Value start,
-                                           mlir::Value count);
+                                           ModelOp model,
+                                           const StepInputs &inputs);
 
   /// The stream before the first layer, `[T, hidden]` of f32.
   mlir::Value getEmbedded() const { return embedded; }
@@ -48,12 +58,12 @@ public:
 
   /// Norms the rows that are asked for and multiplies them by the head:
   /// `[1 or T, vocab]`, or `[T, hidden]` for `None`. `stream` is `[T, hidden]`.
+  /// A batch has no last row.
   mlir::Value createHead(mlir::Value stream, StepLogits logits);
 
 private:
   friend class GemmaLayerBuilder;
-  GemmaStep(mlir::OpBuilder &builder, ModelOp model, mlir::Value tokens,
-            mlir::Value start, mlir::Value count);
+  GemmaStep(mlir::OpBuilder &builder, ModelOp model, const StepInputs &inputs);
 
   void name(const llvm::Twine &what);
   /// `[T, inner...]` of f32.
@@ -68,7 +78,10 @@ private:
 
   mlir::ImplicitLocOpBuilder b;
   ModelOp model;
-  mlir::Value tokens, start, count, zero, rows, total, embedded;
+  StepInputs inputs;
+  mlir::Value zero, rows, embedded;
+  /// Positions that are known after the step; null in a batch.
+  mlir::Value total;
   llvm::StringMap<mlir::Value> angles;
   /// The op after which the next angles go.
   mlir::Operation *lastInput = nullptr;

@@ -16,7 +16,7 @@ enum class Phase { Recipe, Flow, Linalg, Llvm };
 struct PipelineOptions : mlir::PassPipelineOptions<PipelineOptions> {
   Option<std::string> step{
       *this, "phase",
-      llvm::cl::desc("which function to make: prefill or decode"),
+      llvm::cl::desc("which function to make: prefill, decode or batch"),
       llvm::cl::init("prefill")};
   Option<std::string> logits{
       *this, "logits",

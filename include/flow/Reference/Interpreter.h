@@ -22,18 +22,22 @@ using InterpretedValue = std::variant<int64_t, TensorRef, TokenTensorRef>;
 /// Positions, and rows of one step, stay below this.
 constexpr int64_t kMaxPositions = int64_t(1) << 24;
 
-/// The keys and values of one sequence, by `flow.kv_cache`. A cache that no
-/// step has written yet is all zeros.
+/// The keys and values of one sequence, or of several in slots, by
+/// `flow.kv_cache`. A cache that no step has written yet is all zeros.
 class CacheState {
 public:
   /// All caches get `capacity` rows, whatever their `ring` says, from 1 to
   /// `kMaxPositions`. With as many rows as positions no row is ever reused.
-  explicit CacheState(int64_t capacity) : capacity(capacity) {}
+  /// With `slots` they have as many times that, for steps of `@batch`.
+  explicit CacheState(int64_t capacity, int64_t slots = 0)
+      : capacity(capacity), slots(slots) {}
 
   int64_t getCapacity() const { return capacity; }
+  /// 0 for the caches of one sequence, which have no dimension of slots.
+  int64_t getSlots() const { return slots; }
 
-  /// What a cache holds, `[capacity, kv_heads, head_dim]` each; null before the
-  /// first step that writes it.
+  /// What a cache holds, `[capacity, kv_heads, head_dim]` each, or `[slots,
+  /// capacity, kv_heads, head_dim]`; null before the first step that writes it.
   struct Rows {
     TensorRef key, value;
   };
@@ -43,7 +47,7 @@ public:
   }
 
 private:
-  int64_t capacity;
+  int64_t capacity, slots;
   llvm::DenseMap<mlir::Attribute, Rows> rows;
 };
 

@@ -10,9 +10,12 @@ def ExpandLayers : Pass<"flow-expand-layers", "::mlir::ModuleOp"> {
   let summary = "Replace layer recipes by their stages, for one phase";
   let description = [{
     Adds one function beside the model that runs a step of it: `@prefill` over
-    any number of rows or `@decode` over one. Its arguments are the tokens, the
-    absolute position of the first one and the number of rows that hold tokens
-    (the others are padding); where a mask has spans, they are a fourth. Each layer becomes the stages of its recipe, in
+    any number of rows, `@decode` over one, or `@batch` over rows of several
+    sequences. Its arguments are the tokens, the absolute position of the first
+    one and the number of rows that hold tokens (the others are padding), and,
+    where a mask has spans, those; the arguments of `@batch` are the tokens and
+    the table of `sequences` that `flow.rope_angles` describes. Each layer becomes
+    the stages of its recipe, in
     order; names such as `layer3/attention/q` stand on the locations. The
     recipes stay in the model.
 
@@ -41,11 +44,13 @@ def ExpandLayers : Pass<"flow-expand-layers", "::mlir::ModuleOp"> {
     - a module without exactly one model;
     - a model without layers, embedding or final norm;
     - a model whose function for this phase is there already;
-    - an unknown phase or kind of logits.
+    - an unknown phase or kind of logits;
+    - a batch with logits of the `last` row, of which each sequence has one, or
+      of a model with a layer without cache.
   }];
   let options = [
     Option<"phase", "phase", "std::string", "\"prefill\"",
-           "prefill or decode">,
+           "prefill, decode or batch">,
     Option<"logits", "logits", "std::string", "\"last\"",
            "rows with logits: last, all or none">
   ];
@@ -162,7 +167,8 @@ def SliceLastToken : Pass<"flow-slice-last-token"> {
     Refuses, saying why in a missed remark `row-not-sliced` at the op where the
     slice stops:
 
-    - an op whose rows depend on each other (a cache write, an unknown op);
+    - an op whose rows depend on each other (a cache write, an unknown op), or
+      whose rows are found by a table of sequences;
     - a result that others read whole, or of which another row is read too;
     - a slice in another block, which may run often or never;
     - rows whose length is not known.

@@ -29,7 +29,7 @@ using namespace flow::cpu;
 namespace {
 
 /// Rows of a register tile: 12 x 2 accumulators of 16 lanes.
-constexpr int64_t kTileRows = 12;
+constexpr int64_t kTileRows = kRowTile;
 
 class AttentionTile {
 public:

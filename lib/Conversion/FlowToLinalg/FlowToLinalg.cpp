@@ -60,12 +60,15 @@ SmallVector<RankedTensorType> physicalTypes(RankedTensorType type,
   Type f32 = Float32Type::get(context), bf16 = BFloat16Type::get(context),
        i8 = IntegerType::get(context, 8), i32 = IntegerType::get(context, 32);
   ArrayRef<int64_t> shape = type.getShape();
-  if (role == CacheRole::Keys)
-    return {RankedTensorType::get(
-        {shape[1], ShapedType::kDynamic, shape[2], cpu::kPanel}, f32)};
-  if (role == CacheRole::Values)
-    return {
-        RankedTensorType::get({shape[1], ShapedType::kDynamic, shape[2]}, f32)};
+  if (role != CacheRole::None) {
+    // Several sequences have slots, each of which is as the cache of one.
+    SmallVector<int64_t, 5> dims(shape.size() - 3, ShapedType::kDynamic);
+    int64_t kvHeads = shape.drop_back().back(), headDim = shape.back();
+    dims.append({kvHeads, ShapedType::kDynamic, headDim});
+    if (role == CacheRole::Keys)
+      dims.push_back(cpu::kPanel);
+    return {RankedTensorType::get(dims, f32)};
+  }
   if (auto panels = dyn_cast_or_null<PanelsAttr>(type.getEncoding())) {
     int64_t count = shape[0] / cpu::kPanel, depth = shape[1];
     if (panels.getKind() == PanelKind::F32)
@@ -136,6 +139,11 @@ private:
   Value product(const Parts &rows, const Parts &packed, PanelsAttr panels);
   /// The same of a weight of the function; null after an error.
   Value product(Operation *op, const Parts &rows, Value weight);
+  /// The cache write of `op`, whose rows are given.
+  template <typename Append>
+  void append(Append op, const cpu::HeadColumns &keys,
+              const cpu::HeadStage &keyStage, const cpu::HeadColumns &values,
+              const cpu::HeadStage &valueStage);
   /// `[T, H, D]` as `[T, H * D]` and back.
   Value joinHeads(Value heads);
   Value splitHeads(Value rows, RankedTensorType type);
@@ -351,16 +359,28 @@ LogicalResult FunctionLowering::lower(RopeOp op) {
   return success();
 }
 
-LogicalResult FunctionLowering::lower(KvAppendOp op) {
-  cpu::KvTensors cache =
-      cpu::buildAppend(b, b.getLoc(), {joinHeads(single(op.getKey()))}, {},
-                       {joinHeads(single(op.getValue()))}, {},
-                       {single(op.getKeyCache()), single(op.getValueCache())},
-                       single(op.getStart()), single(op.getCount()));
+template <typename Append>
+void FunctionLowering::append(Append op, const cpu::HeadColumns &keys,
+                              const cpu::HeadStage &keyStage,
+                              const cpu::HeadColumns &values,
+                              const cpu::HeadStage &valueStage) {
+  cpu::KvTensors cache{single(op.getKeyCache()), single(op.getValueCache())};
+  cache = op.getSequences()
+              ? cpu::buildSequenceAppend(b, b.getLoc(), keys, keyStage, values,
+                                         valueStage, cache,
+                                         single(op.getSequences()))
+              : cpu::buildAppend(b, b.getLoc(), keys, keyStage, values,
+                                 valueStage, cache, single(op.getStart()),
+                                 single(op.getCount()));
   set(op.getNewKeyCache(), cache.keys);
   set(op.getNewValueCache(), cache.values);
   cacheBuffers[op.getNewKeyCache()] = cacheBuffers.lookup(op.getKeyCache());
   cacheBuffers[op.getNewValueCache()] = cacheBuffers.lookup(op.getValueCache());
+}
+
+LogicalResult FunctionLowering::lower(KvAppendOp op) {
+  append(op, {joinHeads(single(op.getKey()))}, {},
+         {joinHeads(single(op.getValue()))}, {});
   return success();
 }
 
@@ -368,8 +388,9 @@ LogicalResult FunctionLowering::lower(AttentionOp op) {
   auto rank = [&](Value value) {
     return cast<RankedTensorType>(single(value).getType()).getRank();
   };
+  int64_t slots = op.getSequences() ? 1 : 0;
   if (!cacheBuffers.count(op.getKey()) || !cacheBuffers.count(op.getValue()) ||
-      rank(op.getKey()) != 4 || rank(op.getValue()) != 3)
+      rank(op.getKey()) != 4 + slots || rank(op.getValue()) != 3 + slots)
     return op.emitOpError("reads keys that are in no cache, which has no "
                           "lowering");
   if (op.getType().getDimSize(2) % cpu::kPanel != 0)
@@ -388,10 +409,15 @@ LogicalResult FunctionLowering::lower(AttentionOp op) {
     shape.startsAtWindow = blocks->getFirst() != BlockStart::Zero;
   }
   shape.freeSpans = op.getMask().getSpans() == SpanRule::Free;
-  set(op, cpu::buildAttention(b, b.getLoc(), single(op.getQuery()),
-                              {single(op.getKey()), single(op.getValue())},
-                              single(op.getStart()), single(op.getTotal()),
-                              singleOrNull(op.getSpans()), shape));
+  Value query = single(op.getQuery());
+  cpu::KvTensors cache{single(op.getKey()), single(op.getValue())};
+  set(op, op.getSequences()
+              ? cpu::buildSequenceAttention(b, b.getLoc(), query, cache,
+                                            single(op.getSequences()), shape)
+              : cpu::buildAttention(b, b.getLoc(), query, cache,
+                                    single(op.getStart()),
+                                    single(op.getTotal()),
+                                    singleOrNull(op.getSpans()), shape));
   return success();
 }
 
@@ -412,12 +438,12 @@ LogicalResult FunctionLowering::lower(QkvRopeAppendOp op) {
   if (!rows)
     return failure();
   RankedTensorType query = op.getQuery().getType();
-  RankedTensorType cacheType = op.getKeyCache().getType();
+  // [..., K, D], with or without slots.
+  int64_t kvHeads = op.getKeyCache().getType().getShape().drop_back().back();
   int64_t heads = query.getDimSize(1), headDim = query.getDimSize(2);
   int64_t firstKey = heads * headDim;
   // With k_eq_v the values are the keys as they were projected.
-  int64_t firstValue =
-      op.getKEqV() ? firstKey : firstKey + cacheType.getDimSize(1) * headDim;
+  int64_t firstValue = op.getKEqV() ? firstKey : firstKey + kvHeads * headDim;
   double eps = op.getEps().convertToDouble();
   Value angles = single(op.getAngles());
   bool norms = static_cast<bool>(op.getQNorm());
@@ -427,14 +453,7 @@ LogicalResult FunctionLowering::lower(QkvRopeAppendOp op) {
   Value q =
       cpu::buildHeads(b, b.getLoc(), {rows, 0}, heads, headDim, queryStage);
   set(op.getQuery(), splitHeads(q, query));
-  cpu::KvTensors cache = cpu::buildAppend(
-      b, b.getLoc(), {rows, firstKey}, keyStage, {rows, firstValue}, valueStage,
-      {single(op.getKeyCache()), single(op.getValueCache())},
-      single(op.getStart()), single(op.getCount()));
-  set(op.getNewKeyCache(), cache.keys);
-  set(op.getNewValueCache(), cache.values);
-  cacheBuffers[op.getNewKeyCache()] = cacheBuffers.lookup(op.getKeyCache());
-  cacheBuffers[op.getNewValueCache()] = cacheBuffers.lookup(op.getValueCache());
+  append(op, {rows, firstKey}, keyStage, {rows, firstValue}, valueStage);
   return success();
 }
 

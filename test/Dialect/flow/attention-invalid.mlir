@@ -30,7 +30,7 @@ func.func @no_key_heads(%q: tensor<?x2x32xf32>, %k: tensor<?x0x32xf32>, %i: inde
 // attention (C2)
 func.func @other_result(%q: tensor<4x2x32xf32>, %k: tensor<4x1x32xf32>, %v: tensor<4x1x32xf32>, %i: index) {
   // expected-error @+1 {{all of {query, result} have same type}}
-  %o = "flow.attention"(%q, %i, %k, %v, %i) {mask = #flow.mask<causal>, scale = 1.0 : f64} : (tensor<4x2x32xf32>, index, tensor<4x1x32xf32>, tensor<4x1x32xf32>, index) -> tensor<5x2x32xf32>
+  %o = "flow.attention"(%q, %i, %k, %v, %i) {operandSegmentSizes = array<i32: 1, 1, 0, 1, 1, 1, 0>, mask = #flow.mask<causal>, scale = 1.0 : f64} : (tensor<4x2x32xf32>, index, tensor<4x1x32xf32>, tensor<4x1x32xf32>, index) -> tensor<5x2x32xf32>
   return
 }
 
@@ -39,7 +39,7 @@ func.func @other_result(%q: tensor<4x2x32xf32>, %k: tensor<4x1x32xf32>, %v: tens
 // attention (C3)
 func.func @fewer_values(%q: tensor<4x2x32xf32>, %k: tensor<4x1x32xf32>, %v: tensor<5x1x32xf32>, %i: index) {
   // expected-error @+1 {{all of {key, value} have same type}}
-  %o = "flow.attention"(%q, %i, %k, %v, %i) {mask = #flow.mask<causal>, scale = 1.0 : f64} : (tensor<4x2x32xf32>, index, tensor<4x1x32xf32>, tensor<5x1x32xf32>, index) -> tensor<4x2x32xf32>
+  %o = "flow.attention"(%q, %i, %k, %v, %i) {operandSegmentSizes = array<i32: 1, 1, 0, 1, 1, 1, 0>, mask = #flow.mask<causal>, scale = 1.0 : f64} : (tensor<4x2x32xf32>, index, tensor<4x1x32xf32>, tensor<5x1x32xf32>, index) -> tensor<4x2x32xf32>
   return
 }
 
@@ -166,5 +166,75 @@ func.func @wide_spans(%q: tensor<?x2x32xf32>, %k: tensor<?x1x32xf32>, %s: tensor
 func.func @mask_tensor(%q: tensor<?x2x32xf32>, %k: tensor<?x1x32xf32>, %m: tensor<?x?xi1>, %i: index) {
   // expected-error @+1 {{a mask is a predicate on positions, as <causal> or <full>: a mask or bias tensor has no form}}
   %o = flow.attention %q at %i, %k, %k total %i mask %m scale 1.0 : tensor<?x2x32xf32>, tensor<?x1x32xf32>
+  return
+}
+
+// -----
+
+// attention (C1)
+func.func @slots_of_one_sequence(%q: tensor<?x2x32xf32>, %k: tensor<?x?x1x32xf32>, %i: index) {
+  // expected-error @+1 {{(C1): keys must be [S, K, D], got 'tensor<?x?x1x32xf32>'}}
+  %o = flow.attention %q at %i, %k, %k total %i mask <causal> scale 1.0 : tensor<?x2x32xf32>, tensor<?x?x1x32xf32>
+  return
+}
+
+// -----
+
+// attention (C1)
+func.func @sequences_without_slots(%q: tensor<?x2x32xf32>, %k: tensor<?x1x32xf32>, %s: tensor<?x4xi32>) {
+  // expected-error @+1 {{(C1): keys must be [slots, S, K, D], got 'tensor<?x1x32xf32>'}}
+  %o = flow.attention %q sequences %s, %k, %k mask <causal> scale 1.0 : tensor<?x2x32xf32>, tensor<?x1x32xf32>
+  return
+}
+
+// -----
+
+// attention (C1)
+func.func @open_heads_in_slots(%q: tensor<?x2x32xf32>, %k: tensor<?x?x?x32xf32>, %s: tensor<?x4xi32>) {
+  // expected-error @+1 {{(C1): heads and head dimension must be static and positive, got 'tensor<?x?x32xf32>'}}
+  %o = flow.attention %q sequences %s, %k, %k mask <causal> scale 1.0 : tensor<?x2x32xf32>, tensor<?x?x?x32xf32>
+  return
+}
+
+// -----
+
+// attention (C11)
+func.func @no_total(%q: tensor<?x2x32xf32>, %k: tensor<?x1x32xf32>, %i: index) {
+  // expected-error @+1 {{(C11): there must be either start and total or sequences}}
+  %o = flow.attention %q at %i, %k, %k mask <causal> scale 1.0 : tensor<?x2x32xf32>, tensor<?x1x32xf32>
+  return
+}
+
+// -----
+
+// attention (C11)
+func.func @sequences_and_total(%q: tensor<?x2x32xf32>, %k: tensor<?x?x1x32xf32>, %s: tensor<?x4xi32>, %i: index) {
+  // expected-error @+1 {{(C11): there must be either start and total or sequences}}
+  %o = flow.attention %q sequences %s, %k, %k total %i mask <causal> scale 1.0 : tensor<?x2x32xf32>, tensor<?x?x1x32xf32>
+  return
+}
+
+// -----
+
+func.func @nowhere(%q: tensor<?x2x32xf32>, %k: tensor<?x1x32xf32>) {
+  // expected-error @+1 {{expected 'sequences'}}
+  %o = flow.attention %q, %k, %k mask <causal> scale 1.0 : tensor<?x2x32xf32>, tensor<?x1x32xf32>
+  return
+}
+
+// -----
+
+func.func @other_table(%q: tensor<?x2x32xf32>, %k: tensor<?x?x1x32xf32>, %s: tensor<?x3xi32>) { // expected-note {{prior use here}}
+  // expected-error @+1 {{expects different type than prior uses: 'tensor<?x4xi32>' vs 'tensor<?x3xi32>'}}
+  %o = flow.attention %q sequences %s, %k, %k mask <causal> scale 1.0 : tensor<?x2x32xf32>, tensor<?x?x1x32xf32>
+  return
+}
+
+// -----
+
+// attention (C11)
+func.func @sequences_and_spans(%q: tensor<?x2x32xf32>, %k: tensor<?x?x1x32xf32>, %s: tensor<?x4xi32>, %p: tensor<?x2xi32>) {
+  // expected-error @+1 {{(C11): a batch of sequences has no spans}}
+  %o = flow.attention %q sequences %s, %k, %k spans %p : tensor<?x2xi32> mask <causal, spans = free> scale 1.0 : tensor<?x2x32xf32>, tensor<?x?x1x32xf32>
   return
 }

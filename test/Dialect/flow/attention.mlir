@@ -41,3 +41,11 @@ func.func @generous_blocks(%q: tensor<?x2x32xf32>, %k: tensor<?x1x32xf32>, %i: i
   %o = flow.attention %q at %i, %k, %k total %i mask <causal, window = 16> blocks <first = zero, last = total, size = 32> scale 1.0 : tensor<?x2x32xf32>, tensor<?x1x32xf32>
   return
 }
+
+// CHECK-LABEL: @sequences
+// CHECK-SAME: (%[[Q:.*]]: tensor<?x2x32xf32>, %[[K:.*]]: tensor<?x?x1x32xf32>, %[[S:.*]]: tensor<?x4xi32>, %[[V:.*]]: tensor<?x?x1x32xf32>)
+func.func @sequences(%q: tensor<?x2x32xf32>, %ks: tensor<?x?x1x32xf32>, %s: tensor<?x4xi32>, %vs: tensor<?x?x1x32xf32>) {
+  // CHECK: flow.attention %[[Q]] sequences %[[S]], %[[K]], %[[V]] mask <causal> scale 1.250000e-01 : tensor<?x2x32xf32>, tensor<?x?x1x32xf32>
+  %b = flow.attention %q sequences %s, %ks, %vs mask <causal> scale 1.25e-01 : tensor<?x2x32xf32>, tensor<?x?x1x32xf32>
+  return
+}

@@ -57,3 +57,15 @@ func.func @two_types() {
   %k, %v = "flow.cache_ref"() {cache = @tiny::@kv0} : () -> (tensor<?x1x32xf32>, tensor<?x1x32xbf16>)
   return
 }
+
+// -----
+
+flow.model @tiny <hidden = 64, vocab = 512, positions = 256> {
+  flow.kv_cache @kv0 kv_heads 1 head_dim 32
+}
+func.func @static_slots() {
+  // cache_ref (C2)
+  // expected-error @+1 {{(C2): the type must be [?, ?, 1, 32], got 'tensor<4x?x1x32xf32>'}}
+  %k, %v = flow.cache_ref @tiny::@kv0 : tensor<4x?x1x32xf32>
+  return
+}

@@ -10,3 +10,10 @@ func.func @cache_ref() {
   %k, %v = flow.cache_ref @tiny::@kv0 : tensor<?x1x32xf32>
   return
 }
+
+// CHECK-LABEL: @slots
+func.func @slots() {
+  // CHECK: flow.cache_ref @tiny::@kv0 : tensor<?x?x1x32xf32>
+  %k, %v = flow.cache_ref @tiny::@kv0 : tensor<?x?x1x32xf32>
+  return
+}

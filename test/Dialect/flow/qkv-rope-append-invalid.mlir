@@ -75,7 +75,7 @@ func.func @too_many_heads(%x: tensor<?x64xf32>, %w: tensor<128x64xf32>, %a: tens
 // qkv_rope_append (C2)
 func.func @caches_differ(%x: tensor<?x64xf32>, %w: tensor<128x64xf32>, %a: tensor<?x16x2xf32>, %c: tensor<?x1x32xf32>, %d: tensor<64x1x32xf32>, %i: index) {
   // expected-error @+1 {{all of {key_cache, value_cache, new_key_cache, new_value_cache} have same type}}
-  %q, %k, %v = "flow.qkv_rope_append"(%x, %w, %a, %c, %d, %i, %i) {operandSegmentSizes = array<i32: 1, 1, 0, 0, 1, 1, 1, 1, 1>} : (tensor<?x64xf32>, tensor<128x64xf32>, tensor<?x16x2xf32>, tensor<?x1x32xf32>, tensor<64x1x32xf32>, index, index) -> (tensor<?x2x32xf32>, tensor<?x1x32xf32>, tensor<?x1x32xf32>)
+  %q, %k, %v = "flow.qkv_rope_append"(%x, %w, %a, %c, %d, %i, %i) {operandSegmentSizes = array<i32: 1, 1, 0, 0, 1, 1, 1, 1, 1, 0>} : (tensor<?x64xf32>, tensor<128x64xf32>, tensor<?x16x2xf32>, tensor<?x1x32xf32>, tensor<64x1x32xf32>, index, index) -> (tensor<?x2x32xf32>, tensor<?x1x32xf32>, tensor<?x1x32xf32>)
   return
 }
 
@@ -84,7 +84,7 @@ func.func @caches_differ(%x: tensor<?x64xf32>, %w: tensor<128x64xf32>, %a: tenso
 // qkv_rope_append (C3)
 func.func @one_norm(%x: tensor<?x64xf32>, %w: tensor<128x64xf32>, %n: tensor<32xf32>, %a: tensor<?x16x2xf32>, %c: tensor<?x1x32xf32>, %i: index) {
   // expected-error @+1 {{(C3): there must be both head norms or none}}
-  %q, %k, %v = "flow.qkv_rope_append"(%x, %w, %n, %a, %c, %c, %i, %i) {operandSegmentSizes = array<i32: 1, 1, 1, 0, 1, 1, 1, 1, 1>} : (tensor<?x64xf32>, tensor<128x64xf32>, tensor<32xf32>, tensor<?x16x2xf32>, tensor<?x1x32xf32>, tensor<?x1x32xf32>, index, index) -> (tensor<?x2x32xf32>, tensor<?x1x32xf32>, tensor<?x1x32xf32>)
+  %q, %k, %v = "flow.qkv_rope_append"(%x, %w, %n, %a, %c, %c, %i, %i) {operandSegmentSizes = array<i32: 1, 1, 1, 0, 1, 1, 1, 1, 1, 0>} : (tensor<?x64xf32>, tensor<128x64xf32>, tensor<32xf32>, tensor<?x16x2xf32>, tensor<?x1x32xf32>, tensor<?x1x32xf32>, index, index) -> (tensor<?x2x32xf32>, tensor<?x1x32xf32>, tensor<?x1x32xf32>)
   return
 }
 
@@ -102,7 +102,7 @@ func.func @short_norms(%x: tensor<?x64xf32>, %w: tensor<128x64xf32>, %n: tensor<
 // qkv_rope_append (C3)
 func.func @two_norm_types(%x: tensor<?x64xf32>, %w: tensor<128x64xf32>, %n: tensor<32xf32>, %m: tensor<32xbf16>, %a: tensor<?x16x2xf32>, %c: tensor<?x1x32xf32>, %i: index) {
   // expected-error @+1 {{(C3): head norms must have one type of shape [32], got 'tensor<32xf32>' and 'tensor<32xbf16>'}}
-  %q, %k, %v = "flow.qkv_rope_append"(%x, %w, %n, %m, %a, %c, %c, %i, %i) {operandSegmentSizes = array<i32: 1, 1, 1, 1, 1, 1, 1, 1, 1>} : (tensor<?x64xf32>, tensor<128x64xf32>, tensor<32xf32>, tensor<32xbf16>, tensor<?x16x2xf32>, tensor<?x1x32xf32>, tensor<?x1x32xf32>, index, index) -> (tensor<?x2x32xf32>, tensor<?x1x32xf32>, tensor<?x1x32xf32>)
+  %q, %k, %v = "flow.qkv_rope_append"(%x, %w, %n, %m, %a, %c, %c, %i, %i) {operandSegmentSizes = array<i32: 1, 1, 1, 1, 1, 1, 1, 1, 1, 0>} : (tensor<?x64xf32>, tensor<128x64xf32>, tensor<32xf32>, tensor<32xbf16>, tensor<?x16x2xf32>, tensor<?x1x32xf32>, tensor<?x1x32xf32>, index, index) -> (tensor<?x2x32xf32>, tensor<?x1x32xf32>, tensor<?x1x32xf32>)
   return
 }
 
@@ -175,5 +175,31 @@ func.func @zero_eps(%x: tensor<?x64xf32>, %w: tensor<128x64xf32>, %a: tensor<?x1
 func.func @values_beside_raw_keys(%x: tensor<?x64xf32>, %w: tensor<128x64xf32>, %angles: tensor<?x16x2xf32>, %c: tensor<?x1x32xf32>, %i: index) {
   // expected-error @+1 {{(C1): weight must be [(H + K) * D, d] for query [T, H, D], caches [C, K, D] and input [T, d], got }}
   %q, %k1, %v1 = flow.qkv_rope_append %x, %w k_eq_v rope %angles into %c, %c at %i count %i : tensor<?x64xf32>, tensor<128x64xf32>, tensor<?x16x2xf32>, tensor<?x1x32xf32> -> tensor<?x2x32xf32>
+  return
+}
+
+// -----
+
+// qkv_rope_append (C1)
+func.func @sequences_without_slots(%x: tensor<?x64xf32>, %w: tensor<128x64xf32>, %a: tensor<?x16x2xf32>, %c: tensor<?x1x32xf32>, %s: tensor<?x4xi32>) {
+  // expected-error @+1 {{(C1): weight must be [(H + 2 K) * D, d] for query [T, H, D], caches [slots, C, K, D] and input [T, d], got 'tensor<128x64xf32>' for 'tensor<?x2x32xf32>', 'tensor<?x1x32xf32>' and 'tensor<?x64xf32>'}}
+  %q, %k, %v = flow.qkv_rope_append %x, %w rope %a into %c, %c sequences %s : tensor<?x64xf32>, tensor<128x64xf32>, tensor<?x16x2xf32>, tensor<?x1x32xf32> -> tensor<?x2x32xf32>
+  return
+}
+
+// -----
+
+func.func @nowhere(%x: tensor<?x64xf32>, %w: tensor<128x64xf32>, %a: tensor<?x16x2xf32>, %c: tensor<?x1x32xf32>) {
+  // expected-error @+1 {{expected 'sequences'}}
+  %q, %k, %v = flow.qkv_rope_append %x, %w rope %a into %c, %c : tensor<?x64xf32>, tensor<128x64xf32>, tensor<?x16x2xf32>, tensor<?x1x32xf32> -> tensor<?x2x32xf32>
+  return
+}
+
+// -----
+
+// qkv_rope_append (C7)
+func.func @sequences_and_count(%x: tensor<?x64xf32>, %w: tensor<128x64xf32>, %a: tensor<?x16x2xf32>, %c: tensor<?x?x1x32xf32>, %i: index, %s: tensor<?x4xi32>) {
+  // expected-error @+1 {{(C7): there must be either start and count or sequences}}
+  %q, %k, %v = "flow.qkv_rope_append"(%x, %w, %a, %c, %c, %i, %s) {operandSegmentSizes = array<i32: 1, 1, 0, 0, 1, 1, 1, 0, 1, 1>} : (tensor<?x64xf32>, tensor<128x64xf32>, tensor<?x16x2xf32>, tensor<?x?x1x32xf32>, tensor<?x?x1x32xf32>, index, tensor<?x4xi32>) -> (tensor<?x2x32xf32>, tensor<?x?x1x32xf32>, tensor<?x?x1x32xf32>)
   return
 }

@@ -45,3 +45,26 @@ func.func @shorter_elements(%i: index) {
   %a = flow.rope_angles @tiny::@local at %i rows %i : tensor<?x16x2xbf16>
   return
 }
+
+// -----
+
+flow.model @tiny <hidden = 64, vocab = 512, positions = 256> {
+  flow.rope_table @local theta 1.0e+04 head_dim 32
+}
+func.func @nowhere(%i: index) {
+  // expected-error @+1 {{expected 'sequences'}}
+  %a = flow.rope_angles @tiny::@local rows %i : tensor<?x16x2xf32>
+  return
+}
+
+// -----
+
+flow.model @tiny <hidden = 64, vocab = 512, positions = 256> {
+  flow.rope_table @local theta 1.0e+04 head_dim 32
+}
+func.func @both(%i: index, %s: tensor<?x4xi32>) {
+  // rope_angles (C3)
+  // expected-error @+1 {{(C3): there must be either start or sequences}}
+  %a = "flow.rope_angles"(%i, %s, %i) {table = @tiny::@local, operandSegmentSizes = array<i32: 1, 1, 1>} : (index, tensor<?x4xi32>, index) -> tensor<?x16x2xf32>
+  return
+}

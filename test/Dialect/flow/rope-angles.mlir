@@ -13,3 +13,11 @@ func.func @rope_angles(%start: index, %rows: index) {
   %b = flow.rope_angles @tiny::@local at %start rows %rows : tensor<1x16x2xf32>
   return
 }
+
+// CHECK-LABEL: @sequences
+// CHECK-SAME: (%[[S:.*]]: tensor<?x4xi32>, %[[ROWS:.*]]: index)
+func.func @sequences(%s: tensor<?x4xi32>, %rows: index) {
+  // CHECK: flow.rope_angles @tiny::@local sequences %[[S]] rows %[[ROWS]] : tensor<?x16x2xf32>
+  %b = flow.rope_angles @tiny::@local sequences %s rows %rows : tensor<?x16x2xf32>
+  return
+}

@@ -34,18 +34,26 @@ template <typename T> void store(CodeBuffer &buffer, int64_t index, T value) {
   std::memcpy(buffer.bytes.data() + index * sizeof(T), &value, sizeof(T));
 }
 
-/// Visits a cache of `shape` `[C, KV, D]` with the index of each element and
-/// its place in the buffer, whose rank tells keys from values.
+/// Visits a cache of `shape` `[C, KV, D]`, or of slots of them, with the index
+/// of each element and its place in the buffer, whose rank tells keys, which
+/// have panels, from values.
 void forEachCacheElement(llvm::ArrayRef<int64_t> shape, size_t rank,
                          llvm::function_ref<void(int64_t, int64_t)> visit) {
+  bool areKeys = rank == shape.size() + 1;
+  int64_t slots = shape.size() == 4 ? shape[0] : 1;
+  shape = shape.take_back(3);
   int64_t capacity = shape[0], dim = shape[2], index = 0;
-  for (int64_t c = 0; c != capacity; ++c)
-    for (int64_t h = 0; h != shape[1]; ++h)
-      for (int64_t i = 0; i != dim; ++i) {
-        int64_t panel = h * (capacity / kPanel) + c / kPanel;
-        visit(index++, rank == 4 ? (panel * dim + i) * kPanel + c % kPanel
-                                 : (h * capacity + c) * dim + i);
-      }
+  for (int64_t s = 0; s != slots; ++s) {
+    int64_t slot = s * capacity * shape[1] * dim;
+    for (int64_t c = 0; c != capacity; ++c)
+      for (int64_t h = 0; h != shape[1]; ++h)
+        for (int64_t i = 0; i != dim; ++i) {
+          int64_t panel = h * (capacity / kPanel) + c / kPanel;
+          visit(index++,
+                slot + (areKeys ? (panel * dim + i) * kPanel + c % kPanel
+                                : (h * capacity + c) * dim + i));
+        }
+  }
 }
 
 CodeArgument cacheArgument(const Tensor &tensor, std::vector<int64_t> shape) {
@@ -162,13 +170,29 @@ CodeArgument flow::spansArgument(llvm::ArrayRef<PositionSpan> spans) {
 }
 
 CodeArgument flow::keyCacheArgument(const Tensor &keys) {
-  return cacheArgument(
-      keys, {keys.shape[1], keys.shape[0] / kPanel, keys.shape[2], kPanel});
+  llvm::ArrayRef<int64_t> shape = llvm::ArrayRef(keys.shape).take_back(3);
+  std::vector<int64_t> dims(keys.shape.begin(), keys.shape.end() - 3);
+  dims.insert(dims.end(), {shape[1], shape[0] / kPanel, shape[2], kPanel});
+  return cacheArgument(keys, std::move(dims));
 }
 
 CodeArgument flow::valueCacheArgument(const Tensor &values) {
-  return cacheArgument(values,
-                       {values.shape[1], values.shape[0], values.shape[2]});
+  llvm::ArrayRef<int64_t> shape = llvm::ArrayRef(values.shape).take_back(3);
+  std::vector<int64_t> dims(values.shape.begin(), values.shape.end() - 3);
+  dims.insert(dims.end(), {shape[1], shape[0], shape[2]});
+  return cacheArgument(values, std::move(dims));
+}
+
+CodeArgument flow::sequencesArgument(const SequenceTable &table) {
+  int64_t count = table.size();
+  CodeBuffer buffer = makeBuffer({count, 4}, sizeof(int32_t));
+  std::vector<int32_t> values;
+  for (const std::array<int32_t, 4> &row : table)
+    values.insert(values.end(), row.begin(), row.end());
+  llvm::copy(values, dataOf<int32_t>(buffer));
+  return {std::make_shared<const TokenTensor>(llvm::ArrayRef<int64_t>{count, 4},
+                                              std::move(values)),
+          {std::move(buffer)}};
 }
 
 CodeArgument flow::f32PanelsArgument(const Tensor &weight) {

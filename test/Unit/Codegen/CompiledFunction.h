@@ -8,6 +8,7 @@
 
 #include "flow/Compiler/LoadedCode.h"
 
+#include <array>
 #include <ostream>
 
 namespace flow {
@@ -58,12 +59,15 @@ struct CodeArgument {
 
 CodeArgument indexArgument(int64_t value);
 CodeArgument plainArgument(const Tensor &tensor);
-/// Keys `[C, KV, D]`, kept as `[KV, C/32, D, 32]`.
+/// Keys `[C, KV, D]`, kept as `[KV, C/32, D, 32]`, or slots of them.
 CodeArgument keyCacheArgument(const Tensor &keys);
-/// Values `[C, KV, D]`, kept as `[KV, C, D]`.
+/// Values `[C, KV, D]`, kept as `[KV, C, D]`, or slots of them.
 CodeArgument valueCacheArgument(const Tensor &values);
 /// Spans as rows `[N, 2]` of i32.
 CodeArgument spansArgument(llvm::ArrayRef<PositionSpan> spans);
+/// (slot, first row, rows, position of the first) of each sequence of a step.
+using SequenceTable = std::vector<std::array<int32_t, 4>>;
+CodeArgument sequencesArgument(const SequenceTable &table);
 /// A weight `[N, K]` in f32 panels `[N/32, K, 32]`.
 CodeArgument f32PanelsArgument(const Tensor &weight);
 

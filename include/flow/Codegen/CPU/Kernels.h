@@ -20,7 +20,8 @@ namespace flow::cpu {
 constexpr int64_t kPanel = 32;
 
 /// What the rows of a step, if they are several, are a multiple of: the largest
-/// register tile.
+/// register tile. In a step of several sequences the rows of each begin at a
+/// multiple too.
 constexpr int64_t kRowTile = 12;
 
 /// Rows quantised to 8 bits in blocks of 16 or 32 values: quants `[T, K] i8`,
@@ -173,6 +174,23 @@ mlir::Value buildAttention(mlir::OpBuilder &builder, mlir::Location loc,
                            mlir::Value query, const KvTensors &cache,
                            mlir::Value start, mlir::Value total,
                            mlir::Value spans, const AttentionShape &shape);
+
+/// The two for a step with rows of several sequences, whose caches have a
+/// leading dimension of slots. `sequences [S, 4] i32` has a row for each: its
+/// slot, the first of its rows, their number, and the position of the first. A
+/// sequence begins at a multiple of `kRowTile`, and so many rows are there that
+/// its last tile is whole; no slot is in two rows. The result of attention is
+/// undefined in tiles of no sequence.
+KvTensors buildSequenceAppend(mlir::OpBuilder &builder, mlir::Location loc,
+                              const HeadColumns &keys,
+                              const HeadStage &keyStage,
+                              const HeadColumns &values,
+                              const HeadStage &valueStage,
+                              const KvTensors &slots, mlir::Value sequences);
+mlir::Value buildSequenceAttention(mlir::OpBuilder &builder, mlir::Location loc,
+                                   mlir::Value query, const KvTensors &slots,
+                                   mlir::Value sequences,
+                                   const AttentionShape &shape);
 
 } // namespace flow::cpu
 
