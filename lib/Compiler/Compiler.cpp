@@ -46,7 +46,8 @@ public:
       : module(recipe.clone()), options(options),
         collector(recipe.getContext()) {
     passOptions.step = step.str();
-    passOptions.logits = options.logitsAll ? "all" : "last";
+    logitsAll = options.logitsAll || step == "batch";
+    passOptions.logits = logitsAll ? "all" : "last";
     passOptions.numerics = options.numerics;
     passOptions.context = options.context;
     passOptions.chunk = options.chunk;
@@ -69,8 +70,8 @@ public:
 
   llvm::Error addTo(PlanBuilder &plan) {
     auto schedule = module->lookupSymbol<func::FuncOp>(passOptions.step);
-    if (failed(plan.addSchedule(*module, schedule, passOptions.step,
-                                options.logitsAll)))
+    if (failed(
+            plan.addSchedule(*module, schedule, passOptions.step, logitsAll)))
       return collector.take();
     return llvm::Error::success();
   }
@@ -81,6 +82,8 @@ private:
   OwningOpRef<ModuleOp> module;
   const CompileOptions &options;
   PipelineOptions passOptions;
+  /// Each sequence of a batch has a last row: the runtime picks them.
+  bool logitsAll;
   ErrorCollector collector;
 };
 
@@ -92,7 +95,7 @@ llvm::Expected<ModelOp> findModel(ModuleOp recipe) {
   return models.front();
 }
 
-/// Plans both steps of `recipe`; `then` goes on with the compilation of each.
+/// Plans the steps of `recipe`; `then` goes on with the compilation of each.
 llvm::Expected<runtime::Plan>
 planSteps(ModuleOp recipe, const CpuTarget &target,
           const CompileOptions &options,
@@ -106,7 +109,10 @@ planSteps(ModuleOp recipe, const CpuTarget &target,
         "a context of " + llvm::Twine(options.context) +
         " positions is more than the model's " + llvm::Twine(positions));
   PlanBuilder builder(*model);
-  for (StringRef step : {"prefill", "decode"}) {
+  SmallVector<StringRef> steps{"prefill", "decode"};
+  if (options.batch)
+    steps.push_back("batch");
+  for (StringRef step : steps) {
     StepCompilation compilation(recipe, step, target, options);
     if (llvm::Error error = compilation.run(buildStagesPipeline))
       return error;

@@ -133,6 +133,11 @@ private:
   LogicalResult addArguments(func::CallOp op, Value operand,
                              runtime::Step &step);
 
+  /// True if a table says where rows stand, rather than two scalars.
+  bool isBatch() {
+    return schedule.getArgument(1).getType() ==
+           getSequencesType(schedule.getContext());
+  }
   /// A buffer for `value`, reused from one that nobody reads any more.
   int64_t newBuffer(Value value);
   /// Gives back the buffers whose last reader is `op`.
@@ -303,8 +308,9 @@ LogicalResult ScheduleReader::readScalar(Operation &op) {
     values[dim] = runtime::Argument::ofScalar(Scalar::Rows);
     return success();
   }
-  if (auto add = dyn_cast<arith::AddIOp>(op);
-      add && add.getLhs() == argument(1) && add.getRhs() == argument(2)) {
+  if (auto add = dyn_cast<arith::AddIOp>(op); add && !isBatch() &&
+                                              add.getLhs() == argument(1) &&
+                                              add.getRhs() == argument(2)) {
     values[add] = runtime::Argument::ofScalar(Scalar::Total);
     return success();
   }
@@ -337,14 +343,18 @@ FailureOr<runtime::Schedule> ScheduleReader::read(bool logitsAll) {
   result.name = schedule.getName().str();
   result.rows = tokens.isDynamicDim(0) ? 0 : tokens.getDimSize(0);
   result.logitsAll = logitsAll;
-  if (schedule.getNumArguments() != 3)
+  if (isBatch()) {
+    values[schedule.getArgument(1)] = runtime::Argument::sequences();
+  } else if (schedule.getNumArguments() == 3) {
+    values[schedule.getArgument(1)] =
+        runtime::Argument::ofScalar(runtime::Scalar::Start);
+    values[schedule.getArgument(2)] =
+        runtime::Argument::ofScalar(runtime::Scalar::Count);
+  } else {
     return schedule.emitOpError("expects tokens, start and count, got ")
            << schedule.getNumArguments()
            << " arguments: a plan hands over no spans";
-  values[schedule.getArgument(1)] =
-      runtime::Argument::ofScalar(runtime::Scalar::Start);
-  values[schedule.getArgument(2)] =
-      runtime::Argument::ofScalar(runtime::Scalar::Count);
+  }
   for (Operation &op : schedule.front()) {
     if (failed(read(op)))
       return failure();

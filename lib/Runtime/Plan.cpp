@@ -20,8 +20,8 @@ constexpr std::array<const char *, 5> kPackings = {"raw", "dense", "panels_f32",
                                                    "panels_bf16", "panels_i8"};
 constexpr std::array<const char *, 2> kScales = {"f16", "f32"};
 constexpr std::array<const char *, 3> kSteps = {"embed", "rope_angles", "call"};
-constexpr std::array<const char *, 5> kArguments = {"buffer", "weight", "keys",
-                                                    "values", "scalar"};
+constexpr std::array<const char *, 6> kArguments = {
+    "buffer", "weight", "keys", "values", "scalar", "sequences"};
 constexpr std::array<const char *, 4> kScalars = {"start", "count", "total",
                                                   "rows"};
 
@@ -36,7 +36,7 @@ json write(const Argument &argument) {
   json result{{"kind", kArguments[static_cast<size_t>(argument.kind)]}};
   if (argument.kind == Argument::Kind::Scalar)
     result["name"] = kScalars[static_cast<size_t>(argument.scalar)];
-  else
+  else if (argument.kind != Argument::Kind::Sequences)
     result["index"] = argument.index;
   if (argument.kind == Argument::Kind::Weight)
     result["part"] = argument.part;
@@ -282,6 +282,8 @@ Argument readArgument(Reader &r, const json &object, const Plan &plan) {
   case Argument::Kind::Scalar:
     argument.scalar = static_cast<Scalar>(r.choice(object, "name", kScalars));
     break;
+  case Argument::Kind::Sequences:
+    break;
   }
   return argument;
 }
@@ -339,6 +341,34 @@ Step readStep(Reader &r, const json &object, const Plan &plan, int64_t rows) {
   return step;
 }
 
+/// What makes a schedule one for rows of several sequences, or of one.
+void checkSequences(Reader &r, const Schedule &schedule) {
+  bool batch = schedule.name == "batch";
+  auto refuse = [&](const std::string &why) {
+    r.fail("schedule '" + schedule.name + "' " + why);
+  };
+  if (batch && (schedule.rows != 0 || !schedule.logitsAll))
+    refuse("must have any number of rows and logits of every one");
+  for (size_t i = 0; i != schedule.steps.size(); ++i) {
+    // Rows are moved before the head, so that places mean nothing behind.
+    bool inHead = static_cast<int64_t>(i) >= schedule.headBegin;
+    if (batch && inHead && schedule.steps[i].kind != StepKind::Call)
+      refuse("makes rows in the steps that serve logits");
+    for (const Argument &argument : schedule.steps[i].args) {
+      bool isTable = argument.kind == Argument::Kind::Sequences;
+      bool isCache = argument.kind == Argument::Kind::Keys ||
+                     argument.kind == Argument::Kind::Values;
+      if (isTable && !batch)
+        refuse("has rows of one sequence, and a call reads a table of them");
+      if (batch && argument.kind == Argument::Kind::Scalar &&
+          argument.scalar != Scalar::Rows)
+        refuse("has rows of several sequences, and a call reads where one is");
+      if (batch && inHead && (isTable || isCache))
+        refuse("reads caches or the table of sequences to serve logits");
+    }
+  }
+}
+
 Schedule readSchedule(Reader &r, const json &object, const Plan &plan) {
   Schedule schedule;
   schedule.name = r.text(object, "name");
@@ -359,6 +389,7 @@ Schedule readSchedule(Reader &r, const json &object, const Plan &plan) {
       plan.buffers[schedule.logits].dims.front() != 1)
     r.fail("schedule '" + schedule.name +
            "' has logits of every row and promises those of the last");
+  checkSequences(r, schedule);
   return schedule;
 }
 

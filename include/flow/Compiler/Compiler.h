@@ -27,6 +27,8 @@ struct CompileOptions {
   std::string numerics = "auto";
   /// Logits of every prompt row rather than of the last.
   bool logitsAll = false;
+  /// Code for steps of several sequences too, which `runtime::Batch` runs.
+  bool batch = false;
   /// Largest number of positions; 0 = the model's.
   int64_t context = 0;
   /// Tokens of a prefill step at most.
@@ -39,7 +41,8 @@ struct CompileOptions {
 /// Forms in which a compilation can be looked at.
 enum class EmitKind { Recipe, Flow, Linalg, Llvm, Assembly, Object };
 
-/// Compiles `recipe`, which is left as it is, for prefill and decode.
+/// Compiles `recipe`, which is left as it is, for prefill and decode, and for
+/// batches where they are asked for.
 llvm::Expected<Artifact> compileModel(mlir::ModuleOp recipe,
                                       const CpuTarget &target,
                                       const CompileOptions &options);
@@ -49,7 +52,7 @@ llvm::Expected<runtime::Plan> planModel(mlir::ModuleOp recipe,
                                         const CpuTarget &target,
                                         const CompileOptions &options);
 
-/// The compilation of one step, `prefill` or `decode`, as text or, for
+/// The compilation of one step, `prefill`, `decode` or `batch`, as text or, for
 /// `Object`, as bytes.
 llvm::Expected<std::string> emitStep(mlir::ModuleOp recipe,
                                      llvm::StringRef step, EmitKind kind,

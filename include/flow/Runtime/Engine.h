@@ -46,7 +46,9 @@ public:
   size_t weightBytes() const;
 
 private:
+  friend class Batch;
   friend class Sequence;
+  friend class StepRunner;
   struct State;
   explicit Model(std::unique_ptr<State> state);
   std::unique_ptr<State> state;

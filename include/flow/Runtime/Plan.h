@@ -84,9 +84,11 @@ struct BufferPlan {
 /// tokens, `start + count`, and rows with padding.
 enum class Scalar { Start, Count, Total, Rows };
 
-/// An argument of a call.
+/// An argument of a call. Keys and values are those of one sequence, or have a
+/// leading dimension of slots in the schedule `batch`, which alone has a table
+/// of sequences.
 struct Argument {
-  enum class Kind { Buffer, Weight, Keys, Values, Scalar };
+  enum class Kind { Buffer, Weight, Keys, Values, Scalar, Sequences };
   Kind kind = Kind::Buffer;
   /// Of the buffer, weight or cache.
   int64_t index = 0;
@@ -103,6 +105,7 @@ struct Argument {
   static Argument ofScalar(Scalar scalar) {
     return {Kind::Scalar, 0, 0, scalar};
   }
+  static Argument sequences() { return {Kind::Sequences}; }
 };
 
 enum class StepKind { Embed, RopeAngles, Call };

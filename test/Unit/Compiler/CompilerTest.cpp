@@ -101,6 +101,37 @@ TEST(Compiler, StepsShareTheirWeights) {
   EXPECT_THAT(artifact.plan.weights, SizeIs(3 + 2 * 6));
 }
 
+TEST(Compiler, BatchesAreAnotherStep) {
+  TestRecipe recipe;
+  CompileOptions options;
+  Artifact two = llvm::cantFail(compileModel(*recipe, testTarget(), options));
+  options.batch = true;
+  Artifact three = llvm::cantFail(compileModel(*recipe, testTarget(), options));
+  // What is there for one sequence stays as it is.
+  ASSERT_EQ(three.objects.size(), 3u);
+  EXPECT_EQ(three.objects[0], two.objects[0]);
+  EXPECT_EQ(three.objects[1], two.objects[1]);
+  const runtime::Schedule *batch = three.plan.findSchedule("batch");
+  ASSERT_TRUE(batch);
+  EXPECT_EQ(batch->rows, 0);
+  EXPECT_TRUE(batch->logitsAll);
+  // The layers know whose their rows are, and the head does not.
+  const auto &steps = batch->steps;
+  auto readsTable = [](const runtime::Step &step) {
+    return llvm::any_of(step.args, [](const runtime::Argument &argument) {
+      return argument.kind == runtime::Argument::Kind::Sequences;
+    });
+  };
+  ASSERT_LT(batch->headBegin, static_cast<int64_t>(steps.size()));
+  EXPECT_TRUE(readsTable(steps[batch->headBegin - 1]));
+  EXPECT_FALSE(readsTable(steps.back()));
+  EXPECT_EQ(three.plan.weights.size(), two.plan.weights.size());
+  EXPECT_EQ(three.plan.caches.size(), two.plan.caches.size());
+  flow::Result<runtime::Plan> read =
+      runtime::planFromJson(runtime::toJson(three.plan));
+  EXPECT_TRUE(read) << read.error();
+}
+
 TEST(Compiler, LeavesTheRecipeAsItIs) {
   TestRecipe recipe;
   std::string before = recipe.print();

@@ -161,7 +161,8 @@ std::string errorOfBody(const std::string &body,
   return message;
 }
 
-/// An argument in a few letters: b2, w1.0, k0, v0, and the name of a scalar.
+/// An argument in a few letters: b2, w1.0, k0, v0, the name of a scalar, or
+/// "sequences".
 std::string print(const Argument &argument) {
   std::string index = std::to_string(argument.index);
   switch (argument.kind) {
@@ -176,6 +177,8 @@ std::string print(const Argument &argument) {
   case Argument::Kind::Scalar:
     return std::vector<std::string>{"start", "count", "total",
                                     "rows"}[size_t(argument.scalar)];
+  case Argument::Kind::Sequences:
+    return "sequences";
   }
   return "?";
 }
@@ -404,6 +407,38 @@ TEST(PlanBuilder, CachesComeBackAsThemselves) {
   EXPECT_EQ(plan.caches[1].window, 16);
   EXPECT_EQ(plan.caches[1].kvHeads, 1);
   EXPECT_EQ(plan.caches[1].headDim, 32);
+}
+
+TEST(PlanBuilder, BatchesKnowWhoseTheirRowsAre) {
+  Builder builder(R"mlir(
+func.func private @slots(%x: tensor<?x32xf32>, %k: tensor<?x?x1x32xf32>, %v: tensor<?x?x1x32xf32>, %s: tensor<?x4xi32>, %rows: index)
+    -> (tensor<?x32xf32>, tensor<?x?x1x32xf32>, tensor<?x?x1x32xf32>) {
+  %h = tensor.expand_shape %x [[0], [1, 2]] output_shape [%rows, 1, 32]
+      : tensor<?x32xf32> into tensor<?x1x32xf32>
+  %k1, %v1 = flow.kv_append %h, %h into %k, %v sequences %s
+      : tensor<?x1x32xf32>, tensor<?x?x1x32xf32>
+  return %x, %k1, %v1
+      : tensor<?x32xf32>, tensor<?x?x1x32xf32>, tensor<?x?x1x32xf32>
+}
+func.func @batch(%tokens: tensor<?xi32>, %s: tensor<?x4xi32>) -> tensor<?x32xf32> {
+  %zero = arith.constant 0 : index
+  %rows = tensor.dim %tokens, %zero : tensor<?xi32>
+  %a = flow.rope_angles @m::@rope sequences %s rows %rows : tensor<?x16x2xf32>
+)mlir" + std::string(kEmbed) +
+                  R"mlir(
+  %k, %v = flow.cache_ref @m::@full : tensor<?x?x1x32xf32>
+  %y, %k1, %v1 = call @slots(%x, %k, %v, %s, %rows) : (tensor<?x32xf32>, tensor<?x?x1x32xf32>, tensor<?x?x1x32xf32>, tensor<?x4xi32>, index) -> (tensor<?x32xf32>, tensor<?x?x1x32xf32>, tensor<?x?x1x32xf32>)
+  %z = call @same(%y) : (tensor<?x32xf32>) -> tensor<?x32xf32>
+  return %z : tensor<?x32xf32>
+}
+)mlir");
+  ASSERT_EQ(builder.add("batch"), "");
+  Plan plan = builder.take();
+  ASSERT_THAT(plan.schedules, SizeIs(1));
+  EXPECT_THAT(print(plan.schedules[0]),
+              ElementsAre("angles -> b0", "embed w0 -> b1",
+                          "slots b1 k0 v0 sequences rows b2", "same b2 b1"));
+  EXPECT_EQ(plan.schedules[0].headBegin, 3);
 }
 
 TEST(PlanBuilder, ABufferIsReusedOnlyWhenNobodyReadsItAnyMore) {

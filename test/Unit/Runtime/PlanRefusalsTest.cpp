@@ -192,7 +192,7 @@ INSTANTIATE_TEST_SUITE_P(Plans, PlanRefuses, testing::ValuesIn(kChanges),
 
 TEST(PlanRefusals, TakeWhatIsNoJson) {
   for (const char *text : {"", "{", "plan", "{\"version\": 1e999}",
-                           "{\"version\": 2} {}", "\"\xff\""})
+                           "{\"version\": 3} {}", "\"\xff\""})
     EXPECT_EQ(errorOf(text), "plan: the text is no JSON") << text;
 }
 

@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// T8: sequences of different lengths that run in one call give the logits that
+// each gives alone, bit for bit in f32, for a model of each generation.
+
+#include "../Runtime/TestTensors.h"
+#include "TestRecipes.h"
+
+#include "flow/Compiler/LoadedCode.h"
+#include "flow/IR/FlowOps.h"
+#include "flow/Runtime/Batch.h"
+
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/Regex.h"
+
+#include <cmath>
+#include <set>
+
+using namespace flow;
+using runtime::Batch;
+
+namespace {
+
+/// A recipe of the gallery, with windows of 16 instead of its own.
+std::string galleryRecipe(llvm::StringRef name) {
+  auto file = llvm::MemoryBuffer::getFile(
+      (FLOW_GALLERY_DIR "/" + name + ".mlir").str());
+  if (!file) {
+    ADD_FAILURE() << name.str() << ": " << file.getError().message();
+    return "";
+  }
+  llvm::StringRef rest = (*file)->getBuffer();
+  std::string text;
+  llvm::Regex window("window = [0-9]+");
+  for (llvm::SmallVector<llvm::StringRef> found; window.match(rest, &found);) {
+    auto [before, after] = rest.split(found[0]);
+    text += before.str() + "window = 16";
+    rest = after;
+  }
+  return text + rest.str();
+}
+
+/// Where in its file a weight is: its tensor, as large as what is read of it.
+struct FileTensor {
+  int64_t rows = 0, cols = 0;
+};
+
+/// Random weights for all that `module` names, of the size of trained ones:
+/// each stage keeps the scale of its input.
+runtime::TestTensors randomWeights(mlir::ModuleOp module) {
+  std::map<std::string, FileTensor> sizes;
+  module.walk([&](WeightOp weight) {
+    std::string name = weight.getSymName().str();
+    if (auto layer = llvm::dyn_cast<LayerOp>(weight->getParentOp()))
+      name = (layer.getSymName() + "." + name).str();
+    if (std::optional<llvm::StringRef> from = weight.getFrom())
+      name = from->str();
+    llvm::ArrayRef<int64_t> shape = weight.getTensorType().getShape();
+    int64_t rows = shape.size() == 2 ? shape[0] : 1, cols = shape.back();
+    if (std::optional<llvm::ArrayRef<int64_t>> part = weight.getPart()) {
+      rows += part->front();
+      cols += part->back();
+    }
+    FileTensor &size = sizes[name];
+    size.rows = std::max(size.rows, rows);
+    size.cols = std::max(size.cols, cols);
+  });
+  runtime::TestTensors tensors;
+  std::mt19937 random(7);
+  for (const auto &[name, size] : sizes) {
+    std::vector<float> values;
+    for (int64_t i = 0; i != size.rows * size.cols; ++i) {
+      float unit = static_cast<float>(random()) * 0x1p-31f - 1;
+      values.push_back(
+          size.rows == 1 ? 1 + unit / 4
+                         : unit * std::sqrt(3 / static_cast<float>(size.cols)));
+    }
+    tensors.add(name, size.rows, size.cols, values);
+  }
+  return tensors;
+}
+
+/// A compiled model with weights, and whatever it needs to live.
+class TestModel {
+public:
+  TestModel(llvm::StringRef gallery, const runtime::EngineOptions &options)
+      : recipe(galleryRecipe(gallery)), tensors(randomWeights(*recipe)) {
+    CompileOptions compile;
+    compile.numerics = "f32";
+    compile.batch = true;
+    compile.logitsAll = true;
+    compile.context = 128;
+    compile.chunk = options.prefillChunk;
+    Artifact artifact = llvm::cantFail(compileModel(
+        *recipe, llvm::cantFail(resolveCpuTarget("native")), compile));
+    // The plan goes the way through its file.
+    flow::Result<runtime::Plan> plan =
+        runtime::planFromJson(runtime::toJson(artifact.plan));
+    EXPECT_TRUE(plan) << plan.error();
+    code = llvm::cantFail(LoadedCode::load(artifact.objects));
+    flow::Result<std::unique_ptr<runtime::Model>> created =
+        runtime::Model::create(
+            std::move(*plan),
+            [this](const std::string &name) { return code->lookupEntry(name); },
+            tensors.source(), options);
+    if (created)
+      model = std::move(*created);
+    else
+      ADD_FAILURE() << created.error();
+  }
+
+  runtime::Model &get() { return *model; }
+
+private:
+  TestRecipe recipe;
+  runtime::TestTensors tensors;
+  std::unique_ptr<LoadedCode> code;
+  std::unique_ptr<runtime::Model> model;
+};
+
+using Rows = std::vector<std::vector<float>>;
+
+/// The logits of every position of `tokens`, which are a sequence alone.
+Rows aloneLogits(runtime::Model &model, const std::vector<int32_t> &tokens) {
+  auto sequence = runtime::Sequence::create(model);
+  if (!sequence) {
+    ADD_FAILURE() << sequence.error();
+    return {};
+  }
+  Rows rows;
+  Status status = (*sequence)->prefill(
+      tokens, [&](const float *logits, int64_t count) -> Status {
+        for (int64_t row = 0; row != count; ++row)
+          rows.emplace_back(logits + row * 512, logits + (row + 1) * 512);
+        return {};
+      });
+  EXPECT_TRUE(status) << status.error();
+  return rows;
+}
+
+std::vector<int32_t> randomTokens(size_t count, unsigned seed) {
+  std::mt19937 random(seed);
+  std::vector<int32_t> tokens;
+  for (size_t i = 0; i != count; ++i)
+    tokens.push_back(static_cast<int32_t>(random() % 512));
+  return tokens;
+}
+
+std::vector<int32_t> slice(const std::vector<int32_t> &tokens, size_t first,
+                           size_t last) {
+  return {tokens.begin() + static_cast<ptrdiff_t>(first),
+          tokens.begin() + static_cast<ptrdiff_t>(last)};
+}
+
+/// Threads and rows of a step.
+struct Run {
+  const char *recipe;
+  int threads;
+  int64_t chunk;
+};
+
+class BatchOfModel : public testing::TestWithParam<Run> {
+protected:
+  BatchOfModel() : model(GetParam().recipe, options()) {}
+
+  static runtime::EngineOptions options() {
+    runtime::EngineOptions options;
+    options.threads = GetParam().threads;
+    options.context = 128;
+    options.prefillChunk = GetParam().chunk;
+    return options;
+  }
+
+  std::unique_ptr<Batch> batchOf(int64_t slots) {
+    auto batch = Batch::create(model.get(), slots);
+    if (batch)
+      return std::move(*batch);
+    ADD_FAILURE() << batch.error();
+    return nullptr;
+  }
+
+  TestModel model;
+};
+
+// Rings of 64 positions come round in steps of 24 and 40 rows.
+constexpr Run kRuns[] = {
+    {"gemma1", 1, 512}, {"gemma2", 2, 24},       {"gemma3", 1, 512},
+    {"gemma3", 2, 40},  {"gemma4-dense", 2, 40}, {"gemma4-e2b", 1, 24},
+};
+
+std::string runName(const testing::TestParamInfo<Run> &info) {
+  std::string name =
+      std::string(info.param.recipe) + "_" + std::to_string(info.param.chunk);
+  llvm::replace(name, '-', '_');
+  return name;
+}
+
+INSTANTIATE_TEST_SUITE_P(Recipes, BatchOfModel, testing::ValuesIn(kRuns),
+                         runName);
+
+} // namespace
+
+TEST_P(BatchOfModel, GivesTheLogitsOfEachSequenceAlone) {
+  // One row, less than a tile, several tiles, and far more than the window:
+  // the ring of the last comes round.
+  const size_t lengths[] = {1, 5, 37, 12, 100};
+  std::vector<std::vector<int32_t>> tokens;
+  std::vector<Rows> alone;
+  std::vector<Batch::Part> parts;
+  for (size_t length : lengths) {
+    int64_t i = static_cast<int64_t>(tokens.size());
+    tokens.push_back(randomTokens(length, 20 + static_cast<unsigned>(i)));
+    alone.push_back(aloneLogits(model.get(), tokens.back()));
+    ASSERT_EQ(alone.back().size(), length);
+    // Slots in another order than rows.
+    parts.push_back({4 - i, tokens.back()});
+  }
+  // What is compared is no constant and no rubbish.
+  for (float value : alone.back().back())
+    ASSERT_TRUE(std::isfinite(value) && std::abs(value) < 1e3f);
+  ASSERT_EQ(
+      std::set<std::vector<float>>(alone[4].begin(), alone[4].end()).size(),
+      lengths[4]);
+
+  for (bool hasSink : {false, true}) {
+    SCOPED_TRACE(hasSink);
+    std::unique_ptr<Batch> batch = batchOf(5);
+    std::vector<Rows> told(5);
+    Batch::LogitsSink sink = [&](int64_t slot, const float *logits,
+                                 int64_t count) -> Status {
+      for (int64_t row = 0; row != count; ++row)
+        told[4 - slot].emplace_back(logits + row * 512,
+                                    logits + (row + 1) * 512);
+      return {};
+    };
+    Status status = batch->append(parts, hasSink ? sink : Batch::LogitsSink());
+    ASSERT_TRUE(status) << status.error();
+    for (size_t i = 0; i != parts.size(); ++i) {
+      SCOPED_TRACE(i);
+      int64_t slot = parts[i].slot;
+      EXPECT_EQ(batch->position(slot), static_cast<int64_t>(lengths[i]));
+      const float *last = batch->logits(slot);
+      ASSERT_TRUE(last);
+      EXPECT_EQ(std::vector<float>(last, last + 512), alone[i].back());
+      if (hasSink)
+        EXPECT_EQ(told[i], alone[i]);
+    }
+  }
+}
+
+TEST_P(BatchOfModel, GoesOnWhereSequencesStopped) {
+  // Prompts and steps of one token mixed, as in a service: sequences come, are
+  // decoded with others at other positions, and go.
+  std::vector<int32_t> a = randomTokens(60, 1), b = randomTokens(45, 2),
+                       c = randomTokens(20, 3);
+  Rows aloneA = aloneLogits(model.get(), a),
+       aloneB = aloneLogits(model.get(), b),
+       aloneC = aloneLogits(model.get(), c);
+  std::unique_ptr<Batch> batch = batchOf(2);
+  auto expect = [&](int64_t slot, const Rows &alone) {
+    int64_t position = batch->position(slot);
+    ASSERT_GT(position, 0);
+    const float *logits = batch->logits(slot);
+    EXPECT_EQ(std::vector<float>(logits, logits + 512), alone[position - 1]);
+  };
+  auto append = [&](const std::vector<Batch::Part> &parts) {
+    Status status = batch->append(parts);
+    ASSERT_TRUE(status) << status.error();
+  };
+  append({{0, slice(a, 0, 30)}});
+  expect(0, aloneA);
+  append({{1, slice(b, 0, 17)}, {0, slice(a, 30, 31)}});
+  expect(0, aloneA);
+  expect(1, aloneB);
+  for (size_t i = 0; i != 20; ++i) {
+    append({{0, slice(a, 31 + i, 32 + i)}, {1, slice(b, 17 + i, 18 + i)}});
+    expect(0, aloneA);
+    expect(1, aloneB);
+  }
+  // A new sequence in the slot of another.
+  batch->clear(0);
+  EXPECT_EQ(batch->position(0), 0);
+  EXPECT_EQ(batch->logits(0), nullptr);
+  append({{0, c}, {1, slice(b, 37, 45)}});
+  expect(0, aloneC);
+  expect(1, aloneB);
+}
