@@ -284,4 +284,12 @@ TEST_P(BatchOfModel, GoesOnWhereSequencesStopped) {
   append({{0, c}, {1, slice(b, 37, 45)}});
   expect(0, aloneC);
   expect(1, aloneB);
+  // To the last position: rows of padding behind it would have those of the
+  // first positions, which a query without a window sees.
+  std::vector<int32_t> d = randomTokens(128, 4);
+  Rows aloneD = aloneLogits(model.get(), d);
+  batch->clear(1);
+  append({{1, slice(d, 0, 125)}});
+  append({{1, slice(d, 125, 128)}});
+  expect(1, aloneD);
 }
