@@ -80,9 +80,8 @@ FailureOr<GemmaStep> GemmaStep::create(OpBuilder &builder, ModelOp model,
   int64_t hidden = model.getHyper().getHidden();
   Value table =
       step.createWeightRef(b, model.lookupSymbol<WeightOp>("embedding"));
-  auto embed =
-      EmbedOp::create(b, step.getRowsType({hidden}), inputs.tokens, table,
-                      step.getEmbeddingScale(hidden));
+  auto embed = EmbedOp::create(b, step.getRowsType({hidden}), inputs.tokens,
+                               table, step.getEmbeddingScale(hidden));
   step.embedded = embed;
   step.lastInput = embed;
   return step;

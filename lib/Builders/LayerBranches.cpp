@@ -50,10 +50,9 @@ KeysAndValues GemmaLayerBuilder::append(KvCacheOp cache, KeysAndValues rows) {
       b, type, type,
       SymbolRefAttr::get(step.getModel().getSymNameAttr(),
                          {FlatSymbolRefAttr::get(cache.getSymNameAttr())}));
-  auto append =
-      KvAppendOp::create(b, type, type, rows.keys, rows.values, ref.getKey(),
-                         ref.getValue(), step.inputs.start, step.inputs.count,
-                         step.inputs.sequences);
+  auto append = KvAppendOp::create(
+      b, type, type, rows.keys, rows.values, ref.getKey(), ref.getValue(),
+      step.inputs.start, step.inputs.count, step.inputs.sequences);
   return known = {append.getNewKeyCache(), append.getNewValueCache()};
 }
 

@@ -22,9 +22,9 @@ LogicalResult buildStep(ModelOp model, StringRef phase, StepLogits logits) {
   b.setInsertionPointAfter(model);
   Location loc = NameLoc::get(b.getStringAttr("step"));
   bool isBatch = phase == "batch";
-  bool hasSpans = llvm::any_of(
-      model.getBody().front().getOps<LayerOp>(),
-      [](LayerOp layer) { return layer.getMask().hasSpans(); });
+  bool hasSpans =
+      llvm::any_of(model.getBody().front().getOps<LayerOp>(),
+                   [](LayerOp layer) { return layer.getMask().hasSpans(); });
   SmallVector<Type> types{RankedTensorType::get(
       {phase == "decode" ? 1 : ShapedType::kDynamic}, b.getI32Type())};
   if (isBatch)

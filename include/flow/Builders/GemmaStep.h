@@ -27,8 +27,8 @@ struct KeysAndValues {
 struct StepInputs {
   /// `[T]` of i32, `T` static or not.
   mlir::Value tokens;
-  /// The absolute position of the first row, and how many rows from it on are no
-  /// padding, both index. Null in a batch.
+  /// The absolute position of the first row, and how many rows from it on are
+  /// no padding, both index. Null in a batch.
   mlir::Value start, count;
   /// In a batch the table `[S, 4]` of i32 that `flow.rope_angles` describes.
   mlir::Value sequences = {};
@@ -47,9 +47,8 @@ public:
   /// Emits what all layers read: the scaled embeddings of the tokens. The
   /// embedding scale is `sqrt(hidden)`, rounded as the model says. Fails if the
   /// model has no @embedding or no @final_norm.
-  static mlir::FailureOr<GemmaStep> create(mlir::OpBuilder &builder,
-                                           ModelOp model,
-                                           const StepInputs &inputs);
+  static mlir::FailureOr<GemmaStep>
+  create(mlir::OpBuilder &builder, ModelOp model, const StepInputs &inputs);
 
   /// The stream before the first layer, `[T, hidden]` of f32.
   mlir::Value getEmbedded() const { return embedded; }

@@ -15,8 +15,8 @@ struct HfGeneration;
 /// `model.safetensors` or the shards that `model.safetensors.index.json` names.
 /// Tensors have the names that the files give them; those of vision and audio
 /// towers are left out. The tokenizer is that of `tokenizer.json`, else of
-/// `tokenizer.model`. A `generation_config.json`, where there is one, says which
-/// tokens end an answer and which are never chosen.
+/// `tokenizer.model`. A `generation_config.json`, where there is one, says
+/// which tokens end an answer and which are never chosen.
 class HfModel : public ModelFile {
 public:
   /// Opens the folder and checks its configuration, its files, and that their

@@ -114,9 +114,10 @@ Value flow::cpu::buildSequenceAttention(OpBuilder &builder, Location loc,
         Value padded =
             b.mul(b.div(b.add(place.count, kRowTile - 1), kRowTile), kRowTile);
         Value total = b.add(place.start, place.count);
-        Value rows = buildAttention(
-            b, loc, sliceRows(b, query, place.first, padded),
-            takeSlot(b, slots, place.slot), place.start, total, shape);
+        Value rows =
+            buildAttention(b, loc, sliceRows(b, query, place.first, padded),
+                           takeSlot(b, slots, place.slot), place.start, total,
+                           /*spans=*/{}, shape);
         LeadingSlice slice(b, outs[0], place.first, padded);
         return {tensor::InsertSliceOp::create(b, rows, outs[0], slice.offsets,
                                               slice.sizes, slice.strides)

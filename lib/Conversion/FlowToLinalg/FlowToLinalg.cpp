@@ -414,10 +414,9 @@ LogicalResult FunctionLowering::lower(AttentionOp op) {
   set(op, op.getSequences()
               ? cpu::buildSequenceAttention(b, b.getLoc(), query, cache,
                                             single(op.getSequences()), shape)
-              : cpu::buildAttention(b, b.getLoc(), query, cache,
-                                    single(op.getStart()),
-                                    single(op.getTotal()),
-                                    singleOrNull(op.getSpans()), shape));
+              : cpu::buildAttention(
+                    b, b.getLoc(), query, cache, single(op.getStart()),
+                    single(op.getTotal()), singleOrNull(op.getSpans()), shape));
   return success();
 }
 

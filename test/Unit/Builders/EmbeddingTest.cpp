@@ -46,10 +46,9 @@ LogicalResult addDecodeStep(ModuleOp module, flow::ModelOp model) {
   function->setAttr("flow.phase", b.getStringAttr("decode"));
   Block *entry = function.addEntryBlock();
   b.setInsertionPointToStart(entry);
-  FailureOr<flow::GemmaStep> step =
-      flow::GemmaStep::create(b, model,
-                              {entry->getArgument(0), entry->getArgument(1),
-                               entry->getArgument(2)});
+  FailureOr<flow::GemmaStep> step = flow::GemmaStep::create(
+      b, model,
+      {entry->getArgument(0), entry->getArgument(1), entry->getArgument(2)});
   if (failed(step))
     return failure();
   auto layer = model.lookupSymbol<flow::LayerOp>("layer0");

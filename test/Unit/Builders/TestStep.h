@@ -81,10 +81,9 @@ inline mlir::LogicalResult buildStep(
   function->setAttr("flow.phase", b.getStringAttr(phase));
   mlir::Block *entry = function.addEntryBlock();
   b.setInsertionPointToStart(entry);
-  mlir::FailureOr<GemmaStep> step =
-      GemmaStep::create(b, model,
-                        {entry->getArgument(0), entry->getArgument(1),
-                         entry->getArgument(2)});
+  mlir::FailureOr<GemmaStep> step = GemmaStep::create(
+      b, model,
+      {entry->getArgument(0), entry->getArgument(1), entry->getArgument(2)});
   if (failed(step))
     return mlir::failure();
   mlir::FailureOr<mlir::Value> stream = build(*step, step->getEmbedded());
