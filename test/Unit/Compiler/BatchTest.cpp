@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// T8: sequences of different lengths that run in one call give the logits that
+// T9: sequences of different lengths that run in one call give the logits that
 // each gives alone, bit for bit in f32, for a model of each generation.
 
 #include "../Runtime/TestTensors.h"
@@ -9,7 +9,6 @@
 #include "flow/IR/FlowOps.h"
 #include "flow/Runtime/Batch.h"
 
-#include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Regex.h"
 
@@ -21,12 +20,12 @@ using runtime::Batch;
 
 namespace {
 
-/// A recipe of the gallery, with windows of 16 instead of its own.
-std::string galleryRecipe(llvm::StringRef name) {
-  auto file = llvm::MemoryBuffer::getFile(
-      (FLOW_GALLERY_DIR "/" + name + ".mlir").str());
+/// The recipe in a file of the sources, with windows of 16 instead of its own.
+std::string recipeOf(llvm::StringRef path) {
+  auto file =
+      llvm::MemoryBuffer::getFile((FLOW_SOURCE_DIR "/" + path + ".mlir").str());
   if (!file) {
-    ADD_FAILURE() << name.str() << ": " << file.getError().message();
+    ADD_FAILURE() << path.str() << ": " << file.getError().message();
     return "";
   }
   llvm::StringRef rest = (*file)->getBuffer();
@@ -83,8 +82,8 @@ runtime::TestTensors randomWeights(mlir::ModuleOp module) {
 /// A compiled model with weights, and whatever it needs to live.
 class TestModel {
 public:
-  TestModel(llvm::StringRef gallery, const runtime::EngineOptions &options)
-      : recipe(galleryRecipe(gallery)), tensors(randomWeights(*recipe)) {
+  TestModel(llvm::StringRef path, const runtime::EngineOptions &options)
+      : recipe(recipeOf(path)), tensors(randomWeights(*recipe)) {
     CompileOptions compile;
     compile.numerics = "f32";
     compile.batch = true;
@@ -152,9 +151,9 @@ std::vector<int32_t> slice(const std::vector<int32_t> &tokens, size_t first,
           tokens.begin() + static_cast<ptrdiff_t>(last)};
 }
 
-/// Threads and rows of a step.
+/// A recipe by its path, threads, and rows of a step.
 struct Run {
-  const char *recipe;
+  const char *name, *recipe;
   int threads;
   int64_t chunk;
 };
@@ -184,15 +183,17 @@ protected:
 
 // Rings of 64 positions come round in steps of 24 and 40 rows.
 constexpr Run kRuns[] = {
-    {"gemma1", 1, 512}, {"gemma2", 2, 24},       {"gemma3", 1, 512},
-    {"gemma3", 2, 40},  {"gemma4-dense", 2, 40}, {"gemma4-e2b", 1, 24},
+    {"gemma1", "docs/Gallery/gemma1", 1, 512},
+    {"gemma2", "docs/Gallery/gemma2", 2, 24},
+    {"gemma3", "docs/Gallery/gemma3", 1, 512},
+    {"gemma3", "docs/Gallery/gemma3", 2, 40},
+    {"gemma4_dense", "docs/Gallery/gemma4-dense", 2, 40},
+    {"gemma4_e2b", "docs/Gallery/gemma4-e2b", 1, 24},
+    {"experts", "test/Transforms/expand-layers-experts", 2, 40},
 };
 
 std::string runName(const testing::TestParamInfo<Run> &info) {
-  std::string name =
-      std::string(info.param.recipe) + "_" + std::to_string(info.param.chunk);
-  llvm::replace(name, '-', '_');
-  return name;
+  return std::string(info.param.name) + "_" + std::to_string(info.param.chunk);
 }
 
 INSTANTIATE_TEST_SUITE_P(Recipes, BatchOfModel, testing::ValuesIn(kRuns),
