@@ -32,6 +32,7 @@ void flow::buildFusionPipeline(OpPassManager &pm,
   pm.addPass(createFuseQkv());
   pm.addPass(createSliceLastToken());
   pm.addPass(createSelectMasks({/*block=*/32, options.context}));
+  pm.addPass(createFusePerLayerGate());
   pm.addPass(createFuseGatedMlp());
   pm.addPass(createFuseExperts());
   pm.addPass(createFuseRouter());

@@ -61,6 +61,21 @@ static Result evaluateGatedMlp(GatedMlpOp op, const Frame &frame) {
   return single(product(hidden, op.getDown(), frame, std::nullopt, element));
 }
 
+static Result evaluatePerLayerGate(PerLayerGateOp op, const Frame &frame) {
+  Element element = elementOf(op.getType());
+  const Tensor &embedded = frame.tensor(op.getEmbedded());
+  Tensor gate = product(frame.tensor(op.getInput()), op.getGate(), frame,
+                        std::nullopt, element);
+  if (gate.shape != embedded.shape)
+    return failedAt(op, "expects as many rows of input as embedded, got " +
+                            formatShape(gate.shape) + " and " +
+                            formatShape(embedded.shape));
+  Tensor hidden = geglu(gate, embedded, element);
+  if (Attribute layout = op.getHiddenAttr())
+    hidden = inLayout(hidden, layout);
+  return single(product(hidden, op.getOutput(), frame, std::nullopt, element));
+}
+
 //===----------------------------------------------------------------------===//
 // Experts
 //===----------------------------------------------------------------------===//
@@ -174,6 +189,7 @@ static Result evaluateGroupedMlp(GroupedMlpOp op, const Frame &frame) {
 Result reference::evaluateMlp(Operation *op, const Frame &frame) {
   return llvm::TypeSwitch<Operation *, Result>(op)
       .Case([&](GatedMlpOp op) { return evaluateGatedMlp(op, frame); })
+      .Case([&](PerLayerGateOp op) { return evaluatePerLayerGate(op, frame); })
       .Case([&](RouteExpertsOp op) -> Result {
         return routed(frame.tensor(op.getLogits()),
                       frame.tensor(op.getExpertScale()), op.getFactor(),

@@ -389,8 +389,8 @@ Result Evaluator::evaluateFlow(Operation *op, const Frame &frame) {
       .Case([&](AttentionOp op) { return evaluateAttention(op, frame); })
       .Case([&](AddRmsNormOp op) { return evaluateAddRmsNorm(op, frame); })
       .Case([&](QkvRopeAppendOp op) { return evaluateQkv(op, frame); })
-      .Case<GatedMlpOp, RouteExpertsOp, RouterOp, MoeOp, GroupedMlpOp>(
-          [&](auto op) { return evaluateMlp(op, frame); })
+      .Case<GatedMlpOp, PerLayerGateOp, RouteExpertsOp, RouterOp, MoeOp,
+            GroupedMlpOp>([&](auto op) { return evaluateMlp(op, frame); })
       .Case([&](QuantizeRowsOp op) { return evaluateQuantizeRows(op, frame); })
       .Default([](Operation *op) -> Result { return unknownOp(op); });
 }

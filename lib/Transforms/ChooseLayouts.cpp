@@ -7,6 +7,7 @@
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/Remarks.h"
 #include "llvm/ADT/SetVector.h"
+#include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
 
@@ -154,10 +155,9 @@ struct ChooseLayouts : flow::impl::ChooseLayoutsBase<ChooseLayouts> {
 
   void quantize(Operation *op, const Product &product, Attribute layout) {
     if (!product.rows) {
-      if (auto grouped = dyn_cast<GroupedMlpOp>(op))
-        grouped.setHiddenAttr(layout);
-      else
-        cast<GatedMlpOp>(op).setHiddenAttr(layout);
+      llvm::TypeSwitch<Operation *>(op)
+          .Case<GatedMlpOp, PerLayerGateOp, GroupedMlpOp>(
+              [&](auto stage) { stage.setHiddenAttr(layout); });
       return;
     }
     Value rows = product.rows->get();

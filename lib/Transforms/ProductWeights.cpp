@@ -26,6 +26,10 @@ SmallVector<Product> flow::getProducts(Operation *op) {
         return {{&mlp.getGateUpMutable(), &mlp.getInputMutable(), kArithmetic},
                 {&mlp.getDownMutable(), nullptr, kHiddenArithmetic}};
       })
+      .Case([](PerLayerGateOp op) -> Products {
+        return {{&op.getGateMutable(), &op.getInputMutable(), kArithmetic},
+                {&op.getOutputMutable(), nullptr, kHiddenArithmetic}};
+      })
       .Case([](RouterOp router) -> Products {
         return {{&router.getWeightMutable(), &router.getInputMutable(),
                  kArithmetic}};

@@ -9,7 +9,7 @@
 namespace flow {
 
 /// A weight operand of a stage, the rows that it meets (null for the inner rows
-/// of gated MLPs), and the attribute that marks its arithmetic.
+/// of a stage of two products), and the attribute that marks its arithmetic.
 struct Product {
   mlir::OpOperand *weight;
   mlir::OpOperand *rows;
@@ -19,7 +19,7 @@ struct Product {
 constexpr llvm::StringLiteral kArithmetic = "flow.arithmetic";
 constexpr llvm::StringLiteral kHiddenArithmetic = "flow.hidden_arithmetic";
 
-/// The products in `op`: none, one, or the two of gated MLPs.
+/// The products in `op`: none, one or two.
 llvm::SmallVector<Product> getProducts(mlir::Operation *op);
 
 /// True if all of `products` are marked with one arithmetic, or none is marked.

@@ -37,6 +37,8 @@ SmallVector<Value> productWeights(Operation *op) {
     return {qkv.getWeight()};
   if (auto mlp = dyn_cast<GatedMlpOp>(op))
     return {mlp.getGateUp(), mlp.getDown()};
+  if (auto gate = dyn_cast<PerLayerGateOp>(op))
+    return {gate.getGate(), gate.getOutput()};
   if (auto router = dyn_cast<RouterOp>(op))
     return {router.getWeight()};
   if (auto mlp = dyn_cast<GroupedMlpOp>(op))

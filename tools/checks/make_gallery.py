@@ -51,19 +51,25 @@ def without_noise(line):
 
 
 def remarks(text):
-    """Each remark once: its pass, its name and what it says."""
+    """What each pass said, and where."""
     found = []
     for line in text.splitlines():
-        match = re.search(r"remark: \[(\w+)\] (\S+) \| Category:(\S+)(.*)", line)
-        if not match:
+        if "remark:" not in line:
             continue
-        kind, name, category, rest = match.groups()
+        match = re.search(r'remark: (?:loc\("([^"]*)"\): )?\[(\w+)\] (\S+) \| '
+                          r"Category:(\S+)(?: \| )?(.*)", line)
+        if not match:
+            sys.exit(f"error: this remark has another form: {line}")
+        place, kind, name, category, rest = match.groups()
         said = re.search(r'(?:Remark|Reason)="([^"]*)"', rest)
-        entry = f"- `{category}`: {'' if kind != 'Missed' else 'missed, '}{name}"
-        if said:
-            entry += f": {said.group(1)}"
-        if entry not in found:
-            found.append(entry)
+        entry = f"- `{category}`"
+        if place:
+            entry += f" at `{place}`"
+        entry += f": {'missed, ' if kind == 'Missed' else ''}{name}"
+        rest = said.group(1) if said else rest.strip()
+        if rest:
+            entry += f" ({rest})"
+        found.append(entry)
     return found
 
 

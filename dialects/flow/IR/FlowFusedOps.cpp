@@ -215,6 +215,35 @@ SmallVector<OpOperand *> GatedMlpOp::getRowOperands() {
 }
 
 //===----------------------------------------------------------------------===//
+// PerLayerGateOp
+//===----------------------------------------------------------------------===//
+
+LogicalResult PerLayerGateOp::verify() {
+  RankedTensorType input = getInput().getType(), gate = getGate().getType(),
+                   embedded = getEmbedded().getType(),
+                   output = getOutput().getType();
+  if (!gate.hasStaticShape() || !output.hasStaticShape() ||
+      gate.getDimSize(1) != input.getDimSize(1) ||
+      embedded.getShape() !=
+          ArrayRef({input.getDimSize(0), gate.getDimSize(0)}) ||
+      output.getDimSize(1) != gate.getDimSize(0) ||
+      getType().getShape() !=
+          ArrayRef({input.getDimSize(0), output.getDimSize(0)}))
+    return emitOpError(
+               "(C1): [T, d] x [P, d], [T, P], [e, P] must give [T, e], "
+               "got ")
+           << input << " x " << gate << ", " << embedded << ", " << output
+           << " -> " << getType();
+  if (failed(verifyLayouts(*this, "(C2)", input.getEncoding(), gate)))
+    return failure();
+  return verifyLayouts(*this, "(C2)", getHiddenAttr(), output);
+}
+
+SmallVector<OpOperand *> PerLayerGateOp::getRowOperands() {
+  return {&getInputMutable(), &getEmbeddedMutable()};
+}
+
+//===----------------------------------------------------------------------===//
 // QuantizeRowsOp
 //===----------------------------------------------------------------------===//
 

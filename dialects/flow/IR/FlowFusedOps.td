@@ -152,6 +152,47 @@ def Flow_GatedMlpOp : Flow_RowwiseOp<"gated_mlp", [Pure]> {
   let hasVerifier = 1;
 }
 
+def Flow_PerLayerGateOp : Flow_RowwiseOp<"per_layer_gate", [Pure]> {
+  let summary = "What a layer's embeddings add, through the stream's gate";
+  let description = [{
+    ```
+    h      = g(linear(input, gate)) * embedded
+    result = linear(h, output)
+    ```
+
+    with `g` that of `flow.geglu`. Equals `flow.linear`, `flow.geglu` and
+    `flow.linear` bit for bit. With `hidden` the inner rows `h` take that layout
+    for the second product.
+
+    Example:
+
+    ```mlir
+    %y = flow.per_layer_gate %x, %gate, %embedded, %out : tensor<?x64xf32>, tensor<32x64xf32>, tensor<?x32xf32>, tensor<64x32xf32> -> tensor<?x64xf32>
+    ```
+
+    Constraints:
+
+    - (C1) `input` is `[T, d]`, `gate` `[P, d]`, `embedded` `[T, P]`, `output`
+      `[e, P]` and `result` `[T, e]`; weights are static.
+    - (C2) rows without encoding meet a weight without encoding or in `f32`
+      panels, `#flow.bf16_rows` meet `bf16` panels, `#flow.quantized_rows` meet
+      `i8` panels of the same block or twice it: `input` with `gate`, and
+      `hidden` with `output`.
+  }];
+  let arguments = (ins Arg<Flow_ProductRows, "[T, d]">:$input,
+    Arg<Flow_ProductWeight, "[P, d]">:$gate,
+    Arg<Flow_Matrix, "[T, P]">:$embedded,
+    Arg<Flow_ProductWeight, "[e, P]">:$output,
+    OptionalAttr<Flow_RowLayoutAttr>:$hidden);
+  let results = (outs Res<Flow_Matrix, "[T, e]">:$result);
+  let assemblyFormat = [{
+    $input `,` $gate `,` $embedded `,` $output (`hidden` `(` $hidden^ `)`)?
+    attr-dict `:` type($input) `,` type($gate) `,` type($embedded) `,`
+    type($output) `->` type($result)
+  }];
+  let hasVerifier = 1;
+}
+
 def Flow_QuantizeRowsOp : Flow_RowwiseOp<"quantize_rows", [Pure]> {
   let summary = "Quantise or round rows once for all products that read them";
   let description = [{

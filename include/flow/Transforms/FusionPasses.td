@@ -128,6 +128,39 @@ def FuseGatedMlp : Pass<"flow-fuse-gated-mlp", "::mlir::ModuleOp"> {
   let dependentDialects = ["::flow::FlowDialect"];
 }
 
+def FusePerLayerGate : Pass<"flow-fuse-per-layer-gate"> {
+  let summary = "The gate of a layer's embeddings and its two products in one";
+  let description = [{
+    The projection of the stream, the activation that it gates what a layer's
+    embeddings say with, and the projection back become one
+    `flow.per_layer_gate`. Results are bit-equal. The arithmetic that
+    `flow-plan-numerics` has marked the projections with stays that of the two
+    products. An activation between two projections is an MLP and left to
+    `flow-fuse-gated-mlp`.
+
+    Example:
+
+    ```mlir
+    // Before
+    %g = flow.linear %x, %wg : …
+    %h = flow.geglu %g, %embedded : tensor<?x32xf32>
+    %y = flow.linear %h, %wo : …
+    // After
+    %y = flow.per_layer_gate %x, %wg, %embedded, %wo : …
+    ```
+
+    Refuses, saying why in a missed remark `gate-not-fused` at the activation:
+
+    - a gate that others read too;
+    - an activation that does not feed one product alone;
+    - a stage in another block;
+    - projections that change the element type.
+
+    A fusion is a passed remark `gate-fused`.
+  }];
+  let dependentDialects = ["::flow::FlowDialect"];
+}
+
 def FuseExperts : Pass<"flow-fuse-experts", "::mlir::ModuleOp"> {
   let summary = "The experts' MLPs as one stage that sorts rows by expert";
   let description = [{

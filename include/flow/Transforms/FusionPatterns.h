@@ -11,15 +11,18 @@ class RewritePatternSet;
 namespace flow {
 
 // A pattern that looks at a candidate and leaves it says why through
-// `notifyMatchFailure`. The first three look weights up by symbol and add
-// `flow.derived_weight` ops beside them, so the driver must own the whole
-// module, not one function of it.
+// `notifyMatchFailure`. Those of QKV, MLP and experts look weights up by symbol
+// and add `flow.derived_weight` ops beside them, so the driver must own the
+// whole module, not one function of it.
 
 /// What `flow-fuse-qkv` does, rooted at `flow.kv_append`.
 void populateFuseQkvPatterns(mlir::RewritePatternSet &patterns);
 
 /// What `flow-fuse-gated-mlp` does, rooted at `flow.geglu`.
 void populateFuseGatedMlpPatterns(mlir::RewritePatternSet &patterns);
+
+/// What `flow-fuse-per-layer-gate` does, rooted at `flow.geglu`.
+void populateFusePerLayerGatePatterns(mlir::RewritePatternSet &patterns);
 
 /// What `flow-fuse-experts` does, rooted at `flow.moe`.
 void populateFuseExpertsPatterns(mlir::RewritePatternSet &patterns);

@@ -119,6 +119,7 @@ private:
   LogicalResult lower(AddRmsNormOp op);
   LogicalResult lower(QkvRopeAppendOp op);
   LogicalResult lower(GatedMlpOp op);
+  LogicalResult lower(PerLayerGateOp op);
   LogicalResult lower(QuantizeRowsOp op);
   LogicalResult lower(RouteExpertsOp op);
   LogicalResult lower(RouterOp op);
@@ -470,6 +471,20 @@ LogicalResult FunctionLowering::lower(GatedMlpOp op) {
   return success();
 }
 
+LogicalResult FunctionLowering::lower(PerLayerGateOp op) {
+  Value gate = product(op, parts.at(op.getInput()), op.getGate());
+  if (!gate)
+    return failure();
+  Parts hidden{cpu::buildGeglu(b, b.getLoc(), gate, single(op.getEmbedded()))};
+  if (Attribute layout = op.getHiddenAttr())
+    hidden = inLayout(hidden[0], layout);
+  Value result = product(op, hidden, op.getOutput());
+  if (!result)
+    return failure();
+  set(op, result);
+  return success();
+}
+
 LogicalResult FunctionLowering::lower(QuantizeRowsOp op) {
   parts[op] = inLayout(single(op.getInput()), op.getType().getEncoding());
   return success();
@@ -552,8 +567,8 @@ LogicalResult FunctionLowering::lower(Operation &op) {
   return llvm::TypeSwitch<Operation *, LogicalResult>(&op)
       .Case<arith::AddFOp, RmsNormOp, ScaleOp, LinearOp, LmHeadOp, GegluOp,
             RopeOp, KvAppendOp, AttentionOp, AddRmsNormOp, QkvRopeAppendOp,
-            GatedMlpOp, QuantizeRowsOp, RouteExpertsOp, RouterOp, GroupedMlpOp>(
-          [&](auto stage) { return lower(stage); })
+            GatedMlpOp, PerLayerGateOp, QuantizeRowsOp, RouteExpertsOp,
+            RouterOp, GroupedMlpOp>([&](auto stage) { return lower(stage); })
       .Case([&](func::ReturnOp ret) { return lowerReturn(ret); })
       .Default([&](Operation *other) -> LogicalResult {
         if (isa_and_nonnull<FlowDialect>(other->getDialect()) ||

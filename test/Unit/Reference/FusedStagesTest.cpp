@@ -159,6 +159,24 @@ std::vector<InterpretedValue> mlpArguments() {
           share(randomTensor({64, 64}, 63))};
 }
 
+TEST(Fused, PerLayerGate) {
+  std::string signature = R"(
+func.func @f(%x: tensor<?x24xf32>, %g: tensor<8x24xf32>, %p: tensor<?x8xf32>, %o: tensor<16x8xf32>) -> tensor<?x16xf32> {)";
+  std::string fused = signature + R"(
+  %y = flow.per_layer_gate %x, %g, %p, %o : tensor<?x24xf32>, tensor<8x24xf32>, tensor<?x8xf32>, tensor<16x8xf32> -> tensor<?x16xf32>
+  return %y : tensor<?x16xf32>
+})";
+  std::string parts = signature + R"(
+  %a = flow.linear %x, %g : tensor<?x24xf32>, tensor<8x24xf32> -> tensor<?x8xf32>
+  %h = flow.geglu %a, %p : tensor<?x8xf32>
+  %y = flow.linear %h, %o : tensor<?x8xf32>, tensor<16x8xf32> -> tensor<?x16xf32>
+  return %y : tensor<?x16xf32>
+})";
+  Tensor x = randomTensor({5, 24}, 41), g = randomTensor({8, 24}, 42);
+  Tensor p = randomTensor({5, 8}, 43), o = randomTensor({16, 8}, 44);
+  expectEqual(fused, parts, {share(x), share(g), share(p), share(o)});
+}
+
 } // namespace
 
 // T23
