@@ -14,31 +14,6 @@ using Slice = KernelBuilder::Slice;
 
 namespace {
 
-RankedTensorType typeOf(Value value) {
-  return cast<RankedTensorType>(value.getType());
-}
-
-/// Values handled at once when a row has `width` of them.
-int64_t lanesFor(int64_t width) {
-  for (int64_t lanes : {64, 32, 16, 8, 4, 2})
-    if (width % lanes == 0)
-      return lanes;
-  return 1;
-}
-
-/// Row `iv` of a `[T, width]` output.
-Slice rowSlice(KernelBuilder &b, Value iv, int64_t width) {
-  return {{iv, b.getIndexAttr(0)}, {b.getIndexAttr(1), b.getIndexAttr(width)}};
-}
-
-Value toIndex(KernelBuilder &b, Value value) {
-  return arith::IndexCastOp::create(b, b.getIndexType(), value);
-}
-
-Value toI32(KernelBuilder &b, Value value) {
-  return arith::IndexCastOp::create(b, b.getI32Type(), value);
-}
-
 /// The largest of `count` values of `z` and the first place where it is.
 std::pair<Value, Value> emitArgMax(KernelBuilder &b, Value z, int64_t count) {
   SmallVector<Value> best = b.loop(
@@ -88,7 +63,7 @@ flow::cpu::buildRouteExperts(OpBuilder &builder, Location loc, Value logits,
   SmallVector<Value> results = b.forall(
       rows, outputs,
       [&](KernelBuilder &b, Value t) -> SmallVector<Slice> {
-        return {rowSlice(b, t, chosen), rowSlice(b, t, chosen)};
+        return {b.rowSlice(t, chosen), b.rowSlice(t, chosen)};
       },
       [&](KernelBuilder &b, Value t, ValueRange outs) -> SmallVector<Value> {
         Value z = emitScaledLogits(b, logits, t, factor);
@@ -98,7 +73,7 @@ flow::cpu::buildRouteExperts(OpBuilder &builder, Location loc, Value logits,
         if (chosen == 1) {
           // The only share is 1 before it is scaled.
           Value expert = emitArgMax(b, z, experts).second;
-          return {b.insert(toI32(b, expert), outs[0], {}),
+          return {b.insert(b.toI32(expert), outs[0], {}),
                   b.insert(scaleOf(b, expert), outs[1], {})};
         }
         // The best one goes out of the row, and the next is the best.
@@ -109,7 +84,7 @@ flow::cpu::buildRouteExperts(OpBuilder &builder, Location loc, Value logits,
                 ValueRange args) -> SmallVector<Value> {
               auto [best, expert] = emitArgMax(b, args[2], experts);
               Value out = b.f32(-std::numeric_limits<float>::infinity());
-              return {b.insert(toI32(b, expert), args[0], {j}),
+              return {b.insert(b.toI32(expert), args[0], {j}),
                       b.insert(best, args[1], {j}),
                       b.insert(out, args[2], {expert}),
                       b.insert(scaleOf(b, expert), args[3], {j})};
@@ -145,7 +120,7 @@ ExpertGroups flow::cpu::buildExpertGroups(OpBuilder &builder, Location loc,
                                   [&](KernelBuilder &b, Value j,
                                       ValueRange args) -> Values {
                                     Value e =
-                                        toIndex(b, b.extract(chosen, {t, j}));
+                                        b.toIndex(b.extract(chosen, {t, j}));
                                     return body(b, t, j, e, args);
                                   });
                   });
@@ -172,16 +147,16 @@ ExpertGroups flow::cpu::buildExpertGroups(OpBuilder &builder, Location loc,
       ValueRange{b.empty(experts, i32), b.empty(experts, i32),
                  b.empty(experts, i32), b.empty(experts, i32), zero, zero},
       [&](KernelBuilder &b, Value e, ValueRange args) -> Values {
-        Value count = toIndex(b, b.extract(counts, {e}));
+        Value count = b.toIndex(b.extract(counts, {e}));
         Value padded = b.mul(b.div(b.add(count, tile - 1), tile), tile);
-        Value first = toI32(b, args[4]);
+        Value first = b.toI32(args[4]);
         // An expert without rows leaves its place to the next one.
         Value isUsed = arith::CmpIOp::create(b, arith::CmpIPredicate::ne, count,
                                              b.index(0));
         Value step = arith::SelectOp::create(b, isUsed, b.index(1), b.index(0));
-        return {b.insert(toI32(b, e), args[0], {args[5]}),
+        return {b.insert(b.toI32(e), args[0], {args[5]}),
                 b.insert(first, args[1], {args[5]}),
-                b.insert(toI32(b, padded), args[2], {args[5]}),
+                b.insert(b.toI32(padded), args[2], {args[5]}),
                 b.insert(first, args[3], {e}),
                 b.add(args[4], padded),
                 b.add(args[5], step)};
@@ -206,7 +181,7 @@ ExpertGroups flow::cpu::buildExpertGroups(OpBuilder &builder, Location loc,
       [&](KernelBuilder &b, Value t, Value j, Value e,
           ValueRange args) -> Values {
         Value place = b.extract(args[2], {e});
-        return {b.insert(toI32(b, t), args[0], {toIndex(b, place)}),
+        return {b.insert(b.toI32(t), args[0], {b.toIndex(place)}),
                 b.insert(place, args[1], {t, j}), bump(b, args[2], e)};
       });
   groups.owners = placed[0];
@@ -223,10 +198,10 @@ Value flow::cpu::buildGatherRows(OpBuilder &builder, Location loc, Value rows,
   return b.forall(
       count, b.empty(type.clone({ShapedType::kDynamic, width}), count),
       [&](KernelBuilder &b, Value r) -> SmallVector<Slice> {
-        return {rowSlice(b, r, width)};
+        return {b.rowSlice(r, width)};
       },
       [&](KernelBuilder &b, Value r, ValueRange outs) -> SmallVector<Value> {
-        Value owner = toIndex(b, b.extract(owners, {r}));
+        Value owner = b.toIndex(b.extract(owners, {r}));
         if (width == 1)
           return {b.insert(b.extract(rows, {owner, b.index(0)}), outs[0], {})};
         return b.loop(b.index(0), b.index(width), lanes, outs,
@@ -249,7 +224,7 @@ Value flow::cpu::buildCombineExperts(OpBuilder &builder, Location loc,
   return b.forall(
       rows, b.empty(type, rows),
       [&](KernelBuilder &b, Value t) -> SmallVector<Slice> {
-        return {rowSlice(b, t, width)};
+        return {b.rowSlice(t, width)};
       },
       [&](KernelBuilder &b, Value t, ValueRange outs) -> SmallVector<Value> {
         return b.loop(
@@ -260,7 +235,7 @@ Value flow::cpu::buildCombineExperts(OpBuilder &builder, Location loc,
                   b.index(0), b.index(perRow), 1, b.splatF32(0, lanes),
                   [&](KernelBuilder &b, Value j,
                       ValueRange acc) -> SmallVector<Value> {
-                    Value place = toIndex(b, b.extract(places, {t, j}));
+                    Value place = b.toIndex(b.extract(places, {t, j}));
                     Value share = b.splat(b.extract(shares, {t, j}), lanes);
                     return {b.fma(share, b.read(outputs, {place, i}, lanes),
                                   acc[0])};

@@ -16,6 +16,18 @@ namespace flow::cpu {
 using mlir::Value;
 using mlir::ValueRange;
 
+inline mlir::RankedTensorType typeOf(Value value) {
+  return mlir::cast<mlir::RankedTensorType>(value.getType());
+}
+
+/// Elements handled at once when a row has `width` of them.
+inline int64_t lanesFor(int64_t width) {
+  for (int64_t lanes : {64, 32, 16, 8, 4, 2})
+    if (width % lanes == 0)
+      return lanes;
+  return 1;
+}
+
 /// An OpBuilder at one location with the vocabulary of kernels.
 class KernelBuilder : public mlir::ImplicitLocOpBuilder {
 public:
@@ -73,6 +85,13 @@ public:
     return mlir::arith::RemUIOp::create(*this, a, b);
   }
 
+  Value toIndex(Value integer) {
+    return mlir::arith::IndexCastOp::create(*this, getIndexType(), integer);
+  }
+  Value toI32(Value index) {
+    return mlir::arith::IndexCastOp::create(*this, getI32Type(), index);
+  }
+
   /// `lanes` consecutive elements of the innermost dimension.
   Value read(Value tensor, ValueRange indices, int64_t lanes) {
     auto element =
@@ -94,7 +113,7 @@ public:
     return mlir::tensor::InsertOp::create(*this, scalar, tensor, indices);
   }
   Value dim(Value tensor, int64_t position) {
-    auto type = mlir::cast<mlir::RankedTensorType>(tensor.getType());
+    mlir::RankedTensorType type = typeOf(tensor);
     if (!type.isDynamicDim(position))
       return index(type.getDimSize(position));
     return mlir::tensor::DimOp::create(*this, tensor, position);
@@ -144,6 +163,10 @@ public:
   struct Slice {
     llvm::SmallVector<mlir::OpFoldResult> offsets, sizes;
   };
+  /// Row `iv` of a `[T, width]` output.
+  Slice rowSlice(Value iv, int64_t width) {
+    return {{iv, getIndexAttr(0)}, {getIndexAttr(1), getIndexAttr(width)}};
+  }
   using ForallBody = llvm::function_ref<llvm::SmallVector<Value>(
       KernelBuilder &, Value, ValueRange)>;
   using ForallSlices =

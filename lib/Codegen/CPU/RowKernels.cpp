@@ -12,23 +12,6 @@ using Slice = KernelBuilder::Slice;
 
 namespace {
 
-/// Elements handled at once when a row has `d` of them.
-int64_t lanesFor(int64_t d) {
-  for (int64_t lanes : {64, 32, 16, 8, 4, 2})
-    if (d % lanes == 0)
-      return lanes;
-  return 1;
-}
-
-RankedTensorType typeOf(Value value) {
-  return cast<RankedTensorType>(value.getType());
-}
-
-/// Row `iv` of a `[T, width]` output.
-Slice rowSlice(KernelBuilder &b, Value iv, int64_t width) {
-  return {{iv, b.getIndexAttr(0)}, {b.getIndexAttr(1), b.getIndexAttr(width)}};
-}
-
 /// `1 / sqrt(sumOfSquares / d + eps)`.
 Value inverseRms(KernelBuilder &b, Value sumOfSquares, int64_t d, double eps) {
   Value mean = b.mul(sumOfSquares, b.f32(1.0 / static_cast<double>(d)));
@@ -120,7 +103,7 @@ Value makeRows(KernelBuilder &b, Value like, int64_t width, Type element,
   return b.forall(
       rows, b.empty(type, rows),
       [&](KernelBuilder &b, Value t) -> SmallVector<Slice> {
-        return {rowSlice(b, t, width)};
+        return {b.rowSlice(t, width)};
       },
       [&](KernelBuilder &b, Value t, ValueRange outs) -> SmallVector<Value> {
         return b.loop(b.index(0), b.index(width), lanes, outs,
@@ -141,7 +124,7 @@ Value flow::cpu::buildRmsNorm(OpBuilder &builder, Location loc, Value x,
   return b.forall(
       rows, b.empty(typeOf(x), rows),
       [&](KernelBuilder &b, Value t) -> SmallVector<Slice> {
-        return {rowSlice(b, t, d)};
+        return {b.rowSlice(t, d)};
       },
       [&](KernelBuilder &b, Value t, ValueRange outs) -> SmallVector<Value> {
         auto load = [&](KernelBuilder &b, Value i) {
@@ -191,7 +174,7 @@ flow::cpu::buildAddRmsNorm(OpBuilder &builder, Location loc, Value stream,
   SmallVector<Value> results = b.forall(
       rows, outputs,
       [&](KernelBuilder &b, Value t) -> SmallVector<Slice> {
-        return {rowSlice(b, t, d), rowSlice(b, t, d)};
+        return {b.rowSlice(t, d), b.rowSlice(t, d)};
       },
       [&](KernelBuilder &b, Value t, ValueRange outs) -> SmallVector<Value> {
         Value scale, factor;
@@ -246,8 +229,7 @@ QuantizedRows flow::cpu::buildQuantizeRows(OpBuilder &builder, Location loc,
   SmallVector<Value> results = b.forall(
       rows, outputs,
       [&](KernelBuilder &b, Value t) -> SmallVector<Slice> {
-        return {rowSlice(b, t, k), rowSlice(b, t, blocks),
-                rowSlice(b, t, blocks)};
+        return {b.rowSlice(t, k), b.rowSlice(t, blocks), b.rowSlice(t, blocks)};
       },
       [&](KernelBuilder &b, Value t, ValueRange outs) -> SmallVector<Value> {
         return b.loop(
@@ -389,7 +371,7 @@ Value flow::cpu::buildHeads(OpBuilder &builder, Location loc,
                                     b.getF32Type()),
               count),
       [&](KernelBuilder &b, Value t) -> SmallVector<Slice> {
-        return {rowSlice(b, t, width)};
+        return {b.rowSlice(t, width)};
       },
       [&](KernelBuilder &b, Value t, ValueRange outs) -> SmallVector<Value> {
         return b.loop(b.index(0), b.index(heads), 1, outs,

@@ -20,8 +20,7 @@ struct SequencePlace {
 
 SequencePlace placeOf(KernelBuilder &b, Value sequences, Value i) {
   auto column = [&](int64_t number) -> Value {
-    return arith::IndexCastOp::create(
-        b, b.getIndexType(), b.extract(sequences, {i, b.index(number)}));
+    return b.toIndex(b.extract(sequences, {i, b.index(number)}));
   };
   return {column(0), column(1), column(2), column(3)};
 }
@@ -32,7 +31,7 @@ struct LeadingSlice {
   SmallVector<OpFoldResult> offsets, sizes, strides;
 
   LeadingSlice(KernelBuilder &b, Value tensor, Value first, OpFoldResult size) {
-    int64_t rank = cast<RankedTensorType>(tensor.getType()).getRank();
+    int64_t rank = typeOf(tensor).getRank();
     offsets.assign(rank, b.getIndexAttr(0));
     strides.assign(rank, b.getIndexAttr(1));
     offsets[0] = first;
@@ -51,7 +50,7 @@ Value sliceRows(KernelBuilder &b, Value tensor, Value first, Value count) {
 
 /// One entry of the leading dimension, which goes.
 Value takeSlot(KernelBuilder &b, Value slots, Value slot) {
-  auto type = cast<RankedTensorType>(slots.getType());
+  RankedTensorType type = typeOf(slots);
   LeadingSlice slice(b, slots, slot, b.getIndexAttr(1));
   return tensor::ExtractSliceOp::create(
       b, type.clone(type.getShape().drop_front()), slots, slice.offsets,
@@ -105,7 +104,7 @@ Value flow::cpu::buildSequenceAttention(OpBuilder &builder, Location loc,
                                         Value sequences,
                                         const AttentionShape &shape) {
   KernelBuilder b(loc, builder);
-  auto type = cast<RankedTensorType>(query.getType());
+  RankedTensorType type = typeOf(query);
   return b.loop(
       b.index(0), b.dim(sequences, 0), 1, b.empty(type, b.dim(query, 0)),
       [&](KernelBuilder &b, Value i, ValueRange outs) -> SmallVector<Value> {
