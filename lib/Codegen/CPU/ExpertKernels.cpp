@@ -14,7 +14,8 @@ using Slice = KernelBuilder::Slice;
 
 namespace {
 
-/// The largest of `count` values of `z` and the first place where it is.
+/// The largest of `count` values of `z` and the first place where it is. A NaN
+/// is larger than nothing, so that there always is such a place.
 std::pair<Value, Value> emitArgMax(KernelBuilder &b, Value z, int64_t count) {
   SmallVector<Value> best = b.loop(
       b.index(1), b.index(count), 1,
@@ -29,19 +30,14 @@ std::pair<Value, Value> emitArgMax(KernelBuilder &b, Value z, int64_t count) {
   return {best[0], best[1]};
 }
 
-/// `factor * logits` of row `t`, where a NaN is below every number, so that
-/// what is chosen is a place in the row.
+/// `factor * logits` of row `t`.
 Value emitScaledLogits(KernelBuilder &b, Value logits, Value t, double factor) {
   int64_t experts = typeOf(logits).getDimSize(1), lanes = lanesFor(experts);
-  Value least = b.splatF32(-std::numeric_limits<float>::infinity(), lanes);
   return b.loop(
       b.index(0), b.index(experts), lanes, b.empty(experts, b.getF32Type()),
       [&](KernelBuilder &b, Value e, ValueRange args) -> SmallVector<Value> {
         Value z =
             b.mul(b.read(logits, {t, e}, lanes), b.splatF32(factor, lanes));
-        Value isNumber =
-            arith::CmpFOp::create(b, arith::CmpFPredicate::ORD, z, z);
-        z = arith::SelectOp::create(b, isNumber, z, least);
         return {b.write(z, args[0], {e})};
       })[0];
 }
