@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // Checks what may be left between two phases.
 
+#include "ProductWeights.h"
 #include "flow/IR/FlowOps.h"
 #include "flow/Transforms/Passes.h"
 #include "mlir/Interfaces/FunctionInterfaces.h"
@@ -25,25 +26,6 @@ Attribute getEncoding(Type type) {
 bool hasLayout(Type type) {
   return isa_and_nonnull<PanelsAttr, QuantizedRowsAttr, Bf16RowsAttr>(
       getEncoding(type));
-}
-
-/// The weights that `op` multiplies with.
-SmallVector<Value> productWeights(Operation *op) {
-  if (auto linear = dyn_cast<LinearOp>(op))
-    return {linear.getWeight()};
-  if (auto head = dyn_cast<LmHeadOp>(op))
-    return {head.getTable()};
-  if (auto qkv = dyn_cast<QkvRopeAppendOp>(op))
-    return {qkv.getWeight()};
-  if (auto mlp = dyn_cast<GatedMlpOp>(op))
-    return {mlp.getGateUp(), mlp.getDown()};
-  if (auto gate = dyn_cast<PerLayerGateOp>(op))
-    return {gate.getGate(), gate.getOutput()};
-  if (auto router = dyn_cast<RouterOp>(op))
-    return {router.getWeight()};
-  if (auto mlp = dyn_cast<GroupedMlpOp>(op))
-    return {mlp.getGateUp(), mlp.getDown()};
-  return {};
 }
 
 LogicalResult verifyModels(ModuleOp module) {
@@ -81,11 +63,13 @@ LogicalResult verifyFused(Operation *op) {
   if (auto attention = dyn_cast<AttentionOp>(op);
       attention && !attention.getBlocks())
     return op->emitOpError("has no key blocks: flow-select-masks must run");
-  for (Value weight : productWeights(op))
-    if (!isa_and_nonnull<PanelsAttr>(getEncoding(weight.getType())))
+  for (const Product &product : getProducts(op)) {
+    Type type = product.weight->get().getType();
+    if (!isa_and_nonnull<PanelsAttr>(getEncoding(type)))
       return op->emitOpError("reads a weight without layout: "
                              "flow-choose-layouts must run, got ")
-             << weight.getType();
+             << type;
+  }
   return success();
 }
 
