@@ -107,9 +107,10 @@ flow::summarizeModel(mlir::ModuleOp recipe, const CpuTarget &target,
   addRecipe(recipe, summary);
   addWeights(recipe, *plan, summary);
   addCaches(*plan, rows, summary);
-  for (const std::vector<int64_t> &shape : runtime::bufferShapes(*plan, rows)) {
-    uint64_t bytes = sizeof(float);
-    for (int64_t dim : shape)
+  std::vector<std::vector<int64_t>> shapes = runtime::bufferShapes(*plan, rows);
+  for (size_t i = 0; i != shapes.size(); ++i) {
+    uint64_t bytes = runtime::bytesOf(plan->buffers[i].element);
+    for (int64_t dim : shapes[i])
       bytes *= dim;
     summary.bufferBytes += bytes;
   }

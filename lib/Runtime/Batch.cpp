@@ -138,13 +138,13 @@ void Batch::State::gatherLastRows() {
     const std::vector<int64_t> &dims = model.plan.buffers[i].dims;
     if (!isMoved[i] || dims.front() >= 0)
       continue;
-    int64_t length = 1;
+    int64_t length = bytesOf(model.plan.buffers[i].element);
     for (size_t d = 1; d != dims.size(); ++d)
       length *= dims[d];
-    float *rows = runner.buffer(static_cast<int64_t>(i)), *out = rows;
+    char *rows = runner.bytes(static_cast<int64_t>(i)), *out = rows;
     for (const Piece &piece : pieces)
       if (piece.endsPart) {
-        if (const float *row = rows + piece.last() * length; row != out)
+        if (const char *row = rows + piece.last() * length; row != out)
           std::copy_n(row, length, out);
         out += length;
       }

@@ -19,6 +19,7 @@ constexpr std::array<const char *, 2> kCombines = {"concat", "interleave"};
 constexpr std::array<const char *, 5> kPackings = {"raw", "dense", "panels_f32",
                                                    "panels_bf16", "panels_i8"};
 constexpr std::array<const char *, 2> kScales = {"f16", "f32"};
+constexpr std::array<const char *, 4> kElements = {"f32", "bf16", "i8", "i32"};
 constexpr std::array<const char *, 3> kSteps = {"embed", "rope_angles", "call"};
 constexpr std::array<const char *, 6> kArguments = {
     "buffer", "weight", "keys", "values", "scalar", "sequences"};
@@ -302,6 +303,9 @@ void checkBuffer(Reader &r, const Plan &plan, int64_t index, int64_t rows,
   if (!ok)
     r.fail("buffer '" + plan.buffers[index].name +
            "' has another shape than the step that fills it");
+  else if (plan.buffers[index].element != ElementType::F32)
+    r.fail("buffer '" + plan.buffers[index].name +
+           "' must be of f32 for the step that fills it");
 }
 
 /// `rows` is the number of rows of the schedule, -1 for open ones.
@@ -416,7 +420,10 @@ std::string flow::runtime::toJson(const Plan &plan) {
                                 {"head_dim", cache.headDim},
                                 {"window", cache.window}});
   for (const BufferPlan &buffer : plan.buffers)
-    result["buffers"].push_back({{"name", buffer.name}, {"dims", buffer.dims}});
+    result["buffers"].push_back(
+        {{"name", buffer.name},
+         {"dims", buffer.dims},
+         {"element", kElements[static_cast<size_t>(buffer.element)]}});
   for (const Schedule &schedule : plan.schedules) {
     json steps = json::array();
     for (const Step &step : schedule.steps)
@@ -460,6 +467,8 @@ Result<Plan> flow::runtime::planFromJson(std::string_view text) {
   for (const json &object : r.list(root, "buffers")) {
     BufferPlan buffer;
     buffer.name = r.text(object, "name");
+    buffer.element =
+        static_cast<ElementType>(r.choice(object, "element", kElements));
     const json &dims = r.list(object, "dims");
     if (dims.empty() || dims.size() > 4)
       r.fail("buffer '" + buffer.name + "' must have 1 to 4 dimensions");

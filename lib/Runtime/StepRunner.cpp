@@ -14,17 +14,19 @@ namespace {
 /// Dimensions of a buffer of a plan at most.
 constexpr size_t kMaxBufferRank = 4;
 
-/// Bytes of `dims` f32 values; nothing if no machine has as many.
-std::optional<size_t> f32Bytes(const std::vector<int64_t> &dims) {
-  int64_t bytes = sizeof(float);
+/// Bytes of `dims` values; nothing if no machine has as many.
+std::optional<size_t> blockBytes(const std::vector<int64_t> &dims,
+                                 ElementType element) {
+  int64_t bytes = bytesOf(element);
   for (int64_t dim : dims)
     if (__builtin_mul_overflow(bytes, dim, &bytes))
       return std::nullopt;
   return static_cast<size_t>(bytes);
 }
 
-Result<PageBlock> allocateF32(const std::vector<int64_t> &dims) {
-  std::optional<size_t> bytes = f32Bytes(dims);
+Result<PageBlock> allocateBlock(const std::vector<int64_t> &dims,
+                                ElementType element) {
+  std::optional<size_t> bytes = blockBytes(dims, element);
   if (!bytes)
     return Error{"its size overflows"};
   return PageBlock::allocate(*bytes, false);
@@ -45,7 +47,7 @@ Status StepRunner::allocate(std::optional<int64_t> slots, int64_t rowsOfStep) {
       keyDims.insert(keyDims.begin(), *slots);
     }
     for (std::vector<PageBlock> *list : {&keys, &values}) {
-      Result<PageBlock> block = allocateF32(dims);
+      Result<PageBlock> block = allocateBlock(dims, ElementType::F32);
       if (!block)
         return Error{"cache " + cache.name + ": " + block.error()};
       list->push_back(std::move(*block));
@@ -57,7 +59,7 @@ Status StepRunner::allocate(std::optional<int64_t> slots, int64_t rowsOfStep) {
   }
   std::vector<std::vector<int64_t>> shapes = bufferShapes(plan, rowsOfStep);
   for (size_t i = 0; i != shapes.size(); ++i) {
-    Result<PageBlock> block = allocateF32(shapes[i]);
+    Result<PageBlock> block = allocateBlock(shapes[i], plan.buffers[i].element);
     if (!block)
       return Error{"buffer " + plan.buffers[i].name + ": " + block.error()};
     buffers.push_back(std::move(*block));
@@ -77,14 +79,15 @@ size_t StepRunner::cacheBytes() const {
 void StepRunner::describeBuffers(int64_t rowCount, int64_t first) {
   for (size_t i = 0; i != buffers.size(); ++i) {
     const std::vector<int64_t> &dims = model.plan.buffers[i].dims;
-    int64_t actual[kMaxBufferRank], rowElements = 1;
+    int64_t actual[kMaxBufferRank];
+    int64_t rowBytes = bytesOf(model.plan.buffers[i].element);
     for (size_t d = 0; d != dims.size(); ++d) {
       actual[d] = dims[d] >= 0 ? dims[d] : rowCount;
       if (d != 0)
-        rowElements *= actual[d];
+        rowBytes *= actual[d];
     }
     bool hasRows = !dims.empty() && dims[0] < 0;
-    float *data = buffer(i) + (hasRows ? first * rowElements : 0);
+    char *data = bytes(i) + (hasRows ? first * rowBytes : 0);
     bufferDescriptors[i].set(data, actual, static_cast<int>(dims.size()));
   }
 }

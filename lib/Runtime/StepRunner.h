@@ -27,6 +27,11 @@ public:
   const Schedule *schedule(const char *name) const {
     return model.plan.findSchedule(name);
   }
+  /// The front of a buffer, whatever its elements are.
+  char *bytes(int64_t index) {
+    return reinterpret_cast<char *>(buffers[index].data());
+  }
+  /// That of one of f32.
   float *buffer(int64_t index) {
     return reinterpret_cast<float *>(buffers[index].data());
   }

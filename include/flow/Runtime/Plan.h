@@ -15,7 +15,7 @@
 namespace flow::runtime {
 
 /// Version of the plan's form; another one is refused.
-constexpr int64_t kPlanVersion = 3;
+constexpr int64_t kPlanVersion = 4;
 
 /// How the sources of a weight become one matrix.
 enum class Combine { Concat, Interleave };
@@ -74,10 +74,19 @@ struct CachePlan {
   int64_t window = 0;
 };
 
+/// What a buffer holds.
+enum class ElementType { F32, BF16, I8, I32 };
+
+/// Bytes of an element.
+constexpr int64_t bytesOf(ElementType element) {
+  return element == ElementType::I8 ? 1 : element == ElementType::BF16 ? 2 : 4;
+}
+
 /// A buffer between calls; -1 stands for the rows of the step.
 struct BufferPlan {
   std::string name;
   std::vector<int64_t> dims;
+  ElementType element = ElementType::F32;
 };
 
 /// Numbers of the step at hand: absolute position of row 0, rows that hold

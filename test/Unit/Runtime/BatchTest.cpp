@@ -171,6 +171,26 @@ TEST_F(BatchTest, KeepsASlotForEachSequence) {
   EXPECT_EQ(batch->cacheBytes(), 2u * 3 * 2 * 64 * 6 * sizeof(float));
 }
 
+// Rows of a byte each are moved as bytes.
+TEST_F(BatchTest, GathersTheLastRowsOfNarrowBuffers) {
+  Plan plan = batchPlan();
+  plan.buffers[2] = {"y", {-1, 1}, ElementType::I8};
+  lookup = [](const std::string &name) {
+    return reinterpret_cast<void *>(name == "head" ? &headOfBytes
+                                    : name == "layer"
+                                        ? &layerOfBytes<layerFunction>
+                                        : &layerOfBytes<layersFunction>);
+  };
+  auto model = create(plan, {});
+  auto batch = batchOf(*model, 20);
+  Parts parts;
+  for (int64_t slot = 0; slot != 20; ++slot)
+    parts.push_back({slot, someTokens(slot + 2)});
+  append(*batch, parts);
+  for (int64_t slot = 0; slot != 20; ++slot)
+    expectLogits(*batch, slot, parts[slot].tokens.back());
+}
+
 TEST_F(BatchTest, RunsTheHeadForLastRowsOnly) {
   auto model = create(batchPlan(), {});
   auto batch = batchOf(*model, 20);

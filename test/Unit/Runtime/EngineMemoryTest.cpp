@@ -213,6 +213,23 @@ TEST_F(EngineMemoryTest, GivesTheLogitsOfEveryRowInOrder) {
   EXPECT_EQ(sequence->position(), 101);
 }
 
+// Rows of a byte each begin where their bytes do.
+TEST_F(EngineMemoryTest, FindsTheRowsOfNarrowBuffers) {
+  Plan plan = machinePlan(true);
+  plan.buffers[2] = {"y", {-1, 1}, ElementType::I8};
+  lookup = [](const std::string &name) {
+    return reinterpret_cast<void *>(
+        name == "layer" ? &layerOfBytes<layerFunction> : &headOfBytes);
+  };
+  auto model = create(plan, {});
+  auto sequence = sequenceOf(*model);
+  std::vector<int32_t> tokens = someTokens(101);
+  std::vector<float> seen;
+  for (const Block &block : sink(*sequence, tokens))
+    seen.insert(seen.end(), block.tokens.begin(), block.tokens.end());
+  EXPECT_EQ(seen, std::vector<float>(tokens.begin(), tokens.end()));
+}
+
 TEST_F(EngineMemoryTest, GivesTheLogitsOfEveryChunk) {
   EngineOptions options;
   options.prefillChunk = 50;

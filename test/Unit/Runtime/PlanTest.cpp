@@ -89,6 +89,7 @@ TEST(Plan, KeepsItsCachesAndBuffers) {
   for (size_t i = 0; i != plan.buffers.size(); ++i) {
     EXPECT_EQ(plan.buffers[i].name, expected.buffers[i].name);
     EXPECT_EQ(plan.buffers[i].dims, expected.buffers[i].dims);
+    EXPECT_EQ(plan.buffers[i].element, expected.buffers[i].element);
   }
 }
 

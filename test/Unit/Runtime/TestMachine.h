@@ -170,6 +170,36 @@ inline Plan machinePlan(bool logitsAll = false, bool ring = true) {
   return plan;
 }
 
+/// Calls the layer `Function` with rows of f32 of its own in the place of
+/// argument 3, and keeps one byte of each, its token.
+template <void Function(void **)> void layerOfBytes(void **args) {
+  MemRef<2> bytes = memref<2>(args[3]);
+  std::vector<float> rows(bytes.sizes[0] * kHidden);
+  MemRef<2> y{
+      rows.data(), rows.data(), 0, {bytes.sizes[0], kHidden}, {kHidden, 1}};
+  std::vector<void *> own(args, args + 10);
+  own[3] = &y;
+  Function(own.data());
+  auto *out = reinterpret_cast<int8_t *>(bytes.aligned);
+  for (float token : tokensOf(y)) {
+    *out = static_cast<int8_t>(token);
+    out += bytes.strides[0];
+  }
+}
+
+/// `headFunction` of rows that are one byte, their token.
+inline void headOfBytes(void **args) {
+  MemRef<2> bytes = memref<2>(args[1]);
+  std::vector<float> rows(bytes.sizes[0] * kHidden);
+  auto *in = reinterpret_cast<const int8_t *>(bytes.aligned);
+  for (int64_t row = 0; row != bytes.sizes[0]; ++row)
+    rows[row * kHidden] = in[row * bytes.strides[0]] * 1.5f;
+  MemRef<2> y{
+      rows.data(), rows.data(), 0, {bytes.sizes[0], kHidden}, {kHidden, 1}};
+  void *own[] = {args[0], &y, args[2], args[3], args[4]};
+  headFunction(own);
+}
+
 /// The tensors of the machine and its functions.
 class TestMachine : public testing::Test {
 protected:

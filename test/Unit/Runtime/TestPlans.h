@@ -55,7 +55,13 @@ inline Plan fullPlan() {
 
   plan.caches = {{"ring", 2, 32, 24}, {"whole", 1, 16, 0}};
   plan.buffers = {
-      {"x", {-1, 64}}, {"angles", {-1, 16, 2}}, {"logits", {1, 96}}};
+      {"x", {-1, 64}},
+      {"angles", {-1, 16, 2}},
+      {"logits", {1, 96}},
+      {"quants", {-1, 64}, ElementType::I8},
+      {"sums", {-1, 4}, ElementType::I32},
+      {"rounded", {-1, 64}, ElementType::BF16},
+  };
 
   Step embed;
   embed.kind = StepKind::Embed;

@@ -46,6 +46,19 @@ TEST(UnsafePlan, AnglesOfManyRowsInABufferOfOne) {
                            "step that fills it");
 }
 
+// Too small for what is written, or read as what it is not.
+TEST(UnsafePlan, BuffersOfTheRuntimeThatAreNotF32) {
+  for (ElementType element :
+       {ElementType::BF16, ElementType::I8, ElementType::I32})
+    for (size_t buffer : {0, 1, 2}) {
+      Plan plan = fullPlan();
+      plan.buffers[buffer].element = element;
+      EXPECT_EQ(errorOf(plan), "plan: buffer '" + plan.buffers[buffer].name +
+                                   "' must be of f32 for the step that fills "
+                                   "it");
+    }
+}
+
 TEST(UnsafePlan, AllLogitsInABufferOfOneRow) {
   Plan plan = fullPlan();
   plan.schedules[0].logitsAll = true;
