@@ -4,6 +4,7 @@
 #include "PlanBuilder.h"
 
 #include "flow/Codegen/CPU/Kernels.h"
+#include "flow/Conversion/BufferTypes.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "llvm/ADT/TypeSwitch.h"
@@ -138,8 +139,10 @@ private:
     return schedule.getArgument(1).getType() ==
            getSequencesType(schedule.getContext());
   }
-  /// A buffer for `value`, reused from one that nobody reads any more.
-  int64_t newBuffer(Value value);
+  /// Buffers for `value`, which they become.
+  ArrayRef<runtime::Argument> newBuffers(Value value);
+  /// A buffer of `type`, reused from one that nobody reads any more.
+  int64_t newBuffer(RankedTensorType type);
   /// Gives back the buffers whose last reader is `op`.
   void releaseAfter(Operation &op);
 
@@ -147,17 +150,37 @@ private:
   ModuleOp module;
   func::FuncOp schedule;
   runtime::Schedule result;
-  DenseMap<Value, runtime::Argument> values;
+  /// What a call is given for a value: as many arguments as it has parts.
+  DenseMap<Value, SmallVector<runtime::Argument, 3>> values;
   SmallVector<int64_t> freeBuffers;
 };
 
-int64_t ScheduleReader::newBuffer(Value value) {
-  auto type = cast<RankedTensorType>(value.getType());
+/// What a buffer of `type`, one of `getRowBufferTypes`, holds.
+static runtime::ElementType elementOf(RankedTensorType type) {
+  using runtime::ElementType;
+  Type element = type.getElementType();
+  return element.isBF16()        ? ElementType::BF16
+         : element.isInteger(8)  ? ElementType::I8
+         : element.isInteger(32) ? ElementType::I32
+                                 : ElementType::F32;
+}
+
+ArrayRef<runtime::Argument> ScheduleReader::newBuffers(Value value) {
+  auto &arguments = values[value];
+  for (RankedTensorType part :
+       getRowBufferTypes(cast<RankedTensorType>(value.getType())))
+    arguments.push_back(runtime::Argument::buffer(newBuffer(part)));
+  return arguments;
+}
+
+int64_t ScheduleReader::newBuffer(RankedTensorType type) {
+  runtime::ElementType element = elementOf(type);
   std::vector<int64_t> dims;
   for (int64_t dim : type.getShape())
     dims.push_back(ShapedType::isDynamic(dim) ? -1 : dim);
   auto reusable = llvm::find_if(freeBuffers, [&](int64_t index) {
-    return builder.plan.buffers[index].dims == dims;
+    return builder.plan.buffers[index].dims == dims &&
+           builder.plan.buffers[index].element == element;
   });
   int64_t index;
   if (reusable != freeBuffers.end()) {
@@ -168,9 +191,9 @@ int64_t ScheduleReader::newBuffer(Value value) {
     runtime::BufferPlan buffer;
     buffer.name = (result.name + "." + std::to_string(index));
     buffer.dims = std::move(dims);
+    buffer.element = element;
     builder.plan.buffers.push_back(std::move(buffer));
   }
-  values[value] = runtime::Argument::buffer(index);
   return index;
 }
 
@@ -179,13 +202,15 @@ void ScheduleReader::releaseAfter(Operation &op) {
   auto release = [&](Value value) {
     auto known = values.find(value);
     if (known == values.end() || !seen.insert(value).second ||
-        known->second.kind != runtime::Argument::Kind::Buffer)
+        known->second.front().kind != runtime::Argument::Kind::Buffer)
       return;
     bool later = llvm::any_of(value.getUsers(), [&](Operation *user) {
       return op.isBeforeInBlock(user);
     });
-    if (!later)
-      freeBuffers.push_back(known->second.index);
+    if (later)
+      return;
+    for (const runtime::Argument &part : known->second)
+      freeBuffers.push_back(part.index);
   };
   for (Value operand : op.getOperands())
     release(operand);
@@ -197,7 +222,9 @@ LogicalResult ScheduleReader::read(WeightRefOp op) {
   FailureOr<int64_t> index = builder.weightIndex(module, op);
   if (failed(index))
     return failure();
-  values[op] = runtime::Argument::weight(*index, 0);
+  // A packed weight of several parts is as many arguments.
+  for (int64_t part = 0; part != builder.plan.weights[*index].parts(); ++part)
+    values[op].push_back(runtime::Argument::weight(*index, part));
   return success();
 }
 
@@ -205,21 +232,21 @@ LogicalResult ScheduleReader::read(CacheRefOp op) {
   FailureOr<int64_t> index = builder.cacheIndex(module, op);
   if (failed(index))
     return failure();
-  values[op.getKey()] = runtime::Argument::keys(*index);
-  values[op.getValue()] = runtime::Argument::values(*index);
+  values[op.getKey()] = {runtime::Argument::keys(*index)};
+  values[op.getValue()] = {runtime::Argument::values(*index)};
   return success();
 }
 
 LogicalResult ScheduleReader::read(EmbedOp op) {
   auto table = values.find(op.getTable());
   if (table == values.end() ||
-      table->second.kind != runtime::Argument::Kind::Weight)
+      table->second.front().kind != runtime::Argument::Kind::Weight)
     return op.emitOpError("has a table that is no weight");
   runtime::Step step;
   step.kind = runtime::StepKind::Embed;
-  step.weight = table->second.index;
+  step.weight = table->second.front().index;
   step.scale = op.getScale().convertToDouble();
-  step.buffer = newBuffer(op);
+  step.buffer = newBuffers(op).front().index;
   result.steps.push_back(std::move(step));
   return success();
 }
@@ -233,7 +260,7 @@ LogicalResult ScheduleReader::read(RopeAnglesOp op) {
   step.factor = table.getFactor().convertToDouble();
   step.headDim = table.getHeadDim();
   step.pairs = table.getEffectivePairs();
-  step.buffer = newBuffer(op);
+  step.buffer = newBuffers(op).front().index;
   result.steps.push_back(std::move(step));
   return success();
 }
@@ -244,14 +271,7 @@ LogicalResult ScheduleReader::addArguments(func::CallOp op, Value operand,
   if (known == values.end())
     return op.emitOpError("has an operand that a plan cannot name: ")
            << operand;
-  step.args.push_back(known->second);
-  if (known->second.kind != runtime::Argument::Kind::Weight)
-    return success();
-  // A packed weight of several parts is as many arguments.
-  const runtime::PackedWeight &weight =
-      builder.plan.weights[known->second.index];
-  for (int64_t part = 1; part < weight.parts(); ++part)
-    step.args.push_back(runtime::Argument::weight(known->second.index, part));
+  llvm::append_range(step.args, known->second);
   return success();
 }
 
@@ -286,7 +306,7 @@ LogicalResult ScheduleReader::read(func::CallOp op) {
       usesCache = true;
       continue;
     }
-    step.args.push_back(runtime::Argument::buffer(newBuffer(value)));
+    llvm::append_range(step.args, newBuffers(value));
   }
   // Layers that read the caches of others know the rows' positions too.
   usesCache |= llvm::any_of(step.args, [](const runtime::Argument &argument) {
@@ -305,13 +325,13 @@ LogicalResult ScheduleReader::readScalar(Operation &op) {
   };
   if (auto dim = dyn_cast<tensor::DimOp>(op);
       dim && dim.getSource() == argument(0)) {
-    values[dim] = runtime::Argument::ofScalar(Scalar::Rows);
+    values[dim] = {runtime::Argument::ofScalar(Scalar::Rows)};
     return success();
   }
   if (auto add = dyn_cast<arith::AddIOp>(op); add && !isBatch() &&
                                               add.getLhs() == argument(1) &&
                                               add.getRhs() == argument(2)) {
-    values[add] = runtime::Argument::ofScalar(Scalar::Total);
+    values[add] = {runtime::Argument::ofScalar(Scalar::Total)};
     return success();
   }
   // Other scalar arithmetic is legal as long as no call reads it.
@@ -327,10 +347,10 @@ LogicalResult ScheduleReader::read(Operation &op) {
       .Case([&](func::ReturnOp ret) -> LogicalResult {
         auto logits = ret.getNumOperands() == 1 ? values.find(ret.getOperand(0))
                                                 : values.end();
-        if (logits == values.end() ||
-            logits->second.kind != runtime::Argument::Kind::Buffer)
+        if (logits == values.end() || logits->second.size() != 1 ||
+            logits->second.front().kind != runtime::Argument::Kind::Buffer)
           return ret.emitOpError("of a schedule must return one buffer");
-        result.logits = logits->second.index;
+        result.logits = logits->second.front().index;
         return success();
       })
       .Default([](Operation *other) {
@@ -344,12 +364,12 @@ FailureOr<runtime::Schedule> ScheduleReader::read(bool logitsAll) {
   result.rows = tokens.isDynamicDim(0) ? 0 : tokens.getDimSize(0);
   result.logitsAll = logitsAll;
   if (isBatch()) {
-    values[schedule.getArgument(1)] = runtime::Argument::sequences();
+    values[schedule.getArgument(1)] = {runtime::Argument::sequences()};
   } else if (schedule.getNumArguments() == 3) {
-    values[schedule.getArgument(1)] =
-        runtime::Argument::ofScalar(runtime::Scalar::Start);
-    values[schedule.getArgument(2)] =
-        runtime::Argument::ofScalar(runtime::Scalar::Count);
+    values[schedule.getArgument(1)] = {
+        runtime::Argument::ofScalar(runtime::Scalar::Start)};
+    values[schedule.getArgument(2)] = {
+        runtime::Argument::ofScalar(runtime::Scalar::Count)};
   } else {
     return schedule.emitOpError("expects tokens, start and count, got ")
            << schedule.getNumArguments()

@@ -41,6 +41,7 @@ void flow::buildFusionPipeline(OpPassManager &pm,
   pm.addPass(createPlanCache({options.chunk, options.context}));
   pm.addPass(createChooseLayouts());
   pm.addPass(createCSEPass());
+  pm.addPass(createFuseNormQuantize());
   pm.addPass(createVerifyPhase({"fused"}));
   pm.addPass(createShareLayers());
   pm.addPass(createVerifyPhase({"shared"}));

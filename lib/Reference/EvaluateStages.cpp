@@ -21,6 +21,12 @@ static EvaluatedValue wrap(Tensor tensor) {
   return {std::make_shared<const Tensor>(std::move(tensor))};
 }
 
+/// `rows` in the layout that the type of `value` has, if it has one.
+static Tensor asTyped(Tensor rows, Value value) {
+  Attribute layout = cast<RankedTensorType>(value.getType()).getEncoding();
+  return layout ? inLayout(rows, layout) : std::move(rows);
+}
+
 /// An error unless two operands, named `a` and `b`, have the same shape.
 static llvm::Error requireSameShape(Operation *op, StringRef a,
                                     const Tensor &first, StringRef b,
@@ -291,7 +297,8 @@ static Result evaluateAddRmsNorm(AddRmsNormOp op, const Frame &frame) {
   if (const Tensor *factor = frame.optionalTensor(op.getSumScale()))
     sum = scale(sum, factor->values[0], element);
   Tensor normed = rmsNorm(sum, &frame.tensor(op.getWeight()), eps, element);
-  return EvaluatedValues{wrap(std::move(sum)), wrap(std::move(normed))};
+  return EvaluatedValues{wrap(std::move(sum)),
+                         wrap(asTyped(std::move(normed), op.getNormed()))};
 }
 
 /// `count` columns of `rows` from `first` on, as heads `[T, count / dim, dim]`.
@@ -362,9 +369,10 @@ Result Evaluator::evaluateFlow(Operation *op, const Frame &frame) {
         return evaluateRopeAngles(op, module, frame);
       })
       .Case([&](RmsNormOp op) -> Result {
-        return single(rmsNorm(
+        Tensor normed = rmsNorm(
             frame.tensor(op.getInput()), frame.optionalTensor(op.getWeight()),
-            op.getEps().convertToDouble(), elementOf(op.getType())));
+            op.getEps().convertToDouble(), elementOf(op.getType()));
+        return single(asTyped(std::move(normed), op.getResult()));
       })
       .Case([&](ScaleOp op) -> Result {
         return single(scale(frame.tensor(op.getInput()),

@@ -16,10 +16,9 @@ func.func @no_cache(%q: tensor<?x2x32xf32>, %k: tensor<?x1x32xf32>, %start: inde
 
 // -----
 
-func.func @returns_quantized(%x: tensor<?x64xf32>) -> tensor<?x64xf32, #flow.quantized_rows<block = 32>> {
-  %q = flow.quantize_rows %x : tensor<?x64xf32> -> tensor<?x64xf32, #flow.quantized_rows<block = 32>>
+func.func @returns_panels(%w: tensor<32x64xf32, #flow.panels<f32>>) -> tensor<32x64xf32, #flow.panels<f32>> {
   // expected-error @+1 {{returns a value that no buffer can hold}}
-  return %q : tensor<?x64xf32, #flow.quantized_rows<block = 32>>
+  return %w : tensor<32x64xf32, #flow.panels<f32>>
 }
 
 // -----

@@ -17,15 +17,14 @@
 // STAGES: flow.lm_head
 
 // FLOW-LABEL: func.func private @prefill_layer0
-// FLOW: flow.rms_norm
-// FLOW-NEXT: flow.quantize_rows
+// FLOW: flow.rms_norm {{.*}} -> tensor<?x64xf32, #flow.quantized_rows<block = 16>>
 // FLOW-NEXT: flow.qkv_rope_append
 // FLOW: flow.attention {{.*}} blocks <first = window, size = 32>
 // FLOW: flow.linear
-// FLOW: flow.add_rms_norm
-// FLOW-NEXT: flow.quantize_rows
+// FLOW: flow.add_rms_norm {{.*}} -> tensor<1x64xf32, #flow.quantized_rows<block = 16>>
 // FLOW-NEXT: flow.gated_mlp
-// FLOW-NEXT: flow.add_rms_norm
+// FLOW-NEXT: flow.add_rms_norm {{.*}} -> tensor<1x64xf32, #flow.quantized_rows<block = 16>>
+// FLOW-NEXT: return
 
 // LINALG-LABEL: func.func @prefill_layer0
 // LINALG-NOT: = flow.

@@ -34,6 +34,11 @@ class Flow_PlainOr<Type type, string attributes, string mnemonics>
                    type.summary # " without encoding or in " # mnemonics>;
 
 def Flow_Rows : Flow_Plain<RankedTensorOf<[Flow_Float]>>;
+// Rows as a stage hands them on: as they are, or in the layout of a product.
+def Flow_LaidOutRows
+    : Flow_PlainOr<RankedTensorOf<[Flow_Float]>,
+                   "::flow::QuantizedRowsAttr, ::flow::Bf16RowsAttr",
+                   "#flow.quantized_rows or #flow.bf16_rows">;
 def Flow_Vector : Flow_Plain<1DTensorOf<[Flow_Float]>>;
 def Flow_Matrix : Flow_Plain<2DTensorOf<[Flow_Float]>>;
 def Flow_F32Matrix : Flow_Plain<2DTensorOf<[F32]>>;

@@ -62,12 +62,44 @@ static void printMask(OpAsmPrinter &printer, AttentionOp, MaskAttr mask) {
   printer.printStrippedAttrOrType(mask);
 }
 
+/// Rows that are handed on as they are have their type written once.
+static ParseResult parseLaidOutRows(OpAsmParser &parser, Type &laidOut,
+                                    Type rows) {
+  laidOut = rows;
+  return succeeded(parser.parseOptionalArrow()) ? parser.parseType(laidOut)
+                                                : success();
+}
+
+static void printLaidOutRows(OpAsmPrinter &printer, Type laidOut, Type rows) {
+  if (laidOut != rows)
+    printer << " -> " << laidOut;
+}
+
+static ParseResult parseNormTypes(OpAsmParser &parser, Type &input,
+                                  Type &weight, Type &result,
+                                  const OptionalOperand &weightOperand) {
+  if (parser.parseType(input))
+    return failure();
+  if (weightOperand && (parser.parseComma() || parser.parseType(weight)))
+    return failure();
+  return parseLaidOutRows(parser, result, input);
+}
+
+static void printNormTypes(OpAsmPrinter &printer, Operation *, Type input,
+                           Type weight, Type result, Value weightOperand) {
+  printer << input;
+  if (weightOperand)
+    printer << ", " << weight;
+  printLaidOutRows(printer, result, input);
+}
+
 /// The weight of the branch has the type of the weight of the sum, and the
 /// scale of the sum is one element of it.
-static ParseResult parseNormWeightTypes(OpAsmParser &parser, Type &branch,
-                                        Type &sumScale, Type &weight,
-                                        const OptionalOperand &branchOperand,
-                                        const OptionalOperand &scaleOperand) {
+static ParseResult parseAddNormTypes(OpAsmParser &parser, Type &branch,
+                                     Type &sumScale, Type &weight, Type &normed,
+                                     const OptionalOperand &branchOperand,
+                                     const OptionalOperand &scaleOperand,
+                                     Type stream) {
   RankedTensorType type;
   if (parser.parseType(type))
     return failure();
@@ -76,12 +108,14 @@ static ParseResult parseNormWeightTypes(OpAsmParser &parser, Type &branch,
     branch = type;
   if (scaleOperand)
     sumScale = RankedTensorType::get({1}, type.getElementType());
-  return success();
+  return parseLaidOutRows(parser, normed, stream);
 }
 
-static void printNormWeightTypes(OpAsmPrinter &printer, Operation *, Type, Type,
-                                 Type weight, Value, Value) {
+static void printAddNormTypes(OpAsmPrinter &printer, Operation *, Type, Type,
+                              Type weight, Type normed, Value, Value,
+                              Type stream) {
   printer << weight;
+  printLaidOutRows(printer, normed, stream);
 }
 
 /// Both head norms have one type, written before that of the angles when there
@@ -126,6 +160,8 @@ LogicalResult AddRmsNormOp::verify() {
     return emitOpError("(C2): sum_scale must be [1] of the weight's element "
                        "type, got ")
            << scale.getType();
+  if (failed(verifyLaidOutRows(*this, "(C1)", type, getNormed().getType())))
+    return failure();
   return verifyPositive(*this, "(C3)", "eps", getEps());
 }
 

@@ -7,7 +7,7 @@
 include "flow/IR/FlowStageOps.td"
 
 def Flow_AddRmsNormOp : Flow_RowwiseOp<"add_rms_norm",
-    [Pure, AttrSizedOperandSegments, AllTypesMatch<["stream", "branch", "sum", "normed"]>
+    [Pure, AttrSizedOperandSegments, AllTypesMatch<["stream", "branch", "sum"]>
      /*add_rms_norm (C1)*/]> {
   let summary = "Residual add and the norm that follows it";
   let description = [{
@@ -19,7 +19,8 @@ def Flow_AddRmsNormOp : Flow_RowwiseOp<"add_rms_norm",
     ```
 
     Equals `flow.rms_norm`, `arith.addf`, `flow.scale`, `flow.rms_norm` bit for
-    bit. Both norms use `eps`.
+    bit, and `flow.quantize_rows` after them where `normed` is in a layout of
+    rows. Both norms use `eps`.
 
     Example:
 
@@ -27,12 +28,14 @@ def Flow_AddRmsNormOp : Flow_RowwiseOp<"add_rms_norm",
     %s, %n = flow.add_rms_norm %x, %b scale %w : tensor<?x64xf32>, tensor<64xf32>
     %t, %m = flow.add_rms_norm %x, %b branch_scale %wb scale %w : tensor<?x64xf32>, tensor<64xf32>
     %u, %l = flow.add_rms_norm %x, %b branch_scale %wb sum_scale %c scale %w : tensor<?x64xf32>, tensor<64xf32>
+    %y, %q = flow.add_rms_norm %x, %b scale %w : tensor<?x64xf32>, tensor<64xf32> -> tensor<?x64xf32, #flow.quantized_rows<block = 16>>
     ```
 
     Constraints:
 
-    - (C1) `stream`, `branch`, `sum` and `normed` have one type `[..., d]`, `d`
-      static and positive.
+    - (C1) `stream`, `branch` and `sum` have one type `[..., d]`, `d` static and
+      positive. `normed` has it too, or, of f32, with an encoding
+      `#flow.quantized_rows` or `#flow.bf16_rows` more.
     - (C2) `shape(weight) = [d]`, `type(branch_weight) = type(weight)`;
       `sum_scale` is `[1]` of the weight's element type.
     - (C3) `eps` is finite and positive.
@@ -41,13 +44,14 @@ def Flow_AddRmsNormOp : Flow_RowwiseOp<"add_rms_norm",
     Optional<Flow_Vector>:$branch_weight, Optional<Flow_Vector>:$sum_scale,
     Flow_Vector:$weight,
     DefaultValuedAttr<F64Attr, "1.0e-6">:$eps);
-  let results = (outs Flow_Rows:$sum, Flow_Rows:$normed);
+  let results = (outs Flow_Rows:$sum, Flow_LaidOutRows:$normed);
   let assemblyFormat = [{
     $stream `,` $branch (`branch_scale` $branch_weight^)?
     (`sum_scale` $sum_scale^)? `scale` $weight (`eps` $eps^)? attr-dict
     `:` type($stream) `,`
-    custom<NormWeightTypes>(type($branch_weight), type($sum_scale),
-                            type($weight), ref($branch_weight), ref($sum_scale))
+    custom<AddNormTypes>(type($branch_weight), type($sum_scale), type($weight),
+                         type($normed), ref($branch_weight), ref($sum_scale),
+                         ref(type($stream)))
   }];
   let hasVerifier = 1;
 }

@@ -65,6 +65,21 @@ LogicalResult flow::verifyLayouts(Operation *op, StringRef constraint,
   return diagnostic << " and " << weight;
 }
 
+LogicalResult flow::verifyLaidOutRows(Operation *op, StringRef constraint,
+                                      Type rows, Type result) {
+  auto plain = cast<RankedTensorType>(rows);
+  auto laidOut = cast<RankedTensorType>(result);
+  bool isLaidOut = laidOut.getEncoding() && plain.getElementType().isF32();
+  if (result == rows ||
+      (isLaidOut &&
+       RankedTensorType::get(plain.getShape(), plain.getElementType(),
+                             laidOut.getEncoding()) == laidOut))
+    return success();
+  return op->emitOpError()
+         << constraint << ": the norm must have the type of its rows, or of "
+         << "f32 an encoding more, got " << rows << " -> " << result;
+}
+
 LogicalResult flow::verifyProduct(Operation *op, StringRef constraint,
                                   RankedTensorType input,
                                   RankedTensorType weight,
@@ -130,6 +145,8 @@ LogicalResult RmsNormOp::verify() {
       return emitOpError("(C3): weight must have shape [")
              << d << "], got " << weightType;
   }
+  if (failed(verifyLaidOutRows(*this, "(C2)", inputType, getType())))
+    return failure();
   return verifyPositive(*this, "(C4)", "eps", getEps());
 }
 

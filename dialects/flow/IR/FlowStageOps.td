@@ -86,8 +86,7 @@ def Flow_RopeAnglesOp : Flow_Op<"rope_angles",
 // Normalisation
 //===----------------------------------------------------------------------===//
 
-def Flow_RmsNormOp : Flow_RowwiseOp<"rms_norm",
-    [Pure, AllTypesMatch<["input", "result"]> /*rms_norm (C2)*/]> {
+def Flow_RmsNormOp : Flow_RowwiseOp<"rms_norm", [Pure]> {
   let summary = "Divide each row by its root mean square, then scale";
   let description = [{
     For every innermost row `x` of `input` (the last dimension, length `d`):
@@ -99,24 +98,27 @@ def Flow_RmsNormOp : Flow_RowwiseOp<"rms_norm",
 
     A head norm is the same op on `[T, H, D]`. Weights that a file stores
     centred on 0 are made `1 + w` when the model is loaded (`unit_offset` of
-    `flow.weight`), so one form is enough here.
+    `flow.weight`), so one form is enough here. A result in a layout of rows is
+    what `flow.quantize_rows` makes of the norm, bit for bit.
 
     Numeric contract: squares, mean, `r` and both products are f32 whatever the
     element types; one rounding to the element type of `result`, at the end.
     With `u` the unit roundoff: `|y - exact| <= |exact| * ((d/2 + 6) * u(f32) +
-    u(result))`.
+    u(result))`, before a layout.
 
     Example:
 
     ```mlir
     %y = flow.rms_norm %x scale %w : tensor<?x64xf32>, tensor<64xf32>
     %v = flow.rms_norm %h eps 1.0e-05 : tensor<?x2x32xf32>
+    %q = flow.rms_norm %x scale %w : tensor<?x64xf32>, tensor<64xf32> -> tensor<?x64xf32, #flow.quantized_rows<block = 16>>
     ```
 
     Constraints:
 
     - (C1) `rank(input) >= 1` and `d` is static and positive.
-    - (C2) `type(result) = type(input)`.
+    - (C2) `result` has the type of `input`, or, of f32, with an encoding
+      `#flow.quantized_rows` or `#flow.bf16_rows` more.
     - (C3) `shape(weight) = [d]`.
     - (C4) `eps` is finite and positive.
   }];
@@ -124,10 +126,11 @@ def Flow_RmsNormOp : Flow_RowwiseOp<"rms_norm",
     Arg<Flow_Rows, "[..., d], any number of leading dimensions">:$input,
     Arg<Optional<Flow_Vector>, "[d]">:$weight,
     DefaultValuedAttr<F64Attr, "1.0e-6">:$eps);
-  let results = (outs Res<Flow_Rows, "same type as `input`">:$result);
+  let results = (outs Res<Flow_LaidOutRows, "as `input`, laid out">:$result);
   let assemblyFormat = [{
     $input (`scale` $weight^)? (`eps` $eps^)?
-    attr-dict `:` type($input) (`,` type($weight)^)?
+    attr-dict `:` custom<NormTypes>(type($input), type($weight), type($result),
+                                    ref($weight))
   }];
   let hasVerifier = 1;
 }

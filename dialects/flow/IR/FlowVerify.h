@@ -34,6 +34,11 @@ mlir::LogicalResult verifyLayouts(mlir::Operation *op,
                                   mlir::Attribute rows,
                                   mlir::RankedTensorType weight);
 
+/// Fails unless `result` is `rows`, or f32 `rows` in a layout of rows.
+mlir::LogicalResult verifyLaidOutRows(mlir::Operation *op,
+                                      llvm::StringRef constraint,
+                                      mlir::Type rows, mlir::Type result);
+
 /// Fails unless `[T, K] x [N, K] -> [T, N]`.
 mlir::LogicalResult verifyProduct(mlir::Operation *op,
                                   llvm::StringRef constraint,

@@ -257,6 +257,35 @@ def FuseAddNorm : Pass<"flow-fuse-add-norm"> {
   let dependentDialects = ["::flow::FlowDialect"];
 }
 
+def FuseNormQuantize : Pass<"flow-fuse-norm-quantize"> {
+  let summary = "Lay the rows of a norm out for the products that read them";
+  let description = [{
+    A `flow.quantize_rows` of a norm becomes the type of the norm's result: the
+    rows are quantised or rounded where they are made, in one loop, and go from
+    layer to layer in a quarter or half of the bytes. Results are bit-equal. It
+    runs after `flow-choose-layouts`, which places the quantisations.
+
+    Example:
+
+    ```mlir
+    // Before
+    %s, %n = flow.add_rms_norm %x, %a scale %w : tensor<?x64xf32>, tensor<64xf32>
+    %q = flow.quantize_rows %n : tensor<?x64xf32> -> tensor<?x64xf32, #flow.quantized_rows<block = 16>>
+    // After
+    %s, %q = flow.add_rms_norm %x, %a scale %w : tensor<?x64xf32>, tensor<64xf32> -> tensor<?x64xf32, #flow.quantized_rows<block = 16>>
+    ```
+
+    Refuses, saying why in a missed remark `norm-quantize-not-fused` at the
+    quantisation:
+
+    - a norm that others read too, as it is or in another layout;
+    - a norm in another block.
+
+    A fusion is a passed remark `norm-quantize-fused` at the norm.
+  }];
+  let dependentDialects = ["::flow::FlowDialect"];
+}
+
 def PlanNumerics : Pass<"flow-plan-numerics", "::mlir::ModuleOp"> {
   let summary = "Choose the arithmetic of each product";
   let description = [{

@@ -33,6 +33,9 @@ void populateFuseRouterPatterns(mlir::RewritePatternSet &patterns);
 /// What `flow-fuse-add-norm` does, rooted at the `flow.rms_norm` of a sum.
 void populateFuseAddNormPatterns(mlir::RewritePatternSet &patterns);
 
+/// What `flow-fuse-norm-quantize` does, rooted at `flow.quantize_rows`.
+void populateFuseNormQuantizePatterns(mlir::RewritePatternSet &patterns);
+
 } // namespace flow
 
 #endif // FLOW_TRANSFORMS_FUSIONPATTERNS_H

@@ -6,6 +6,7 @@
 #include "GroupedExperts.h"
 #include "PackedProducts.h"
 #include "flow/Codegen/CPU/Kernels.h"
+#include "flow/Conversion/BufferTypes.h"
 #include "flow/IR/FlowOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -25,7 +26,7 @@ namespace {
 
 /// The physical values of one logical value: one for plain tensors, scalars
 /// and caches, two or three for quantised rows and 8-bit panels.
-using Parts = SmallVector<Value, 3>;
+using Parts = cpu::RowParts;
 
 /// What a cache value of a function is to the runtime.
 enum class CacheRole { None, Keys, Values };
@@ -54,11 +55,11 @@ CacheRole roleOf(Value value) {
 }
 
 /// The types of the buffers that a value of `type` occupies.
-SmallVector<RankedTensorType> physicalTypes(RankedTensorType type,
-                                            CacheRole role) {
+SmallVector<RankedTensorType, 3> physicalTypes(RankedTensorType type,
+                                               CacheRole role) {
   MLIRContext *context = type.getContext();
   Type f32 = Float32Type::get(context), bf16 = BFloat16Type::get(context),
-       i8 = IntegerType::get(context, 8), i32 = IntegerType::get(context, 32);
+       i8 = IntegerType::get(context, 8);
   ArrayRef<int64_t> shape = type.getShape();
   if (role != CacheRole::None) {
     // Several sequences have slots, each of which is as the cache of one.
@@ -79,20 +80,26 @@ SmallVector<RankedTensorType> physicalTypes(RankedTensorType type,
     Type scale = panels.getScale() == ScaleKind::F16
                      ? Type(Float16Type::get(context))
                      : f32;
-    SmallVector<RankedTensorType> types{
+    SmallVector<RankedTensorType, 3> types{
         RankedTensorType::get({count, depth / 4, 4 * cpu::kPanel}, i8),
         RankedTensorType::get({count, blocks, cpu::kPanel}, scale)};
     if (panels.getMin())
       types.push_back(RankedTensorType::get({count, blocks, cpu::kPanel}, f32));
     return types;
   }
-  if (auto rows = dyn_cast_or_null<QuantizedRowsAttr>(type.getEncoding()))
-    return {RankedTensorType::get(shape, i8),
-            RankedTensorType::get({shape[0], shape[1] / rows.getBlock()}, f32),
-            RankedTensorType::get({shape[0], shape[1] / rows.getBlock()}, i32)};
-  if (isa_and_nonnull<Bf16RowsAttr>(type.getEncoding()))
-    return {RankedTensorType::get(shape, bf16)};
-  return {type};
+  return getRowBufferTypes(type);
+}
+
+/// What `layout`, of rows or null, is to kernels.
+cpu::RowLayout rowLayout(Attribute layout) {
+  using Kind = cpu::RowLayout::Kind;
+  if (auto blocks = dyn_cast_or_null<QuantizedRowsAttr>(layout))
+    return {Kind::Quantized, blocks.getBlock()};
+  return {layout ? Kind::Bf16 : Kind::F32};
+}
+
+cpu::RowLayout rowLayoutOf(Value value) {
+  return rowLayout(cast<RankedTensorType>(value.getType()).getEncoding());
 }
 
 /// Lowers one function of stages into a new one beside it.
@@ -131,8 +138,6 @@ private:
   Value single(Value value) { return parts.at(value).front(); }
   Value singleOrNull(Value value) { return value ? single(value) : Value(); }
   void set(Value value, Value lowered) { parts[value] = {lowered}; }
-  /// Rows of f32 in the layout that products read them in.
-  Parts inLayout(Value rows, Attribute layout);
 
   /// The layout of `weight`; null after an error.
   PanelsAttr panelsOf(Operation *op, Value weight);
@@ -182,11 +187,13 @@ LogicalResult FunctionLowering::createFunction() {
   };
   for (Value result : ret.getOperands()) {
     auto type = dyn_cast<RankedTensorType>(result.getType());
-    if (!type || type.getEncoding())
+    if (!type || isa_and_nonnull<PanelsAttr>(type.getEncoding()))
       return ret.emitOpError("returns a value that no buffer can hold: ")
              << result.getType();
-    if (!resultsCache(result))
-      types.push_back(memrefOf(type));
+    if (resultsCache(result))
+      continue;
+    for (RankedTensorType part : getRowBufferTypes(type))
+      types.push_back(memrefOf(part));
   }
 
   target =
@@ -219,14 +226,18 @@ LogicalResult FunctionLowering::createFunction() {
 LogicalResult FunctionLowering::lowerReturn(func::ReturnOp op) {
   Block *entry = &target.front();
   size_t next = entry->getNumArguments();
-  for (Value result : op.getOperands())
-    if (!cacheBuffers.count(result))
-      --next;
+  SmallVector<std::pair<Value, Value>> stored;
   for (Value result : op.getOperands()) {
     auto cache = cacheBuffers.find(result);
-    Value buffer = cache != cacheBuffers.end() ? cache->second
-                                               : entry->getArgument(next++);
-    Value value = single(result);
+    for (Value part : parts.at(result)) {
+      stored.push_back(
+          {part, cache != cacheBuffers.end() ? cache->second : Value()});
+      next -= stored.back().second ? 0 : 1;
+    }
+  }
+  for (auto [value, buffer] : stored) {
+    if (!buffer)
+      buffer = entry->getArgument(next++);
     // Heads are computed as rows, which must find the buffer behind the split.
     if (auto split = value.getDefiningOp<tensor::ExpandShapeOp>()) {
       value = split.getSrc();
@@ -268,14 +279,6 @@ Value FunctionLowering::product(const Parts &rows, const Parts &packed,
       {packed[0], packed[1], panels.getMin() ? packed[2] : Value()});
 }
 
-Parts FunctionLowering::inLayout(Value rows, Attribute layout) {
-  if (isa<Bf16RowsAttr>(layout))
-    return {cpu::buildRoundRows(b, b.getLoc(), rows)};
-  cpu::QuantizedRows quantized = cpu::buildQuantizeRows(
-      b, b.getLoc(), rows, cast<QuantizedRowsAttr>(layout).getBlock());
-  return {quantized.quants, quantized.scales, quantized.sums};
-}
-
 Value FunctionLowering::joinHeads(Value heads) {
   return tensor::CollapseShapeOp::create(
       b, heads, SmallVector<ReassociationIndices>{{0}, {1, 2}});
@@ -295,7 +298,8 @@ LogicalResult FunctionLowering::lower(RmsNormOp op) {
   double eps = op.getEps().convertToDouble();
   Value x = single(op.getInput()), weight = singleOrNull(op.getWeight());
   if (type.getRank() == 2) {
-    set(op, cpu::buildRmsNorm(b, b.getLoc(), x, weight, eps));
+    parts[op] =
+        cpu::buildRmsNorm(b, b.getLoc(), x, weight, eps, rowLayoutOf(op));
     return success();
   }
   if (type.getRank() != 3)
@@ -345,8 +349,8 @@ LogicalResult FunctionLowering::lower(LmHeadOp op) {
 LogicalResult FunctionLowering::lower(GegluOp op) {
   if (cast<RankedTensorType>(op.getType()).getRank() != 2)
     return op.emitOpError("of a rank other than 2 has no lowering");
-  set(op,
-      cpu::buildGeglu(b, b.getLoc(), single(op.getGate()), single(op.getUp())));
+  parts[op] = cpu::buildGeglu(b, b.getLoc(), single(op.getGate()),
+                              single(op.getUp()), {});
   return success();
 }
 
@@ -427,9 +431,10 @@ LogicalResult FunctionLowering::lower(AddRmsNormOp op) {
   auto [sum, normed] = cpu::buildAddRmsNorm(
       b, b.getLoc(), single(op.getStream()), single(op.getBranch()),
       singleOrNull(op.getBranchWeight()), singleOrNull(op.getSumScale()),
-      single(op.getWeight()), op.getEps().convertToDouble());
+      single(op.getWeight()), op.getEps().convertToDouble(),
+      rowLayoutOf(op.getNormed()));
   set(op.getSum(), sum);
-  set(op.getNormed(), normed);
+  parts[op.getNormed()] = normed;
   return success();
 }
 
@@ -461,9 +466,8 @@ LogicalResult FunctionLowering::lower(GatedMlpOp op) {
   Value gateUp = product(op, parts.at(op.getInput()), op.getGateUp());
   if (!gateUp)
     return failure();
-  Parts hidden{cpu::buildInterleavedGeglu(b, b.getLoc(), gateUp)};
-  if (Attribute layout = op.getHiddenAttr())
-    hidden = inLayout(hidden[0], layout);
+  Parts hidden = cpu::buildInterleavedGeglu(b, b.getLoc(), gateUp,
+                                            rowLayout(op.getHiddenAttr()));
   Value result = product(op, hidden, op.getDown());
   if (!result)
     return failure();
@@ -475,9 +479,8 @@ LogicalResult FunctionLowering::lower(PerLayerGateOp op) {
   Value gate = product(op, parts.at(op.getInput()), op.getGate());
   if (!gate)
     return failure();
-  Parts hidden{cpu::buildGeglu(b, b.getLoc(), gate, single(op.getEmbedded()))};
-  if (Attribute layout = op.getHiddenAttr())
-    hidden = inLayout(hidden[0], layout);
+  Parts hidden = cpu::buildGeglu(b, b.getLoc(), gate, single(op.getEmbedded()),
+                                 rowLayout(op.getHiddenAttr()));
   Value result = product(op, hidden, op.getOutput());
   if (!result)
     return failure();
@@ -486,7 +489,8 @@ LogicalResult FunctionLowering::lower(PerLayerGateOp op) {
 }
 
 LogicalResult FunctionLowering::lower(QuantizeRowsOp op) {
-  parts[op] = inLayout(single(op.getInput()), op.getType().getEncoding());
+  parts[op] = cpu::buildLaidOutRows(b, b.getLoc(), single(op.getInput()),
+                                    rowLayoutOf(op));
   return success();
 }
 
@@ -534,9 +538,8 @@ LogicalResult FunctionLowering::lower(GroupedMlpOp op) {
       return own;
     };
     Value both = product(Parts(rows), ofExpert(op.getGateUp()), gateUp);
-    Parts hidden{cpu::buildInterleavedGeglu(b, b.getLoc(), both)};
-    if (Attribute layout = op.getHiddenAttr())
-      hidden = inLayout(hidden[0], layout);
+    Parts hidden = cpu::buildInterleavedGeglu(b, b.getLoc(), both,
+                                              rowLayout(op.getHiddenAttr()));
     Value result = product(hidden, ofExpert(op.getDown()), down);
     inner.restoreInsertionPoint(b.saveInsertionPoint());
     return result;

@@ -2,7 +2,7 @@
 
 // add_rms_norm (C1)
 func.func @shorter_branch(%x: tensor<4x8xf32>, %b: tensor<4x9xf32>, %w: tensor<8xf32>) {
-  // expected-error @+1 {{all of {stream, branch, sum, normed} have same type}}
+  // expected-error @+1 {{all of {stream, branch, sum} have same type}}
   %s, %n = "flow.add_rms_norm"(%x, %b, %w) {operandSegmentSizes = array<i32: 1, 1, 0, 0, 1>} : (tensor<4x8xf32>, tensor<4x9xf32>, tensor<8xf32>) -> (tensor<4x8xf32>, tensor<4x8xf32>)
   return
 }
@@ -22,6 +22,15 @@ func.func @open_width(%x: tensor<4x?xf32>, %w: tensor<?xf32>) {
 func.func @no_dimension(%x: tensor<f32>, %w: tensor<0xf32>) {
   // expected-error @+1 {{(C1): the last dimension must be static and positive, got 'tensor<f32>'}}
   %s, %n = flow.add_rms_norm %x, %x scale %w : tensor<f32>, tensor<0xf32>
+  return
+}
+
+// -----
+
+// add_rms_norm (C1)
+func.func @other_norm(%x: tensor<4x8xf32>, %w: tensor<8xf32>) {
+  // expected-error @+1 {{(C1): the norm must have the type of its rows, or of f32 an encoding more, got 'tensor<4x8xf32>' -> 'tensor<4x8xf16>'}}
+  %s, %n = flow.add_rms_norm %x, %x scale %w : tensor<4x8xf32>, tensor<8xf32> -> tensor<4x8xf16>
   return
 }
 

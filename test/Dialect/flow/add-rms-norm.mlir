@@ -11,6 +11,8 @@ func.func @add_rms_norm(%x: tensor<?x64xf32>, %b: tensor<?x64xf32>, %w: tensor<6
   %u, %l = flow.add_rms_norm %x, %b branch_scale %wb sum_scale %c scale %w : tensor<?x64xf32>, tensor<64xf32>
   // CHECK: flow.add_rms_norm %[[X]], %[[B]] sum_scale %[[C]] scale %[[W]] : tensor<?x64xf32>, tensor<64xf32>
   %v, %k = flow.add_rms_norm %x, %b sum_scale %c scale %w : tensor<?x64xf32>, tensor<64xf32>
+  // CHECK: flow.add_rms_norm %[[X]], %[[B]] scale %[[W]] : tensor<?x64xf32>, tensor<64xf32> -> tensor<?x64xf32, #flow.quantized_rows<block = 16>>
+  %y, %q = flow.add_rms_norm %x, %b scale %w : tensor<?x64xf32>, tensor<64xf32> -> tensor<?x64xf32, #flow.quantized_rows<block = 16>>
   return
 }
 

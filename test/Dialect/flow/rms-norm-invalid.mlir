@@ -29,8 +29,35 @@ func.func @no_element(%x: tensor<4x0xf32>) {
 
 // rms_norm (C2)
 func.func @other_result(%x: tensor<4x8xf32>) {
-  // expected-error @+1 {{all of {input, result} have same type}}
-  %y = "flow.rms_norm"(%x) : (tensor<4x8xf32>) -> tensor<4x8xbf16>
+  // expected-error @+1 {{(C2): the norm must have the type of its rows, or of f32 an encoding more, got 'tensor<4x8xf32>' -> 'tensor<4x8xbf16>'}}
+  %y = flow.rms_norm %x : tensor<4x8xf32> -> tensor<4x8xbf16>
+  return
+}
+
+// -----
+
+// rms_norm (C2)
+func.func @laid_out_bf16(%x: tensor<4x8xbf16>) {
+  // expected-error @+1 {{(C2): the norm must have the type of its rows, or of f32 an encoding more, got 'tensor<4x8xbf16>' -> 'tensor<4x8xf32, #flow.bf16_rows>'}}
+  %y = flow.rms_norm %x : tensor<4x8xbf16> -> tensor<4x8xf32, #flow.bf16_rows>
+  return
+}
+
+// -----
+
+// rms_norm (C2)
+func.func @more_rows(%x: tensor<4x8xf32>) {
+  // expected-error @+1 {{(C2): the norm must have the type of its rows, or of f32 an encoding more, got 'tensor<4x8xf32>' -> 'tensor<5x8xf32, #flow.bf16_rows>'}}
+  %y = flow.rms_norm %x : tensor<4x8xf32> -> tensor<5x8xf32, #flow.bf16_rows>
+  return
+}
+
+// -----
+
+// rms_norm (C2)
+func.func @panels_are_no_rows(%x: tensor<32x8xf32>) {
+  // expected-error @+1 {{result #0 must be ranked tensor of f32, bf16 or f16 values without encoding or in #flow.quantized_rows or #flow.bf16_rows}}
+  %y = flow.rms_norm %x : tensor<32x8xf32> -> tensor<32x8xf32, #flow.panels<f32>>
   return
 }
 

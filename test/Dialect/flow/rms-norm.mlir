@@ -7,6 +7,13 @@ func.func @rms_norm(%x: tensor<?x64xf32>, %w: tensor<64xf32>, %h: tensor<?x2x32x
   %y = flow.rms_norm %x scale %w : tensor<?x64xf32>, tensor<64xf32>
   // CHECK: flow.rms_norm %[[H]] eps 1.{{0+e-05|0*E-5}} : tensor<?x2x32xf32>
   %v = flow.rms_norm %h eps 1.0e-05 : tensor<?x2x32xf32>
+  // CHECK: flow.rms_norm %[[X]] scale %[[W]] : tensor<?x64xf32>, tensor<64xf32> -> tensor<?x64xf32, #flow.quantized_rows<block = 16>>
+  %q = flow.rms_norm %x scale %w : tensor<?x64xf32>, tensor<64xf32> -> tensor<?x64xf32, #flow.quantized_rows<block = 16>>
+  // CHECK: flow.rms_norm %[[X]] : tensor<?x64xf32> -> tensor<?x64xf32, #flow.bf16_rows>
+  %b = flow.rms_norm %x : tensor<?x64xf32> -> tensor<?x64xf32, #flow.bf16_rows>
+  // The type may be written although it is that of the rows.
+  // CHECK: flow.rms_norm %[[X]] : tensor<?x64xf32>{{$}}
+  %z = flow.rms_norm %x : tensor<?x64xf32> -> tensor<?x64xf32>
   return
 }
 

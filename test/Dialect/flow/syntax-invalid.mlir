@@ -26,7 +26,7 @@ func.func @one_norm(%x: tensor<?x64xf32>, %w: tensor<128x64xf32>, %n: tensor<32x
 // -----
 
 func.func @unranked(%x: tensor<*xf32>) {
-  // expected-error @+1 {{invalid kind of type specified}}
+  // expected-error @+1 {{operand #0 must be ranked tensor of f32, bf16 or f16 values without encoding, but got 'tensor<*xf32>'}}
   %y = flow.rms_norm %x : tensor<*xf32>
   return
 }

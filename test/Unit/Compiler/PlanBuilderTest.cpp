@@ -62,6 +62,23 @@ func.func private @join(%x: tensor<?x32xf32>, %y: tensor<?x32xf32>)
     -> tensor<?x32xf32> {
   return %x : tensor<?x32xf32>
 }
+// Functions of rows in a layout.
+#q = #flow.quantized_rows<block = 16>
+func.func private @quantize(%x: tensor<?x32xf32>) -> tensor<?x32xf32, #q> {
+  %q = flow.quantize_rows %x : tensor<?x32xf32> -> tensor<?x32xf32, #q>
+  return %q : tensor<?x32xf32, #q>
+}
+func.func private @round(%x: tensor<?x32xf32>)
+    -> tensor<?x32xf32, #flow.bf16_rows> {
+  %r = flow.quantize_rows %x
+      : tensor<?x32xf32> -> tensor<?x32xf32, #flow.bf16_rows>
+  return %r : tensor<?x32xf32, #flow.bf16_rows>
+}
+func.func private @products(%q: tensor<?x32xf32, #q>,
+                            %r: tensor<?x32xf32, #flow.bf16_rows>,
+                            %x: tensor<?x32xf32>) -> tensor<?x32xf32> {
+  return %x : tensor<?x32xf32>
+}
 // Functions of weights, scalars, caches and, which no plan has, tokens.
 func.func private @tokens(%x: tensor<?x32xf32>, %t: tensor<?xi32>)
     -> tensor<?x32xf32> {
@@ -491,6 +508,48 @@ TEST(PlanBuilder, ABufferIsReusedOnlyForItsOwnShape) {
                      "%end", "tensor<?x16x2xf32>");
   EXPECT_THAT(print(plan.schedules[0]),
               ElementsAre("embed w0 -> b0", "same b0 b1", "angles -> b2"));
+}
+
+// Rows in a layout are as many buffers as the layout has parts, each of which
+// serves again for its own elements only: scales and sums have one shape.
+TEST(PlanBuilder, RowsInALayoutAreBuffersOfTheirElements) {
+  Plan plan = planOf(std::string(kEmbed) + R"mlir(
+  %q = func.call @quantize(%x) : (tensor<?x32xf32>) -> tensor<?x32xf32, #q>
+  %r = func.call @round(%x)
+      : (tensor<?x32xf32>) -> tensor<?x32xf32, #flow.bf16_rows>
+  %y = func.call @products(%q, %r, %x)
+      : (tensor<?x32xf32, #q>, tensor<?x32xf32, #flow.bf16_rows>,
+         tensor<?x32xf32>) -> tensor<?x32xf32>
+  %p = func.call @quantize(%y) : (tensor<?x32xf32>) -> tensor<?x32xf32, #q>
+  %z = func.call @products(%p, %r, %y)
+      : (tensor<?x32xf32, #q>, tensor<?x32xf32, #flow.bf16_rows>,
+         tensor<?x32xf32>) -> tensor<?x32xf32>
+)mlir",
+                     "%z");
+  EXPECT_THAT(print(plan.schedules[0]),
+              ElementsAre("embed w0 -> b0", "quantize b0 b1 b2 b3",
+                          "round b0 b4", "products b1 b2 b3 b4 b0 b5",
+                          "quantize b5 b1 b2 b3",
+                          "products b1 b2 b3 b4 b5 b0"));
+  ASSERT_THAT(plan.buffers, SizeIs(6));
+  using runtime::ElementType;
+  const ElementType elements[] = {ElementType::F32,  ElementType::I8,
+                                  ElementType::F32,  ElementType::I32,
+                                  ElementType::BF16, ElementType::F32};
+  for (size_t i = 0; i != 6; ++i) {
+    EXPECT_EQ(plan.buffers[i].element, elements[i]) << i;
+    EXPECT_THAT(plan.buffers[i].dims,
+                ElementsAre(-1, i == 2 || i == 3 ? 2 : 32));
+  }
+}
+
+TEST(PlanBuilder, RefusesLogitsInALayout) {
+  EXPECT_THAT(
+      errorOfBody(std::string(kEmbed) + "%q = func.call @quantize(%x) : "
+                                        "(tensor<?x32xf32>) -> "
+                                        "tensor<?x32xf32, #q>\n",
+                  "%q", "tensor<?x32xf32, #flow.quantized_rows<block = 16>>"),
+      HasSubstr("of a schedule must return one buffer"));
 }
 
 TEST(PlanBuilder, SchedulesShareWeightsAndCachesButNoBuffers) {

@@ -224,6 +224,41 @@ TEST(Fused, AddRmsNormOfAScaledSum) {
                share(factor)});
 }
 
+TEST(Fused, NormsInALayout) {
+  for (std::string layout :
+       {"#flow.quantized_rows<block = 16>", "#flow.quantized_rows<block = 32>",
+        "#flow.bf16_rows"}) {
+    auto withLayout = [&](std::string text, const std::string &last) {
+      text = replaceAll(text, "?x48x", "?x64x");
+      text = replaceAll(text, "<48x", "<64x");
+      text = replaceAll(text, "(tensor<?x64xf32>, tensor<?x64xf32>)",
+                        "(tensor<?x64xf32>, $Q)");
+      text = replaceAll(text, ": tensor<?x64xf32>, tensor<?x64xf32>\n",
+                        ": tensor<?x64xf32>, $Q\n");
+      text = replaceAll(text, "  return %s, %n", last);
+      return replaceAll(text, "$Q", "tensor<?x64xf32, " + layout + ">");
+    };
+    std::string fused =
+        withLayout(replaceAll(kAddNorm, ": tensor<?x48xf32>, tensor<48xf32>\n",
+                              ": tensor<?x48xf32>, tensor<48xf32> -> $Q\n"),
+                   "  return %s, %n");
+    std::string parts = withLayout(
+        kAddNormParts, "  %q = flow.quantize_rows %n : tensor<?x64xf32> -> "
+                       "$Q\n  return %s, %q");
+    // The norm of the branch stays as it is; that of the sum alone is laid out.
+    std::string norm = replaceAll(parts, "%s, %q :", "%s, %p :");
+    norm = replaceAll(norm, "  return",
+                      "  %p = flow.rms_norm %s scale %w eps 1.0e-05 : "
+                      "tensor<?x64xf32>, tensor<64xf32> -> tensor<?x64xf32, " +
+                          layout + ">\n  return");
+    std::vector<InterpretedValue> arguments = {
+        share(randomTensor({3, 64}, 1)), share(randomTensor({3, 64}, 2)),
+        share(randomTensor({64}, 3)), share(randomTensor({64}, 4))};
+    expectEqual(fused, parts, arguments);
+    expectEqual(norm, parts, arguments);
+  }
+}
+
 // T21, T24
 TEST(Fused, QkvWithHeadNorms) {
   expectEqual(qkvFused("norms %qn, %kn", "tensor<8xf32>, "), qkvParts(R"(

@@ -31,9 +31,26 @@ struct QuantizedRows {
   mlir::Value quants, scales, sums;
 };
 
-/// `x [T, d] f32` normalised row by row; `weight [d]` may be null.
-mlir::Value buildRmsNorm(mlir::OpBuilder &builder, mlir::Location loc,
-                         mlir::Value x, mlir::Value weight, double eps);
+/// What rows `[T, K]` are stored as: f32, bf16 (rounded to the nearest, ties to
+/// even; a NaN stays one unless its fraction is all ones) or `QuantizedRows`.
+struct RowLayout {
+  enum class Kind { F32, Bf16, Quantized };
+  Kind kind = Kind::F32;
+  /// Of quantised rows: 16 or 32.
+  int64_t block = 0;
+};
+
+/// Rows in a layout: one tensor, or quants, scales and sums.
+using RowParts = llvm::SmallVector<mlir::Value, 3>;
+
+/// `x [T, K] f32` in `layout`.
+RowParts buildLaidOutRows(mlir::OpBuilder &builder, mlir::Location loc,
+                          mlir::Value x, const RowLayout &layout);
+
+/// `x [T, d] f32` normalised row by row, in `layout`; `weight [d]` may be null.
+RowParts buildRmsNorm(mlir::OpBuilder &builder, mlir::Location loc,
+                      mlir::Value x, mlir::Value weight, double eps,
+                      const RowLayout &layout);
 
 /// The sum of equal tensors `[T, d] f32`.
 mlir::Value buildAdd(mlir::OpBuilder &builder, mlir::Location loc,
@@ -44,31 +61,22 @@ mlir::Value buildScale(mlir::OpBuilder &builder, mlir::Location loc,
                        mlir::Value x, mlir::Value factor);
 
 /// `sum = stream + branch` (branch normed and scaled by `branchWeight [d]` if
-/// given), times `sumScale [1]` if given, and `rms_norm(sum) * weight`, all
-/// `[T, d] f32`.
-std::pair<mlir::Value, mlir::Value>
+/// given), times `sumScale [1]` if given, and `rms_norm(sum) * weight` in
+/// `layout`, of `[T, d] f32`.
+std::pair<mlir::Value, RowParts>
 buildAddRmsNorm(mlir::OpBuilder &builder, mlir::Location loc,
                 mlir::Value stream, mlir::Value branch,
                 mlir::Value branchWeight, mlir::Value sumScale,
-                mlir::Value weight, double eps);
+                mlir::Value weight, double eps, const RowLayout &layout);
 
-/// Quantises `x [T, K] f32` in blocks of 16 or 32.
-QuantizedRows buildQuantizeRows(mlir::OpBuilder &builder, mlir::Location loc,
-                                mlir::Value x, int64_t block);
-
-/// `x [T, K] f32` rounded to the nearest bf16, ties to even; a NaN stays one
-/// unless its fraction is all ones.
-mlir::Value buildRoundRows(mlir::OpBuilder &builder, mlir::Location loc,
-                           mlir::Value x);
-
-/// `gelu(gate) * up` of equal tensors `[T, F] f32`.
-mlir::Value buildGeglu(mlir::OpBuilder &builder, mlir::Location loc,
-                       mlir::Value gate, mlir::Value up);
+/// `gelu(gate) * up` of equal tensors `[T, F] f32`, in `layout`.
+RowParts buildGeglu(mlir::OpBuilder &builder, mlir::Location loc,
+                    mlir::Value gate, mlir::Value up, const RowLayout &layout);
 
 /// `gelu(gate) * up` of `[T, 2 F] f32` whose columns hold 16 gates and 16 ups
-/// in turn; the result is `[T, F]`.
-mlir::Value buildInterleavedGeglu(mlir::OpBuilder &builder, mlir::Location loc,
-                                  mlir::Value gateUp);
+/// in turn; the result is `[T, F]` in `layout`.
+RowParts buildInterleavedGeglu(mlir::OpBuilder &builder, mlir::Location loc,
+                               mlir::Value gateUp, const RowLayout &layout);
 
 /// `cap * tanh(x / cap)` of `[T, N] f32`.
 mlir::Value buildSoftcap(mlir::OpBuilder &builder, mlir::Location loc,
