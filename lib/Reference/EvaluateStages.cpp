@@ -399,6 +399,8 @@ Result Evaluator::evaluateFlow(Operation *op, const Frame &frame) {
       .Case([&](QkvRopeAppendOp op) { return evaluateQkv(op, frame); })
       .Case<GatedMlpOp, PerLayerGateOp, RouteExpertsOp, RouterOp, MoeOp,
             GroupedMlpOp>([&](auto op) { return evaluateMlp(op, frame); })
+      .Case<TopKOp, LmHeadTopKOp>(
+          [&](auto op) { return evaluateSelection(op, frame); })
       .Case([&](QuantizeRowsOp op) { return evaluateQuantizeRows(op, frame); })
       .Default([](Operation *op) -> Result { return unknownOp(op); });
 }

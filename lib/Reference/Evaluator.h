@@ -98,6 +98,10 @@ llvm::Expected<EvaluatedValues> evaluateUpstream(mlir::Operation *op,
 llvm::Expected<EvaluatedValues> evaluateMlp(mlir::Operation *op,
                                             const Frame &frame);
 
+/// EvaluateSelection.cpp: the largest logits.
+llvm::Expected<EvaluatedValues> evaluateSelection(mlir::Operation *op,
+                                                  const Frame &frame);
+
 /// Rows as products read them in `layout`.
 Tensor inLayout(const Tensor &rows, mlir::Attribute layout);
 

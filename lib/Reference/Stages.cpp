@@ -118,6 +118,34 @@ reference::routeExperts(const Tensor &logits, const Tensor &expertScale,
   return {std::move(ids), std::move(shares)};
 }
 
+std::pair<Tensor, TokenTensor> reference::topK(const Tensor &input,
+                                               int64_t count) {
+  constexpr float kNothing = -std::numeric_limits<float>::infinity();
+  int64_t rows = input.shape[0], width = input.shape[1];
+  Tensor values({rows, count});
+  TokenTensor columns({rows, count});
+  std::fill(values.values.begin(), values.values.end(), kNothing);
+  std::fill(columns.values.begin(), columns.values.end(), -1);
+  std::vector<int32_t> order;
+  for (int64_t t = 0; t < rows; ++t) {
+    const float *x = input.values.data() + t * width;
+    order.clear();
+    for (int64_t i = 0; i < width; ++i)
+      if (x[i] > kNothing) // false of NaN
+        order.push_back(static_cast<int32_t>(i));
+    int64_t taken = std::min<int64_t>(count, order.size());
+    std::partial_sort(order.begin(), order.begin() + taken, order.end(),
+                      [&](int32_t a, int32_t b) {
+                        return x[a] > x[b] || (x[a] == x[b] && a < b);
+                      });
+    for (int64_t j = 0; j < taken; ++j) {
+      values.values[t * count + j] = x[order[j]];
+      columns.values[t * count + j] = order[j];
+    }
+  }
+  return {std::move(values), std::move(columns)};
+}
+
 Tensor reference::quantizeRows(const Tensor &input, int64_t block) {
   // In f32, unlike the other stages: a quant is a decision, and all who make it
   // must make the same one.

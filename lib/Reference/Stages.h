@@ -54,6 +54,10 @@ std::pair<TokenTensor, Tensor> routeExperts(const Tensor &logits,
                                             double factor, int64_t chosen,
                                             Element element);
 
+/// `flow.top_k`: the `count` largest values of each row of `input` `[T, N]` and
+/// their columns.
+std::pair<Tensor, TokenTensor> topK(const Tensor &input, int64_t count);
+
 /// `flow.quantize_rows` to blocks of quants: what the quants mean.
 Tensor quantizeRows(const Tensor &input, int64_t block);
 

@@ -8,5 +8,6 @@ include "flow/IR/FlowModelOps.td"
 include "flow/IR/FlowStageOps.td"
 include "flow/IR/FlowFusedOps.td"
 include "flow/IR/FlowExpertOps.td"
+include "flow/IR/FlowSelectionOps.td"
 
 #endif // FLOW_IR_FLOWOPS_TD

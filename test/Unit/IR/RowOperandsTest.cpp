@@ -79,6 +79,10 @@ TEST_F(RowOperandsTest, ProductsHaveTheirInput) {
                  "%y = flow.lm_head %x, %w : tensor<?x64xf32>, "
                  "tensor<32x64xf32> -> tensor<?x32xf32>"),
             "0");
+  EXPECT_EQ(rows("%x: tensor<?x64xf32>, %w: tensor<32x64xf32>",
+                 "%v, %i = flow.lm_head_top_k %x, %w : tensor<?x64xf32>, "
+                 "tensor<32x64xf32> -> tensor<?x8xf32>"),
+            "0");
   EXPECT_EQ(rows("%x: tensor<?x64xf32>, %u: tensor<64x64xf32>, "
                  "%d: tensor<64x32xf32>",
                  "%y = flow.gated_mlp %x, %u, %d : tensor<?x64xf32>, "
@@ -87,6 +91,13 @@ TEST_F(RowOperandsTest, ProductsHaveTheirInput) {
   EXPECT_EQ(rows("%x: tensor<?x64xf32>",
                  "%y = flow.quantize_rows %x : tensor<?x64xf32> -> "
                  "tensor<?x64xf32, #flow.quantized_rows<block = 32>>"),
+            "0");
+}
+
+TEST_F(RowOperandsTest, TheLargestAreThoseOfEachRow) {
+  EXPECT_EQ(rows("%x: tensor<?x64xf32>",
+                 "%v, %i = flow.top_k %x : tensor<?x64xf32> -> "
+                 "tensor<?x8xf32>"),
             "0");
 }
 
