@@ -36,6 +36,7 @@ void flow::buildFusionPipeline(OpPassManager &pm,
   pm.addPass(createFuseGatedMlp());
   pm.addPass(createFuseExperts());
   pm.addPass(createFuseRouter());
+  pm.addPass(createFuseHeadTopK());
   pm.addPass(createFuseAddNorm());
   pm.addPass(createPlanNumerics({options.numerics}));
   pm.addPass(createPlanCache({options.chunk, options.context}));

@@ -19,6 +19,10 @@ SmallVector<Product> flow::getProducts(Operation *op) {
         return {
             {&head.getTableMutable(), &head.getInputMutable(), kArithmetic}};
       })
+      .Case([](LmHeadTopKOp head) -> Products {
+        return {
+            {&head.getTableMutable(), &head.getInputMutable(), kArithmetic}};
+      })
       .Case([](QkvRopeAppendOp qkv) -> Products {
         return {{&qkv.getWeightMutable(), &qkv.getInputMutable(), kArithmetic}};
       })
@@ -47,7 +51,7 @@ bool flow::agreeInArithmetic(ArrayRef<LinearOp> products) {
   }));
 }
 
-void flow::carryArithmetic(LinearOp part, Operation *fused, StringRef mark) {
+void flow::carryArithmetic(Operation *part, Operation *fused, StringRef mark) {
   if (Attribute arithmetic = part->getDiscardableAttr(kArithmetic))
     fused->setDiscardableAttr(mark, arithmetic);
 }

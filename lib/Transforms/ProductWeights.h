@@ -26,7 +26,7 @@ llvm::SmallVector<Product> getProducts(mlir::Operation *op);
 bool agreeInArithmetic(llvm::ArrayRef<LinearOp> products);
 
 /// Marks `fused` as `part` is marked, if it is.
-void carryArithmetic(LinearOp part, mlir::Operation *fused,
+void carryArithmetic(mlir::Operation *part, mlir::Operation *fused,
                      llvm::StringRef mark = kArithmetic);
 
 /// True if a file stores integers in blocks of one scale (and perhaps one

@@ -219,6 +219,33 @@ def FuseRouter : Pass<"flow-fuse-router"> {
   let dependentDialects = ["::flow::FlowDialect"];
 }
 
+def FuseHeadTopK : Pass<"flow-fuse-head-top-k"> {
+  let summary = "The head and the choice of candidates in one stage";
+  let description = [{
+    The logits of rows, and the choice of the largest, become one
+    `flow.lm_head_top_k`: there is no tensor of logits that others could read,
+    and the cap is computed where logits are compared. Results are bit-equal.
+    The arithmetic that `flow-plan-numerics` has marked the head with stays.
+
+    Example:
+
+    ```mlir
+    // Before
+    %l = flow.lm_head %x, %w softcap 3.0e+01 : …
+    %v, %i = flow.top_k %l : …
+    // After
+    %v, %i = flow.lm_head_top_k %x, %w softcap 3.0e+01 : …
+    ```
+
+    Refuses, saying why in a missed remark `head-top-k-not-fused` at the choice:
+    values that are not logits, logits of another block, and logits that others
+    read too.
+
+    A fusion is a passed remark `head-top-k-fused`.
+  }];
+  let dependentDialects = ["::flow::FlowDialect"];
+}
+
 def FuseAddNorm : Pass<"flow-fuse-add-norm"> {
   let summary = "Fuse a residual add with the norms around it";
   let description = [{

@@ -30,6 +30,9 @@ void populateFuseExpertsPatterns(mlir::RewritePatternSet &patterns);
 /// What `flow-fuse-router` does, rooted at `flow.route_experts`.
 void populateFuseRouterPatterns(mlir::RewritePatternSet &patterns);
 
+/// What `flow-fuse-head-top-k` does, rooted at `flow.top_k`.
+void populateFuseHeadTopKPatterns(mlir::RewritePatternSet &patterns);
+
 /// What `flow-fuse-add-norm` does, rooted at the `flow.rms_norm` of a sum.
 void populateFuseAddNormPatterns(mlir::RewritePatternSet &patterns);
 
