@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// The parallel loop over pieces of results.
+// The parallel loop over pieces of results, and the cap on logits.
 
 #include "KernelBuilder.h"
+
+#include "mlir/Dialect/Math/IR/Math.h"
 
 using namespace mlir;
 using namespace flow::cpu;
@@ -18,6 +20,12 @@ static RankedTensorType reducedType(RankedTensorType source,
       shape.push_back(*constant);
   }
   return RankedTensorType::get(shape, source.getElementType());
+}
+
+Value KernelBuilder::softcap(Value vec, double cap) {
+  Value all = splatF32(cap, cast<VectorType>(vec.getType()).getNumElements());
+  Value ratio = arith::DivFOp::create(*this, vec, all);
+  return mul(math::TanhOp::create(*this, ratio).getResult(), all);
 }
 
 SmallVector<Value> KernelBuilder::forall(Value count, ValueRange outputs,

@@ -145,6 +145,9 @@ public:
         mlir::arith::FastMathFlags::nnan | mlir::arith::FastMathFlags::reassoc);
   }
 
+  /// `cap * tanh(x / cap)` of a vector.
+  Value softcap(Value vec, double cap);
+
   using LoopBody = llvm::function_ref<llvm::SmallVector<Value>(
       KernelBuilder &, Value, ValueRange)>;
   /// `scf.for` with loop-carried values; returns their final values.

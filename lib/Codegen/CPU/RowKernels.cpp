@@ -226,12 +226,7 @@ Value flow::cpu::buildSoftcap(OpBuilder &builder, Location loc, Value x,
                        column = column](KernelBuilder &b, Value i,
                                         ValueRange outs) -> SmallVector<Value> {
                         Value v = b.read(x, {row, b.add(column, i)}, lanes);
-                        Value ratio =
-                            arith::DivFOp::create(b, v, b.splatF32(cap, lanes));
-                        Value y =
-                            b.mul(math::TanhOp::create(b, ratio).getResult(),
-                                  b.splatF32(cap, lanes));
-                        return {b.write(y, outs[0], {i})};
+                        return {b.write(b.softcap(v, cap), outs[0], {i})};
                       });
       })[0];
 }

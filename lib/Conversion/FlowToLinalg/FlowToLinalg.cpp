@@ -119,6 +119,8 @@ private:
   LogicalResult lower(ScaleOp op);
   LogicalResult lower(LinearOp op);
   LogicalResult lower(LmHeadOp op);
+  LogicalResult lower(TopKOp op);
+  LogicalResult lower(LmHeadTopKOp op);
   LogicalResult lower(GegluOp op);
   LogicalResult lower(RopeOp op);
   LogicalResult lower(KvAppendOp op);
@@ -131,6 +133,8 @@ private:
   LogicalResult lower(RouteExpertsOp op);
   LogicalResult lower(RouterOp op);
   LogicalResult lower(GroupedMlpOp op);
+  void choose(Value logits, std::optional<double> cap, Value values,
+              Value indices);
   void route(Value experts, Value shares, Value logits, Value scale,
              const llvm::APFloat &factor);
   LogicalResult cloneForeign(Operation &op);
@@ -343,6 +347,31 @@ LogicalResult FunctionLowering::lower(LmHeadOp op) {
   if (std::optional<llvm::APFloat> cap = op.getSoftcap())
     result = cpu::buildSoftcap(b, b.getLoc(), result, cap->convertToDouble());
   set(op, result);
+  return success();
+}
+
+void FunctionLowering::choose(Value logits, std::optional<double> cap,
+                              Value values, Value indices) {
+  auto [best, columns] = cpu::buildTopK(
+      b, b.getLoc(), logits,
+      cast<RankedTensorType>(values.getType()).getDimSize(1), cap);
+  set(values, best);
+  set(indices, columns);
+}
+
+LogicalResult FunctionLowering::lower(TopKOp op) {
+  choose(single(op.getInput()), std::nullopt, op.getValues(), op.getIndices());
+  return success();
+}
+
+LogicalResult FunctionLowering::lower(LmHeadTopKOp op) {
+  Value logits = product(op, parts.at(op.getInput()), op.getTable());
+  if (!logits)
+    return failure();
+  std::optional<double> cap;
+  if (std::optional<llvm::APFloat> softcap = op.getSoftcap())
+    cap = softcap->convertToDouble();
+  choose(logits, cap, op.getValues(), op.getIndices());
   return success();
 }
 
@@ -571,7 +600,8 @@ LogicalResult FunctionLowering::lower(Operation &op) {
       .Case<arith::AddFOp, RmsNormOp, ScaleOp, LinearOp, LmHeadOp, GegluOp,
             RopeOp, KvAppendOp, AttentionOp, AddRmsNormOp, QkvRopeAppendOp,
             GatedMlpOp, PerLayerGateOp, QuantizeRowsOp, RouteExpertsOp,
-            RouterOp, GroupedMlpOp>([&](auto stage) { return lower(stage); })
+            RouterOp, GroupedMlpOp, TopKOp, LmHeadTopKOp>(
+          [&](auto stage) { return lower(stage); })
       .Case([&](func::ReturnOp ret) { return lowerReturn(ret); })
       .Default([&](Operation *other) -> LogicalResult {
         if (isa_and_nonnull<FlowDialect>(other->getDialect()) ||

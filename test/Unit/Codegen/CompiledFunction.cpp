@@ -323,7 +323,7 @@ CompiledFunction::CompiledFunction(const std::string &text,
     ADD_FAILURE() << "the text of the test does not parse";
     return;
   }
-  findCaches();
+  findResults();
   interpreter = std::make_unique<Interpreter>(*module, weights);
   if (!compile(target))
     ADD_FAILURE() << "the text of the test does not compile";
@@ -331,8 +331,10 @@ CompiledFunction::CompiledFunction(const std::string &text,
 
 CompiledFunction::~CompiledFunction() = default;
 
-void CompiledFunction::findCaches() {
+void CompiledFunction::findResults() {
   auto function = module->lookupSymbol<mlir::func::FuncOp>("f");
+  for (mlir::Type type : function.getResultTypes())
+    isIntegers.push_back(mlir::getElementTypeOrSelf(type).isInteger(32));
   for (mlir::Value result : function.front().getTerminator()->getOperands()) {
     mlir::Value cache;
     if (auto append = result.getDefiningOp<KvAppendOp>())
@@ -406,8 +408,14 @@ CompiledFunction::interpret(const std::vector<CodeArgument> &arguments) {
   }
   std::vector<Tensor> tensors;
   tensors.reserve(results->size());
-  for (const InterpretedValue &result : *results)
-    tensors.push_back(*std::get<TensorRef>(result));
+  for (const InterpretedValue &result : *results) {
+    if (const auto *integers = std::get_if<TokenTensorRef>(&result))
+      tensors.emplace_back((*integers)->shape,
+                           std::vector<float>((*integers)->values.begin(),
+                                              (*integers)->values.end()));
+    else
+      tensors.push_back(*std::get<TensorRef>(result));
+  }
   return tensors;
 }
 
@@ -432,6 +440,8 @@ CompiledFunction::run(const std::vector<CodeArgument> &arguments,
   }
   std::vector<int> caches = cacheOfResult;
   caches.resize(shapes.size(), -1);
+  std::vector<bool> integers = isIntegers;
+  integers.resize(shapes.size());
   std::vector<GuardedBuffer> outputs;
   outputs.reserve(shapes.size());
   for (auto [shape, cache] : llvm::zip_equal(shapes, caches)) {
@@ -446,11 +456,15 @@ CompiledFunction::run(const std::vector<CodeArgument> &arguments,
 
   std::vector<Tensor> results;
   size_t next = 0;
-  for (auto [shape, cache] : llvm::zip_equal(shapes, caches)) {
+  for (auto [shape, cache, isInteger] :
+       llvm::zip_equal(shapes, caches, integers)) {
     Tensor &result = results.emplace_back(shape);
     const float *values =
         cache < 0 ? outputs[next++].floats() : buffers[cache][0].floats();
-    if (cache < 0)
+    if (isInteger)
+      std::copy_n(reinterpret_cast<const int32_t *>(values),
+                  result.values.size(), result.values.begin());
+    else if (cache < 0)
       std::copy_n(values, result.values.size(), result.values.begin());
     else
       forEachCacheElement(shape, arguments[cache].buffers[0].shape.size(),

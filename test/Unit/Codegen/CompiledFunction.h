@@ -138,7 +138,7 @@ public:
                           llvm::ArrayRef<llvm::SmallVector<int64_t, 4>> shapes);
 
 private:
-  void findCaches();
+  void findResults();
   bool compile(const CodeTarget &target);
 
   std::unique_ptr<mlir::MLIRContext> context;
@@ -149,6 +149,8 @@ private:
   void (*entry)(void **) = nullptr;
   /// For each result the argument that it is a later state of, or -1.
   std::vector<int> cacheOfResult;
+  /// Whether each result is i32; it comes out as the same numbers in f32.
+  std::vector<bool> isIntegers;
 };
 
 /// `tensor` with rows from `count` on that are padding: large numbers, which

@@ -82,6 +82,15 @@ RowParts buildInterleavedGeglu(mlir::OpBuilder &builder, mlir::Location loc,
 mlir::Value buildSoftcap(mlir::OpBuilder &builder, mlir::Location loc,
                          mlir::Value x, double cap);
 
+/// The `count` largest of each row of `x [T, N] f32`, `[T, count]`, and their
+/// columns, `[T, count] i32`, as `flow.top_k` says. With `cap` they are the
+/// largest of `cap * tanh(x / cap)`. `N` may be any number, but one with a
+/// large power of two is quicker.
+std::pair<mlir::Value, mlir::Value> buildTopK(mlir::OpBuilder &builder,
+                                              mlir::Location loc, mlir::Value x,
+                                              int64_t count,
+                                              std::optional<double> cap);
+
 /// The `chosen` experts with the largest of `factor * logits [T, E] f32`, the
 /// largest first, as `[T, chosen] i32`, and their shares `[T, chosen] f32`:
 /// what softmax gives them, made to sum to 1, times `expertScale [E]`.
