@@ -52,7 +52,8 @@ MAY_USE = {
                  "Analysis", "Transforms", "Conversion", "Codegen", "Target",
                  "Pipelines", "Runtime", "Text"},
     "CAPI": {"Compiler", "Pipelines", "Runtime", "Text", "IR"},
-    "tools": {"Compiler", "Pipelines", "Runtime", "Text", "IR", "Support"},
+    "Benchmark": {"Compiler", "Target", "Runtime", "Import", "Ggml", "Support"},
+    "tools": {"Benchmark", "Compiler", "Pipelines", "Runtime", "Text", "IR", "Support"},
     "benchmarks": {"Compiler", "Runtime", "Text"},
 }
 LLVM_FREE = {"Ggml", "Support", "Text", "Runtime"}
