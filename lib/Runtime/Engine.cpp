@@ -237,6 +237,12 @@ Status Sequence::prefill(const std::vector<int32_t> &tokens,
   return {};
 }
 
+void Sequence::clear() {
+  // Keys and values of before lie behind the position, where nobody looks.
+  state->position = 0;
+  state->lastLogits = nullptr;
+}
+
 Status Sequence::decode(int32_t token) {
   if (Status status = state->check(&token, 1); !status)
     return status;

@@ -79,6 +79,10 @@ public:
   /// Appends one token; afterwards `logits` holds its logits.
   Status decode(int32_t token);
 
+  /// Forgets every token: what follows is what it would be in a new sequence.
+  /// The memory stays.
+  void clear();
+
   /// `[vocab]` logits of the last token; null as long as there is none.
   const float *logits() const;
   /// Number of tokens appended.

@@ -294,3 +294,21 @@ TEST_P(BatchOfModel, GoesOnWhereSequencesStopped) {
   append({{1, slice(d, 125, 128)}});
   expect(1, aloneD);
 }
+
+// Keys and values that a sequence has left behind, a whole ring of them, are
+// nothing to the next one.
+TEST_P(BatchOfModel, SequencesAreNewAfterClearing) {
+  std::vector<int32_t> before = randomTokens(100, 5),
+                       tokens = randomTokens(30, 6);
+  Rows alone = aloneLogits(model.get(), tokens);
+  auto sequence = runtime::Sequence::create(model.get());
+  ASSERT_TRUE(sequence) << sequence.error();
+  ASSERT_TRUE((*sequence)->prefill(before));
+  (*sequence)->clear();
+  ASSERT_TRUE((*sequence)->prefill(slice(tokens, 0, 20)));
+  for (size_t i = 20; i != tokens.size(); ++i) {
+    ASSERT_TRUE((*sequence)->decode(tokens[i]));
+    const float *logits = (*sequence)->logits();
+    EXPECT_EQ(std::vector<float>(logits, logits + 512), alone[i]);
+  }
+}

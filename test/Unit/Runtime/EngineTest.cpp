@@ -116,6 +116,21 @@ TEST_F(EngineTest, ContinuesWhereItStopped) {
   expectLogits(*sequence, 6);
 }
 
+TEST_F(EngineTest, ClearedItBeginsAnew) {
+  auto model = create(machinePlan(), {});
+  auto sequence = sequenceOf(*model);
+  ASSERT_TRUE(sequence->prefill({1, 2, 3}));
+  sequence->clear();
+  EXPECT_EQ(sequence->position(), 0);
+  EXPECT_EQ(sequence->logits(), nullptr);
+  ASSERT_TRUE(sequence->prefill({4, 5}));
+  std::vector<Call> layers = callsOf("layer");
+  ASSERT_EQ(layers.size(), 2u);
+  EXPECT_EQ(layers[1].start, 0);
+  EXPECT_EQ(layers[1].total, 2);
+  expectLogits(*sequence, 5);
+}
+
 TEST_F(EngineTest, DecodesOneRow) {
   auto model = create(machinePlan(), {});
   auto sequence = sequenceOf(*model);
