@@ -17,7 +17,7 @@ config.test_exec_root = os.path.join(config.flow_obj_root, "test")
 
 llvm_config.use_default_substitutions()  # FileCheck, not, count
 llvm_config.add_tool_substitutions(
-    ["flow-opt", "flow-compile", "flow-run", "split-file"],
+    ["flow-bench", "flow-opt", "flow-compile", "flow-run", "split-file"],
     [config.flow_tools_dir, config.llvm_tools_dir])
 
 config.substitutions.append(("%tokenize", os.path.join(

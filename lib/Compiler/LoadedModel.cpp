@@ -178,6 +178,7 @@ LoadedModel::load(llvm::StringRef path, const LoadOptions &options) {
   if (llvm::Error error = checkRunsHere(target))
     return llvm::createStringError(path + ": " +
                                    llvm::toString(std::move(error)));
+  loaded->codeCpu = target.cpu;
   llvm::Expected<std::unique_ptr<LoadedCode>> code =
       LoadedCode::load(artifact.objects);
   if (!code)

@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <string>
 #include <sys/mman.h>
+#include <tuple>
 #include <unistd.h>
 
 namespace flow {
@@ -83,6 +84,9 @@ inline std::string describeUsageProblem(llvm::StringRef program,
                                         llvm::StringRef messages) {
   std::string prefix = (llvm::sys::path::filename(program) + ": ").str();
   auto [first, rest] = messages.split('\n');
+  // What follows an option of one letter is first tried as more such options.
+  if (first.contains("may not occur within a group!"))
+    std::tie(first, rest) = rest.split('\n');
   first.consume_front(prefix);
   first.consume_front("for the ");
   first = first.split("  Try: ").first;

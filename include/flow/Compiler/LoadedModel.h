@@ -74,6 +74,8 @@ public:
   const ImportedModel &imported() const { return source; }
   runtime::Model &model() { return *engine; }
   const LoadTimes &times() const { return loadTimes; }
+  /// The CPU that the code is for, by LLVM's name.
+  const std::string &cpu() const { return codeCpu; }
 
 private:
   LoadedModel() = default;
@@ -82,6 +84,7 @@ private:
   std::unique_ptr<LoadedCode> code;
   std::unique_ptr<runtime::Model> engine;
   LoadTimes loadTimes;
+  std::string codeCpu;
 };
 
 } // namespace flow

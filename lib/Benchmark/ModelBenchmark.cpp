@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Runs tests of a model one after the other.
+
+#include "flow/Benchmark/ModelBenchmark.h"
+
+#include "flow/Benchmark/Statistics.h"
+#include "flow/Support/Stopwatch.h"
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/LineIterator.h"
+#include "llvm/Support/MemoryBuffer.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <random>
+
+using namespace flow;
+
+std::string Measurement::name() const {
+  std::string text =
+      prompt ? "pp" + std::to_string(prompt) : "tg" + std::to_string(generate);
+  if (depth)
+    text += " @ d" + std::to_string(depth);
+  return text;
+}
+
+std::vector<double> Measurement::rates() const {
+  std::vector<double> rates;
+  for (double each : seconds)
+    rates.push_back(static_cast<double>(prompt + generate) / each);
+  return rates;
+}
+
+std::optional<double> Measurement::shareOfPeak() const {
+  std::optional<double> atPeak = secondsAtPeak(work.operations, speed);
+  if (!atPeak)
+    return std::nullopt;
+  return *atPeak / mean(seconds);
+}
+
+double Measurement::shareOfReading() const {
+  return work.readBytes / speed.readBytes / mean(seconds);
+}
+
+/// What the system calls its processor.
+static std::string processorName() {
+  auto buffer = llvm::MemoryBuffer::getFileAsStream("/proc/cpuinfo");
+  if (buffer)
+    for (llvm::line_iterator line(**buffer), end; line != end; ++line)
+      if (line->starts_with("model name"))
+        return line->split(':').second.trim().str();
+  return "unknown";
+}
+
+/// Parameters in words: 268M, 4.30B.
+static std::string describeCount(int64_t count) {
+  double number = static_cast<double>(count);
+  return number < 999.5e6 ? llvm::formatv("{0:f0}M", number / 1e6).str()
+                          : llvm::formatv("{0:f2}B", number / 1e9).str();
+}
+
+static BenchmarkFacts describe(llvm::StringRef path, const LoadOptions &options,
+                               const LoadedModel &loaded) {
+  const ImportedModel &model = loaded.imported();
+  BenchmarkFacts facts;
+  facts.path = path.str();
+  facts.processor = processorName();
+  facts.cpu = loaded.cpu();
+  if (!isArtifact(path))
+    facts.numerics = options.compile.numerics;
+  facts.chunk = options.prefillChunk;
+  std::map<ggml::Type, uint64_t> bytesOfType;
+  for (const ModelTensor &tensor : model.file->tensors()) {
+    int64_t elements = 1;
+    for (int64_t dim : tensor.dims)
+      elements *= dim;
+    facts.parameters += elements;
+    facts.bytes += static_cast<int64_t>(tensor.bytes);
+    bytesOfType[tensor.type] += tensor.bytes;
+  }
+  auto most = std::max_element(
+      bytesOfType.begin(), bytesOfType.end(),
+      [](const auto &a, const auto &b) { return a.second < b.second; });
+  facts.type = model.config.architecture + " " +
+               describeCount(facts.parameters) + " " +
+               std::string(ggml::typeName(most->first));
+  return facts;
+}
+
+namespace {
+
+/// One model with its threads.
+class Bench {
+public:
+  static llvm::Expected<Bench> create(llvm::StringRef path,
+                                      const BenchmarkOptions &options,
+                                      int64_t threads);
+
+  llvm::Expected<Measurement> measure(int64_t prompt, int64_t generate,
+                                      int64_t depth);
+  const LoadedModel &model() const { return *loaded; }
+
+private:
+  explicit Bench(const BenchmarkOptions &options) : options(options) {}
+
+  /// Seconds of one run from an empty sequence, without the tokens in front.
+  llvm::Expected<double> time(const Measurement &test);
+  llvm::Error append(int64_t count, bool oneByOne);
+  Work workOf(const Measurement &test) const;
+  void say(const llvm::Twine &what) const {
+    if (options.progress)
+      options.progress(what.str());
+  }
+
+  const BenchmarkOptions &options;
+  std::unique_ptr<LoadedModel> loaded;
+  std::unique_ptr<runtime::Sequence> sequence;
+  std::unique_ptr<MachineProbe> probe;
+  std::optional<ModelWork> work;
+  int64_t threads = 1;
+  /// As many as the longest test takes.
+  std::vector<int32_t> tokens;
+};
+
+} // namespace
+
+static llvm::Error toError(const Status &status) {
+  return status ? llvm::Error::success()
+                : llvm::createStringError(status.error());
+}
+
+llvm::Expected<Bench> Bench::create(llvm::StringRef path,
+                                    const BenchmarkOptions &options,
+                                    int64_t threads) {
+  Bench bench(options);
+  bench.threads = threads;
+  LoadOptions load = options.load;
+  load.threads = static_cast<int>(threads);
+  load.progress = options.progress;
+  // Room for the longest test; a sum that overflows is far too long anyway.
+  int64_t most = 1;
+  for (int64_t count :
+       llvm::concat<const int64_t>(options.prompts, options.generations))
+    most = std::max(most, count);
+  if (__builtin_add_overflow(most, *llvm::max_element(options.depths),
+                             &load.context))
+    return llvm::createStringError("a test is longer than any context");
+  llvm::Expected<std::unique_ptr<LoadedModel>> loaded =
+      LoadedModel::load(path, load);
+  if (!loaded)
+    return loaded.takeError();
+  bench.loaded = std::move(*loaded);
+  Result<std::unique_ptr<runtime::Sequence>> sequence =
+      runtime::Sequence::create(bench.loaded->model());
+  if (!sequence)
+    return llvm::createStringError(sequence.error());
+  bench.sequence = std::move(*sequence);
+  llvm::Expected<std::unique_ptr<MachineProbe>> probe =
+      MachineProbe::create(static_cast<int>(threads));
+  if (!probe)
+    return probe.takeError();
+  bench.probe = std::move(*probe);
+  const runtime::Plan &plan = bench.loaded->model().plan();
+  bench.work.emplace(plan, bench.loaded->imported());
+  // Which tokens does not matter, as long as it is the same ones each time.
+  std::mt19937_64 random(1);
+  for (int64_t i = 0; i != load.context; ++i)
+    bench.tokens.push_back(static_cast<int32_t>(random() % plan.vocab));
+  return std::move(bench);
+}
+
+/// Appends the tokens that have their place behind those that are there.
+llvm::Error Bench::append(int64_t count, bool oneByOne) {
+  auto first = tokens.begin() + sequence->position();
+  if (!oneByOne)
+    return toError(sequence->prefill({first, first + count}));
+  for (int64_t i = 0; i != count; ++i)
+    if (Status status = sequence->decode(first[i]); !status)
+      return toError(status);
+  return llvm::Error::success();
+}
+
+llvm::Expected<double> Bench::time(const Measurement &test) {
+  sequence->clear();
+  if (test.depth)
+    if (llvm::Error error = append(test.depth, /*oneByOne=*/false))
+      return error;
+  Stopwatch watch;
+  if (llvm::Error error = append(test.prompt + test.generate,
+                                 /*oneByOne=*/test.generate != 0))
+    return error;
+  double seconds = watch.seconds();
+  const float *logits = sequence->logits();
+  int64_t vocab = loaded->model().plan().vocab;
+  int64_t strange = std::count_if(logits, logits + vocab, [](float logit) {
+    return !std::isfinite(logit);
+  });
+  if (strange)
+    return llvm::createStringError(test.name() +
+                                   ": expected finite logits, found " +
+                                   std::to_string(strange) + " of " +
+                                   std::to_string(vocab) + " that are not");
+  return seconds;
+}
+
+Work Bench::workOf(const Measurement &test) const {
+  if (test.prompt)
+    return work->prefill(test.depth, test.prompt, options.load.prefillChunk);
+  Work sum;
+  for (int64_t i = 0; i != test.generate; ++i)
+    sum += work->decode(test.depth + i);
+  return sum;
+}
+
+llvm::Expected<Measurement> Bench::measure(int64_t prompt, int64_t generate,
+                                           int64_t depth) {
+  Measurement test;
+  test.prompt = prompt;
+  test.generate = generate;
+  test.depth = depth;
+  test.threads = threads;
+  test.work = workOf(test);
+  std::string what =
+      test.name() + " with " + std::to_string(threads) + " threads: ";
+  say(what + "warming up");
+  if (llvm::Expected<double> untimed = time(test); !untimed)
+    return untimed.takeError();
+  test.began = std::time(nullptr);
+  for (int64_t i = 1; i <= options.repetitions; ++i) {
+    say(what + std::to_string(i) + " of " +
+        std::to_string(options.repetitions));
+    MachineSpeed speed = probe->measure();
+    double part = 1.0 / static_cast<double>(options.repetitions);
+    test.speed.f32 += part * speed.f32;
+    test.speed.bf16 += part * speed.bf16;
+    test.speed.int8 += part * speed.int8;
+    test.speed.readBytes += part * speed.readBytes;
+    llvm::Expected<double> seconds = time(test);
+    if (!seconds)
+      return seconds.takeError();
+    test.seconds.push_back(*seconds);
+  }
+  say("");
+  return std::move(test);
+}
+
+llvm::Expected<BenchmarkResult>
+flow::runBenchmark(llvm::StringRef path, const BenchmarkOptions &options) {
+  BenchmarkResult result;
+  for (int64_t threads : options.threads) {
+    llvm::Expected<Bench> bench = Bench::create(path, options, threads);
+    if (!bench)
+      return bench.takeError();
+    result.facts = describe(path, options.load, bench->model());
+    auto add = [&](int64_t prompt, int64_t generate,
+                   int64_t depth) -> llvm::Error {
+      if (prompt + generate == 0)
+        return llvm::Error::success();
+      llvm::Expected<Measurement> test =
+          bench->measure(prompt, generate, depth);
+      if (!test)
+        return test.takeError();
+      result.measurements.push_back(std::move(*test));
+      return llvm::Error::success();
+    };
+    for (int64_t depth : options.depths) {
+      for (int64_t prompt : options.prompts)
+        if (llvm::Error error = add(prompt, 0, depth))
+          return error;
+      for (int64_t generate : options.generations)
+        if (llvm::Error error = add(0, generate, depth))
+          return error;
+    }
+  }
+  return std::move(result);
+}

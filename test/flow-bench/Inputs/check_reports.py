@@ -1,0 +1,87 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Runs flow-bench with lists of everything and reads each form of its report.
+
+  check_reports.py FLOW_BENCH MODEL
+
+Times are another matter each run; what does not depend on them is compared.
+Exit: 0 if all is as it should be, else the assertion says what is not.
+"""
+
+import csv
+import io
+import json
+import math
+import statistics
+import subprocess
+import sys
+
+TESTS = [(threads, test) for threads in (1, 2) for test in (
+    "pp8", "pp13", "tg3", "pp8 @ d20", "pp13 @ d20", "tg3 @ d20")]
+# llama-bench has these too.
+KEYS = """cpu_info backends model_filename model_type model_size model_n_params
+n_batch n_ubatch n_threads type_k type_v n_prompt n_gen n_depth test_time avg_ns
+stddev_ns avg_ts stddev_ts""".split()
+
+
+def report(flow_bench, model, form):
+    run = subprocess.run(
+        [flow_bench, model, "-p", "8,0,13", "-n", "3", "-d", "0,20", "-r", "2",
+         "-t", "1,2", "--prefill-chunk", "12", "--numerics", "f32", "-o", form],
+        check=True, capture_output=True, text=True)
+    assert run.stderr == "", run.stderr
+    return run.stdout
+
+
+def check_object(test, model):
+    assert set(KEYS) <= set(test), test.keys()
+    assert test["model_filename"] == model
+    assert test["model_type"] == f"gemma3 {test['model_n_params'] / 1e6:.0f}M Q8_0"
+    assert test["n_batch"] == test["n_ubatch"] == 12
+    tokens = test["n_prompt"] + test["n_gen"]
+    assert (test["n_prompt"] == 0) != (test["n_gen"] == 0)
+    rates, times = test["samples_ts"], test["samples_ns"]
+    assert len(rates) == len(times) == 2
+    for rate, time in zip(rates, times):
+        assert math.isclose(rate, 1e9 * tokens / time, rel_tol=1e-3)
+    assert math.isclose(test["avg_ts"], statistics.mean(rates), rel_tol=1e-9)
+    assert math.isclose(test["stddev_ts"], statistics.stdev(rates),
+                        rel_tol=1e-6, abs_tol=1e-6)
+    assert test["ops_f32"] > 0 and test["ops_int8"] == test["ops_bf16"] == 0
+    seconds = statistics.mean(times) / 1e9
+    for share, work, peak in (("share_of_peak", "ops_f32", "peak_f32"),
+                              ("share_of_read", "read_bytes", "peak_read")):
+        assert math.isclose(test[share], test[work] / test[peak] / seconds,
+                            rel_tol=1e-3), share
+
+
+def names(objects):
+    return [(int(test["n_threads"]), test["test"]) for test in objects]
+
+
+def main(flow_bench, model):
+    objects = json.loads(report(flow_bench, model, "json"))
+    assert names(objects) == TESTS, names(objects)
+    for test in objects:
+        check_object(test, model)
+    lines = [json.loads(line)
+             for line in report(flow_bench, model, "jsonl").splitlines()]
+    assert names(lines) == TESTS and [list(line) for line in lines] == [
+        list(test) for test in objects]
+    rows = list(csv.DictReader(io.StringIO(report(flow_bench, model, "csv"))))
+    assert names(rows) == TESTS
+    single = [key for key in objects[0] if not key.startswith("samples_")]
+    assert list(rows[0]) == single
+    for row, test in zip(rows, objects):
+        for key in ("model_size", "ops_f32", "read_bytes", "n_depth"):
+            assert float(row[key]) == test[key], key
+    table = report(flow_bench, model, "md").splitlines()
+    cells = [[cell.strip() for cell in line.strip("|").split("|")]
+             for line in table[2:] if line.startswith("|")]
+    assert [(int(row[4]), row[5]) for row in cells] == TESTS, cells
+    assert all("±" in row[6] and row[8].endswith(" %") for row in cells)
+    assert sum(line.startswith("machine: ") for line in table) == 2
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
