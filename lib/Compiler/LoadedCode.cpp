@@ -11,10 +11,10 @@
 
 using namespace flow;
 
-/// Refuses what is no object for `triple`: ORC takes other objects, and would
-/// run another machine's code.
-static llvm::Error checkObject(llvm::MemoryBufferRef bytes,
-                               const llvm::Triple &triple) {
+/// Reads an object and refuses what is none for `triple`: ORC takes other
+/// objects, and would run another machine's code.
+static llvm::Expected<std::unique_ptr<llvm::object::ObjectFile>>
+readObject(llvm::MemoryBufferRef bytes, const llvm::Triple &triple) {
   llvm::Expected<std::unique_ptr<llvm::object::ObjectFile>> object =
       llvm::object::ObjectFile::createObjectFile(bytes);
   if (!object)
@@ -25,7 +25,7 @@ static llvm::Error checkObject(llvm::MemoryBufferRef bytes,
     return llvm::createStringError("the code is an object for " +
                                    (*object)->makeTriple().str() +
                                    ", this machine is " + triple.str());
-  return llvm::Error::success();
+  return object;
 }
 
 LoadedCode::LoadedCode(std::unique_ptr<llvm::orc::LLJIT> jit)
@@ -50,15 +50,46 @@ LoadedCode::load(llvm::ArrayRef<std::string> objects) {
   if (!process)
     return process.takeError();
   (*jit)->getMainJITDylib().addGenerator(std::move(*process));
+  std::unique_ptr<LoadedCode> loaded(new LoadedCode(std::move(*jit)));
   for (const std::string &object : objects) {
     std::unique_ptr<llvm::MemoryBuffer> buffer =
         llvm::MemoryBuffer::getMemBufferCopy(object, "gemma-flow");
-    if (llvm::Error error = checkObject(*buffer, (*jit)->getTargetTriple()))
-      return error;
-    if (llvm::Error error = (*jit)->addObjectFile(std::move(buffer)))
+    auto read = readObject(*buffer, loaded->jit->getTargetTriple());
+    if (!read)
+      return read.takeError();
+    loaded->addSections(**read);
+    if (llvm::Error error = loaded->jit->addObjectFile(std::move(buffer)))
       return error;
   }
-  return std::unique_ptr<LoadedCode>(new LoadedCode(std::move(*jit)));
+  return loaded;
+}
+
+void LoadedCode::addSections(const llvm::object::ObjectFile &object) {
+  llvm::DenseMap<uint64_t, Section> found;
+  for (const llvm::object::SymbolRef &symbol : object.symbols()) {
+    auto type = symbol.getType();
+    auto section = symbol.getSection();
+    auto name = symbol.getName();
+    auto address = symbol.getAddress();
+    auto flags = symbol.getFlags();
+    // A damaged symbol table is for whoever links it to complain about.
+    bool isRead = type && section && name && address && flags;
+    llvm::consumeError(type.takeError());
+    llvm::consumeError(section.takeError());
+    llvm::consumeError(name.takeError());
+    llvm::consumeError(address.takeError());
+    llvm::consumeError(flags.takeError());
+    if (!isRead || *type != llvm::object::SymbolRef::ST_Function ||
+        *section == object.section_end())
+      continue;
+    Section &functions = found[(*section)->getIndex()];
+    Section::Function function{name->str(), *address};
+    if (*flags & llvm::object::SymbolRef::SF_Global)
+      functions.anchor = function;
+    functions.functions.push_back(std::move(function));
+  }
+  for (auto &[index, section] : found)
+    sections.push_back(std::move(section));
 }
 
 void *LoadedCode::lookupEntry(llvm::StringRef name) {
@@ -68,4 +99,24 @@ void *LoadedCode::lookupEntry(llvm::StringRef name) {
     return address->toPtr<void *>();
   llvm::consumeError(address.takeError());
   return nullptr;
+}
+
+llvm::StringRef LoadedCode::nameOf(const void *address) {
+  for (const Section &section : sections) {
+    if (!section.anchor)
+      continue;
+    llvm::Expected<llvm::orc::ExecutorAddr> anchor =
+        jit->lookup(section.anchor->name);
+    if (!anchor) {
+      llvm::consumeError(anchor.takeError());
+      continue;
+    }
+    // Sections move as a whole.
+    uint64_t offset = llvm::orc::ExecutorAddr::fromPtr(address).getValue() -
+                      anchor->getValue() + section.anchor->offset;
+    for (const Section::Function &function : section.functions)
+      if (function.offset == offset)
+        return function.name;
+  }
+  return {};
 }

@@ -59,6 +59,11 @@ size_t Model::weightBytes() const {
   return bytes;
 }
 
+void Model::setProfile(Profile *profile) {
+  state->profile = profile;
+  state->pool->setProfile(profile);
+}
+
 Status Model::State::check(const int32_t *tokens, int64_t count,
                            int64_t position) const {
   if (count == 0)

@@ -50,6 +50,9 @@ struct Model::State {
   /// Entries by schedule and step; null where a step is no call.
   std::vector<std::vector<Entry>> entries;
 
+  /// Who is told of the steps, or null.
+  Profile *profile = nullptr;
+
   /// Rows of the largest step of one sequence.
   int64_t maxRows() const {
     return largestStep(plan, options.context, options.prefillChunk);

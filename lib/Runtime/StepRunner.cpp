@@ -3,6 +3,8 @@
 
 #include "StepRunner.h"
 
+#include "flow/Support/Stopwatch.h"
+
 #include <algorithm>
 #include <cmath>
 
@@ -165,15 +167,39 @@ void StepRunner::call(const Step &step, Entry entry) {
   entry(arguments.data());
 }
 
+void StepRunner::runStep(const Step &step, Entry entry) {
+  if (step.kind == StepKind::Embed)
+    embed(step);
+  else if (step.kind == StepKind::RopeAngles)
+    angles(step);
+  else
+    call(step, entry);
+}
+
+/// What a profile calls `step`.
+static std::string nameOf(const Step &step) {
+  switch (step.kind) {
+  case StepKind::Embed:
+    return "embed";
+  case StepKind::RopeAngles:
+    return "rope_angles";
+  case StepKind::Call:
+    break;
+  }
+  return step.function;
+}
+
 void StepRunner::run(const Schedule &schedule, int64_t begin, int64_t end) {
   const auto &entries = model.entries[&schedule - model.plan.schedules.data()];
   for (int64_t i = begin; i != end; ++i) {
     const Step &step = schedule.steps[i];
-    if (step.kind == StepKind::Embed)
-      embed(step);
-    else if (step.kind == StepKind::RopeAngles)
-      angles(step);
-    else
-      call(step, entries[i]);
+    if (!model.profile) {
+      runStep(step, entries[i]);
+      continue;
+    }
+    model.profile->beginFunction(nameOf(step));
+    Stopwatch watch;
+    runStep(step, entries[i]);
+    model.profile->endFunction(watch.seconds());
   }
 }

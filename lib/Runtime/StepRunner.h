@@ -55,6 +55,7 @@ public:
   std::vector<std::array<int32_t, 4>> sequences;
 
 private:
+  void runStep(const Step &step, Entry entry);
   void embed(const Step &step);
   void angles(const Step &step);
   void call(const Step &step, Entry entry);

@@ -4,12 +4,15 @@
 
 #include "flow/Runtime/ThreadPool.h"
 
+#include "flow/Support/Stopwatch.h"
+
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
 #include <system_error>
 #include <thread>
+#include <utility>
 #include <vector>
 
 using namespace flow;
@@ -34,6 +37,7 @@ struct ThreadPool::State : flow_runtime_context {
   flow_loop_body body = nullptr;
   void *closure = nullptr;
   bool running = false;
+  Profile *profile = nullptr;
 
   std::atomic<uint64_t> generation{0};
   std::atomic<int> pending{0};
@@ -70,6 +74,42 @@ struct ThreadPool::State : flow_runtime_context {
     sleepers.fetch_sub(1);
   }
 
+  /// Runs a loop of at least one index.
+  void runLoop(int64_t loopCount, flow_loop_body loopBody, void *loopClosure) {
+    if (running) {
+      loopBody(loopClosure, 0, loopCount);
+      return;
+    }
+    if (!profile) {
+      runOnThreads(loopCount, loopBody, loopClosure);
+      return;
+    }
+    // A loop of one index runs here, and loops inside it are part of it.
+    Profile *mine = std::exchange(profile, nullptr);
+    Stopwatch watch;
+    runOnThreads(loopCount, loopBody, loopClosure);
+    mine->addLoop(loopBody, watch.seconds());
+    profile = mine;
+  }
+
+  void runOnThreads(int64_t loopCount, flow_loop_body loopBody,
+                    void *loopClosure) {
+    if (threads == 1 || loopCount == 1) {
+      loopBody(loopClosure, 0, loopCount);
+      return;
+    }
+    running = true;
+    count = loopCount;
+    body = loopBody;
+    closure = loopClosure;
+    pending.store(threads - 1, std::memory_order_relaxed);
+    start();
+    runRange(0);
+    while (pending.load(std::memory_order_acquire) != 0)
+      relax();
+    running = false;
+  }
+
   void workerLoop(int thread) {
     uint64_t seen = 0;
     while (true) {
@@ -99,22 +139,8 @@ ThreadPool::ThreadPool(int threads) : state(std::make_unique<State>()) {
   state->parallel_for = [](flow_runtime_context *self, int64_t count,
                            flow_loop_body body, void *closure) {
     auto *pool = static_cast<State *>(self);
-    if (count <= 0)
-      return;
-    if (pool->threads == 1 || pool->running || count == 1) {
-      body(closure, 0, count);
-      return;
-    }
-    pool->running = true;
-    pool->count = count;
-    pool->body = body;
-    pool->closure = closure;
-    pool->pending.store(pool->threads - 1, std::memory_order_relaxed);
-    pool->start();
-    pool->runRange(0);
-    while (pool->pending.load(std::memory_order_acquire) != 0)
-      relax();
-    pool->running = false;
+    if (count > 0)
+      pool->runLoop(count, body, closure);
   };
   // The system may have fewer threads to give, and says so by throwing. Workers
   // read the number of threads after the first start only.
@@ -140,5 +166,7 @@ void ThreadPool::parallelFor(int64_t count, flow_loop_body body,
                              void *closure) {
   state->parallel_for(state.get(), count, body, closure);
 }
+
+void ThreadPool::setProfile(Profile *profile) { state->profile = profile; }
 
 flow_runtime_context *ThreadPool::context() { return state.get(); }

@@ -9,8 +9,13 @@
 #include "llvm/Support/Error.h"
 
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
+namespace llvm::object {
+class ObjectFile;
+} // namespace llvm::object
 namespace llvm::orc {
 class LLJIT;
 } // namespace llvm::orc
@@ -28,9 +33,27 @@ public:
   /// The entry of function `name`, or null when there is none.
   void *lookupEntry(llvm::StringRef name);
 
+  /// The symbol of the function that begins at `address`, whether it can be
+  /// looked up or is known to its object only; empty when there is none.
+  llvm::StringRef nameOf(const void *address);
+
 private:
   explicit LoadedCode(std::unique_ptr<llvm::orc::LLJIT> jit);
+
+  /// Functions of an object that lie in the same section.
+  struct Section {
+    struct Function {
+      std::string name;
+      uint64_t offset = 0;
+    };
+    /// One that can be looked up; nothing where there is none.
+    std::optional<Function> anchor;
+    std::vector<Function> functions;
+  };
+  void addSections(const llvm::object::ObjectFile &object);
+
   std::unique_ptr<llvm::orc::LLJIT> jit;
+  std::vector<Section> sections;
 };
 
 } // namespace flow

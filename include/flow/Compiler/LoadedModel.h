@@ -74,6 +74,8 @@ public:
   const ImportedModel &imported() const { return source; }
   runtime::Model &model() { return *engine; }
   const LoadTimes &times() const { return loadTimes; }
+  /// The symbol of the compiled function that begins at `address`, or nothing.
+  llvm::StringRef nameOf(const void *address) { return code->nameOf(address); }
   /// The CPU that the code is for, by LLVM's name.
   const std::string &cpu() const { return codeCpu; }
 

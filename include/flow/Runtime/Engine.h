@@ -5,6 +5,7 @@
 #define FLOW_RUNTIME_ENGINE_H
 
 #include "flow/Runtime/Plan.h"
+#include "flow/Runtime/Profile.h"
 #include "flow/Runtime/Weights.h"
 
 #include <functional>
@@ -44,6 +45,9 @@ public:
   int64_t context() const;
   /// Bytes of packed weights.
   size_t weightBytes() const;
+  /// From now on the steps of all sequences are told to `profile`, which must
+  /// live as long as it is the model's; null = they are not.
+  void setProfile(Profile *profile);
 
 private:
   friend class Batch;

@@ -5,6 +5,7 @@
 #define FLOW_RUNTIME_THREADPOOL_H
 
 #include "flow/Runtime/Abi.h"
+#include "flow/Runtime/Profile.h"
 
 #include <cstdint>
 #include <memory>
@@ -40,6 +41,10 @@ public:
         },
         const_cast<void *>(static_cast<const void *>(&callable)));
   }
+
+  /// From now on each loop that is not inside another is timed and told to
+  /// `profile`, which must live as long as it is the pool's; null = none is.
+  void setProfile(Profile *profile);
 
   /// What generated code gets as its first argument.
   flow_runtime_context *context();

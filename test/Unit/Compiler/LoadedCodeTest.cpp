@@ -70,6 +70,32 @@ TEST(LoadedCode, LinksSeveralObjects) {
   EXPECT_EQ(callEntry(*code, "two", 10), 12);
 }
 
+// Kernels are internal to their object; a profile has nothing but their
+// addresses.
+TEST(LoadedCode, NamesFunctionsByTheirAddress) {
+  std::string hidden =
+      "llvm.func @some_kernel(%x: i64) -> i64 attributes {no_inline} {\n"
+      "  llvm.return %x : i64\n"
+      "}\n";
+  std::string store = "  %f = llvm.mlir.addressof @some_kernel : !llvm.ptr\n"
+                      "  %p = llvm.ptrtoint %f : !llvm.ptr to i64\n"
+                      "  %q = llvm.getelementptr %out[8] : (!llvm.ptr) -> "
+                      "!llvm.ptr, i8\n"
+                      "  llvm.store %p, %q : i64, !llvm.ptr\n";
+  auto code = mustLoad({objectOf("one"), objectOf("two", 0, hidden, store)});
+  ASSERT_TRUE(code);
+  void *entry = code->lookupEntry("two");
+  uint64_t out[2] = {}, value = 0;
+  void *arguments[] = {out, &value};
+  reinterpret_cast<void (*)(void **)>(entry)(arguments);
+  auto *kernel = reinterpret_cast<const char *>(out[1]);
+  EXPECT_EQ(code->nameOf(kernel), "some_kernel");
+  EXPECT_EQ(code->nameOf(kernel + 1), "");
+  EXPECT_EQ(code->nameOf(entry), "flow_entry_two");
+  EXPECT_EQ(code->nameOf(code->lookupEntry("one")), "flow_entry_one");
+  EXPECT_EQ(code->nameOf(&value), "");
+}
+
 TEST(LoadedCode, ReachesTheLibraryOfTheProcess) {
   auto code = mustLoad({objectOf("clear", 5, "llvm.func @labs(i64) -> i64\n",
                                  "  %x = llvm.mlir.constant(-3 : i64) : i64\n"
