@@ -79,6 +79,31 @@ Fields fieldsOf(const BenchmarkFacts &facts, const Measurement &test) {
           {"share_of_read", test.shareOfReading()}};
 }
 
+/// Two more members of the object of a test.
+void writeStages(json::OStream &out, const StageTimes &stages) {
+  out.attributeArray("functions", [&] {
+    for (const FunctionTime &function : stages.functions)
+      out.object([&] {
+        const Operations &operations = function.work.operations;
+        out.attribute("name", function.name);
+        out.attribute("runs", function.runs);
+        out.attribute("seconds", function.seconds);
+        out.attribute("ops_f32", operations.f32);
+        out.attribute("ops_bf16", operations.bf16);
+        out.attribute("ops_int8", operations.int8);
+        out.attribute("read_bytes", function.work.readBytes);
+      });
+  });
+  out.attributeArray("kernels", [&] {
+    for (const KernelTime &kernel : stages.kernels)
+      out.object([&] {
+        out.attribute("name", kernel.name);
+        out.attribute("runs", kernel.runs);
+        out.attribute("seconds", kernel.seconds);
+      });
+  });
+}
+
 void writeObject(json::OStream &out, const BenchmarkFacts &facts,
                  const Measurement &test) {
   out.object([&] {
@@ -92,6 +117,8 @@ void writeObject(json::OStream &out, const BenchmarkFacts &facts,
       for (double each : test.rates())
         out.value(each);
     });
+    if (test.stages)
+      writeStages(out, *test.stages);
   });
 }
 
@@ -144,6 +171,37 @@ void writeMachine(llvm::raw_ostream &out, const BenchmarkFacts &facts,
   out << "; " << giga(test.speed.readBytes) << " GB/s read\n";
 }
 
+/// Where the time of `test` goes: tables of functions and of kernels.
+void writeStageTables(llvm::raw_ostream &out, const Measurement &test) {
+  double all = 0;
+  for (const FunctionTime &function : test.stages->functions)
+    all += function.seconds;
+  auto partOf = [&](double part, double whole) {
+    return llvm::formatv("{0:f1} %", whole > 0 ? 100 * part / whole : 0).str();
+  };
+  out << llvm::formatv("\n{0}, threads {1}: {2:f3} ms\n\n", test.name(),
+                       test.threads, 1e3 * all)
+      << "| function | runs | ms | of run | Gop | GB | of peak | of read |\n"
+         "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n";
+  for (const FunctionTime &function : test.stages->functions) {
+    std::optional<double> atPeak =
+        secondsAtPeak(function.work.operations, test.speed);
+    out << llvm::formatv(
+        "| {0} | {1} | {2:f3} | {3} | {4:f3} | {5:f3} | {6} | {7} |\n",
+        function.name, function.runs, 1e3 * function.seconds,
+        partOf(function.seconds, all), function.work.operations.total() / 1e9,
+        function.work.readBytes / 1e9,
+        atPeak ? partOf(*atPeak, function.seconds) : "–",
+        partOf(function.work.readBytes / test.speed.readBytes,
+               function.seconds));
+  }
+  out << "\n| kernel | runs | ms | of run |\n| --- | ---: | ---: | ---: |\n";
+  for (const KernelTime &kernel : test.stages->kernels)
+    out << llvm::formatv("| {0} | {1} | {2:f3} | {3} |\n", kernel.name,
+                         kernel.runs, 1e3 * kernel.seconds,
+                         partOf(kernel.seconds, all));
+}
+
 void writeMarkdown(llvm::raw_ostream &out, const BenchmarkResult &result) {
   const BenchmarkFacts &facts = result.facts;
   out << "| model | size | params | backend | threads | test | t/s | of peak | "
@@ -169,6 +227,9 @@ void writeMarkdown(llvm::raw_ostream &out, const BenchmarkResult &result) {
   if (!facts.numerics.empty())
     out << ", numerics " << facts.numerics;
   out << '\n';
+  for (const Measurement &test : result.measurements)
+    if (test.stages)
+      writeStageTables(out, test);
 }
 
 } // namespace

@@ -105,9 +105,12 @@ private:
   explicit Bench(const BenchmarkOptions &options) : options(options) {}
 
   /// Seconds of one run from an empty sequence, without the tokens in front.
-  llvm::Expected<double> time(const Measurement &test);
+  /// It is told to `profile`, if there is one.
+  llvm::Expected<double> time(const Measurement &test,
+                              runtime::Profile *profile = nullptr);
   llvm::Error append(int64_t count, bool oneByOne);
-  Work workOf(const Measurement &test) const;
+  /// What a run of `test` costs, by function.
+  std::vector<FunctionWork> workOf(const Measurement &test) const;
   void say(const llvm::Twine &what) const {
     if (options.progress)
       options.progress(what.str());
@@ -181,16 +184,20 @@ llvm::Error Bench::append(int64_t count, bool oneByOne) {
   return llvm::Error::success();
 }
 
-llvm::Expected<double> Bench::time(const Measurement &test) {
+llvm::Expected<double> Bench::time(const Measurement &test,
+                                   runtime::Profile *profile) {
   sequence->clear();
   if (test.depth)
     if (llvm::Error error = append(test.depth, /*oneByOne=*/false))
       return error;
+  loaded->model().setProfile(profile);
   Stopwatch watch;
-  if (llvm::Error error = append(test.prompt + test.generate,
-                                 /*oneByOne=*/test.generate != 0))
-    return error;
+  llvm::Error error = append(test.prompt + test.generate,
+                             /*oneByOne=*/test.generate != 0);
   double seconds = watch.seconds();
+  loaded->model().setProfile(nullptr);
+  if (error)
+    return error;
   const float *logits = sequence->logits();
   int64_t vocab = loaded->model().plan().vocab;
   int64_t strange = std::count_if(logits, logits + vocab, [](float logit) {
@@ -204,13 +211,15 @@ llvm::Expected<double> Bench::time(const Measurement &test) {
   return seconds;
 }
 
-Work Bench::workOf(const Measurement &test) const {
+std::vector<FunctionWork> Bench::workOf(const Measurement &test) const {
   if (test.prompt)
-    return work->prefill(test.depth, test.prompt, options.load.prefillChunk);
-  Work sum;
+    return work->prefillFunctions(test.depth, test.prompt,
+                                  options.load.prefillChunk);
+  std::vector<FunctionWork> functions;
   for (int64_t i = 0; i != test.generate; ++i)
-    sum += work->decode(test.depth + i);
-  return sum;
+    for (FunctionWork &each : work->decodeFunctions(test.depth + i))
+      functions.push_back(std::move(each));
+  return functions;
 }
 
 llvm::Expected<Measurement> Bench::measure(int64_t prompt, int64_t generate,
@@ -220,7 +229,9 @@ llvm::Expected<Measurement> Bench::measure(int64_t prompt, int64_t generate,
   test.generate = generate;
   test.depth = depth;
   test.threads = threads;
-  test.work = workOf(test);
+  std::vector<FunctionWork> functions = workOf(test);
+  for (const FunctionWork &each : functions)
+    test.work += each.work;
   std::string what =
       test.name() + " with " + std::to_string(threads) + " threads: ";
   say(what + "warming up");
@@ -240,6 +251,15 @@ llvm::Expected<Measurement> Bench::measure(int64_t prompt, int64_t generate,
     if (!seconds)
       return seconds.takeError();
     test.seconds.push_back(*seconds);
+  }
+  if (options.stages) {
+    say(what + "where the time goes");
+    runtime::Profile profile;
+    if (llvm::Expected<double> untimed = time(test, &profile); !untimed)
+      return untimed.takeError();
+    test.stages = collectStages(profile, functions, [&](const void *address) {
+      return loaded->nameOf(address);
+    });
   }
   say("");
   return std::move(test);

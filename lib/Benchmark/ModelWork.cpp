@@ -5,6 +5,7 @@
 
 #include "flow/Runtime/Memory.h"
 #include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/SmallSet.h"
 #include "llvm/ADT/StringSet.h"
 
 #include <algorithm>
@@ -53,6 +54,15 @@ std::vector<int64_t> weightsOf(const runtime::Step &step) {
     if (argument.kind == runtime::Argument::Kind::Weight && argument.part == 0)
       weights.push_back(argument.index);
   return weights;
+}
+
+/// Caches whose keys `step` reads.
+size_t cachesOf(const runtime::Step &step) {
+  llvm::SmallSet<int64_t, 2> caches;
+  for (const runtime::Argument &argument : step.args)
+    if (argument.kind == runtime::Argument::Kind::Keys)
+      caches.insert(argument.index);
+  return caches.size();
 }
 
 /// Rows that `source` gives to a weight of `cols` columns.
@@ -125,19 +135,27 @@ ModelWork::ModelWork(const runtime::Plan &plan, const ImportedModel &model)
   for (const GemmaLayer &layer : model.config.layers)
     layers.push_back({model.config.heads, layer.kvHeads, layer.headDim,
                       layer.sliding ? model.config.window : 0});
-  prefillPhase = countPhase(plan, "prefill", model);
-  decodePhase = countPhase(plan, "decode", model);
+  prefillCalls = countCalls(plan, "prefill", model);
+  decodeCalls = countCalls(plan, "decode", model);
 }
 
-ModelWork::Phase ModelWork::countPhase(const runtime::Plan &plan,
-                                       const char *name,
-                                       const ImportedModel &model) const {
-  Phase phase;
+std::vector<ModelWork::Call>
+ModelWork::countCalls(const runtime::Plan &plan, const char *name,
+                      const ImportedModel &model) const {
+  std::vector<Call> calls;
   const runtime::Schedule *schedule = plan.findSchedule(name);
   if (!schedule)
-    return phase;
+    return calls;
   SpecialTensors special(model);
+  size_t nextLayer = 0;
   for (auto [index, step] : llvm::enumerate(schedule->steps)) {
+    if (step.kind != runtime::StepKind::Call)
+      continue;
+    Call &call = calls.emplace_back();
+    call.function = step.function;
+    // Layers come in order, each with the cache that it reads.
+    for (size_t i = 0; i != cachesOf(step) && nextLayer != layers.size(); ++i)
+      call.layers.push_back(nextLayer++);
     bool isHead = static_cast<int64_t>(index) >= schedule->headBegin;
     for (int64_t number : weightsOf(step)) {
       const runtime::PackedWeight &weight = plan.weights[number];
@@ -145,9 +163,9 @@ ModelWork::Phase ModelWork::countPhase(const runtime::Plan &plan,
       for (size_t part : runtime::packedBytes(weight))
         bytes += static_cast<double>(part);
       bool isExperts = special.experts.contains(weight.sources.front().name);
-      (isHead      ? phase.onceBytes
-       : isExperts ? phase.expertBytes
-                   : phase.stepBytes) += bytes;
+      (isHead      ? call.onceBytes
+       : isExperts ? call.expertBytes
+                   : call.stepBytes) += bytes;
       // A vector is a factor or a sum, no product of a matrix.
       if (weight.rows == 1)
         continue;
@@ -158,12 +176,11 @@ ModelWork::Phase ModelWork::countPhase(const runtime::Plan &plan,
         if (isExperts)
           count *= expertShare(1);
         bool once = isHead || special.behindKeys.contains(source.name);
-        (once ? phase.once : phase.token) +=
-            operationsOf(weight.packing, count);
+        (once ? call.once : call.token) += operationsOf(weight.packing, count);
       }
     }
   }
-  return phase;
+  return calls;
 }
 
 /// The part of the experts that a step of so many tokens reads at most.
@@ -175,10 +192,11 @@ double ModelWork::expertShare(int64_t tokens) const {
                            static_cast<double>(experts.count));
 }
 
-/// Bytes of keys and values that a step behind `position` others finds.
-double ModelWork::cachedBytes(int64_t position) const {
+/// Bytes of keys and values that `call` finds behind `position` others.
+double ModelWork::cachedBytes(const Call &call, int64_t position) const {
   double bytes = 0;
-  for (const Attention &layer : layers) {
+  for (size_t index : call.layers) {
+    const Attention &layer = layers[index];
     int64_t seen =
         layer.window == 0 ? position : std::min(position, layer.window - 1);
     bytes += 2.0 * sizeof(float) *
@@ -187,37 +205,77 @@ double ModelWork::cachedBytes(int64_t position) const {
   return bytes;
 }
 
-Work ModelWork::prefill(int64_t position, int64_t count, int64_t chunk) const {
+/// Adds `work` to that of `function`.
+static void add(std::vector<FunctionWork> &functions,
+                const std::string &function, const Work &work) {
+  auto known = llvm::find_if(functions, [&](const FunctionWork &each) {
+    return each.function == function;
+  });
+  if (known == functions.end())
+    functions.push_back({function, work});
+  else
+    known->work += work;
+}
+
+static Work sum(const std::vector<FunctionWork> &functions) {
   Work work;
-  work.operations = static_cast<double>(count) * prefillPhase.token;
-  work.operations += prefillPhase.once;
-  for (const Attention &layer : layers) {
-    bool isLast = &layer == &layers.back();
-    int64_t first = isLast ? position + count - 1 : position;
-    int64_t keys = visibleKeys(first, isLast ? 1 : count, layer.window);
-    work.operations.f32 += 4.0 *
-                           static_cast<double>(layer.heads * layer.headDim) *
-                           static_cast<double>(keys);
-  }
-  for (int64_t begin = 0; begin < count; begin += chunk)
-    work.readBytes +=
-        prefillPhase.stepBytes +
-        expertShare(std::min(chunk, count - begin)) * prefillPhase.expertBytes +
-        cachedBytes(position + begin);
-  work.readBytes += prefillPhase.onceBytes;
+  for (const FunctionWork &each : functions)
+    work += each.work;
   return work;
 }
 
+std::vector<FunctionWork> ModelWork::prefillFunctions(int64_t position,
+                                                      int64_t count,
+                                                      int64_t chunk) const {
+  std::vector<FunctionWork> functions;
+  for (const Call &call : prefillCalls) {
+    Work work;
+    work.operations = static_cast<double>(count) * call.token;
+    work.operations += call.once;
+    for (size_t index : call.layers) {
+      const Attention &layer = layers[index];
+      bool isLast = index + 1 == layers.size();
+      int64_t first = isLast ? position + count - 1 : position;
+      int64_t keys = visibleKeys(first, isLast ? 1 : count, layer.window);
+      work.operations.f32 += 4.0 *
+                             static_cast<double>(layer.heads * layer.headDim) *
+                             static_cast<double>(keys);
+    }
+    for (int64_t begin = 0; begin < count; begin += chunk)
+      work.readBytes +=
+          call.stepBytes +
+          expertShare(std::min(chunk, count - begin)) * call.expertBytes +
+          cachedBytes(call, position + begin);
+    work.readBytes += call.onceBytes;
+    add(functions, call.function, work);
+  }
+  return functions;
+}
+
+std::vector<FunctionWork> ModelWork::decodeFunctions(int64_t position) const {
+  std::vector<FunctionWork> functions;
+  for (const Call &call : decodeCalls) {
+    Work work;
+    work.operations = call.token;
+    work.operations += call.once;
+    for (size_t index : call.layers) {
+      const Attention &layer = layers[index];
+      work.operations.f32 +=
+          4.0 * static_cast<double>(layer.heads * layer.headDim) *
+          static_cast<double>(visibleKeys(position, 1, layer.window));
+    }
+    work.readBytes = call.stepBytes + call.onceBytes +
+                     expertShare(1) * call.expertBytes +
+                     cachedBytes(call, position);
+    add(functions, call.function, work);
+  }
+  return functions;
+}
+
+Work ModelWork::prefill(int64_t position, int64_t count, int64_t chunk) const {
+  return sum(prefillFunctions(position, count, chunk));
+}
+
 Work ModelWork::decode(int64_t position) const {
-  Work work;
-  work.operations = decodePhase.token;
-  work.operations += decodePhase.once;
-  for (const Attention &layer : layers)
-    work.operations.f32 +=
-        4.0 * static_cast<double>(layer.heads * layer.headDim) *
-        static_cast<double>(visibleKeys(position, 1, layer.window));
-  work.readBytes = decodePhase.stepBytes + decodePhase.onceBytes +
-                   expertShare(1) * decodePhase.expertBytes +
-                   cachedBytes(position);
-  return work;
+  return sum(decodeFunctions(position));
 }

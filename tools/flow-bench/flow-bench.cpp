@@ -57,6 +57,9 @@ static cl::opt<std::string> output("o", cl::desc("md, json, jsonl or csv"),
 static cl::alias outputLong("output", cl::aliasopt(output), cl::NotHidden,
                             cl::desc("-o"), cl::cat(category));
 
+static cl::opt<bool> stages("stages",
+                            cl::desc("show where the time of a test goes"),
+                            cl::cat(category));
 static cl::opt<std::string> numerics("numerics",
                                      cl::desc("auto, f32, bf16 or int8"),
                                      cl::init("auto"), cl::cat(category));
@@ -95,6 +98,7 @@ BenchmarkOptions readOptions() {
   options.depths = numbersOf(depths, 0);
   options.threads = numbersOf(threads, sysconf(_SC_NPROCESSORS_ONLN));
   options.repetitions = repetitions;
+  options.stages = stages;
   options.load.cpu = cpu;
   options.load.compile.numerics = numerics;
   options.load.prefillChunk = prefillChunk;
@@ -137,6 +141,8 @@ std::string checkUsage(const BenchmarkOptions &options) {
     return "--numerics must be auto, f32, bf16 or int8, got '" + numerics + "'";
   if (!parseFormat(output))
     return "-o must be md, json, jsonl or csv, got '" + output + "'";
+  if (stages && output == "csv")
+    return "--stages are tables, which have no place in csv";
   return {};
 }
 

@@ -6,6 +6,7 @@
 
 #include "flow/Benchmark/MachineProbe.h"
 #include "flow/Benchmark/ModelWork.h"
+#include "flow/Benchmark/StageTimes.h"
 
 #include <ctime>
 #include <functional>
@@ -26,6 +27,8 @@ struct BenchmarkOptions {
   std::vector<int64_t> threads = {1};
   /// Timed runs of a test, at least 1; one that is not timed comes first.
   int64_t repetitions = 5;
+  /// Run each test once more, to see where its time goes.
+  bool stages = false;
   /// How the model is loaded, but for its threads and its context.
   LoadOptions load;
   /// Told, in a few words, what happens now; may be empty.
@@ -43,6 +46,9 @@ struct Measurement {
   Work work;
   /// Measured before each timed run: the mean.
   MachineSpeed speed;
+
+  /// Of a run that is none of those above, if it was asked for.
+  std::optional<StageTimes> stages;
 
   /// `pp512`, `tg128`, `pp512 @ d1024`.
   std::string name() const;

@@ -31,6 +31,12 @@ struct Work {
   Work &operator+=(const Work &other);
 };
 
+/// What the calls of a function of the plan cost together.
+struct FunctionWork {
+  std::string function;
+  Work work;
+};
+
 /// Counts the work that a model cannot do without, whatever a compiler makes of
 /// it. `E` is the elements of a matrix, `P` the tokens of a prompt.
 ///
@@ -57,31 +63,40 @@ public:
   ModelWork(const runtime::Plan &plan, const ImportedModel &model);
 
   /// Of a prompt of `count` tokens behind `position` others, in steps of
-  /// `chunk` tokens at most; `count` and `chunk` are positive.
-  Work prefill(int64_t position, int64_t count, int64_t chunk) const;
+  /// `chunk` tokens at most; `count` and `chunk` are positive. By function, in
+  /// the order of the plan.
+  std::vector<FunctionWork> prefillFunctions(int64_t position, int64_t count,
+                                             int64_t chunk) const;
   /// Of one token behind `position` others.
+  std::vector<FunctionWork> decodeFunctions(int64_t position) const;
+
+  /// The sums of them.
+  Work prefill(int64_t position, int64_t count, int64_t chunk) const;
   Work decode(int64_t position) const;
 
 private:
-  /// Products and weights of a phase.
-  struct Phase {
+  struct Attention {
+    int64_t heads, kvHeads, headDim, window;
+  };
+  /// Products and weights of a call.
+  struct Call {
+    std::string function;
     /// Of each token, and once for a prompt.
     Operations token, once;
     /// Of weights of each step, of experts among them apart, and once.
     double stepBytes = 0, expertBytes = 0, onceBytes = 0;
-  };
-  struct Attention {
-    int64_t heads, kvHeads, headDim, window;
+    /// Layers whose keys and values it reads.
+    std::vector<size_t> layers;
   };
 
-  Phase countPhase(const runtime::Plan &plan, const char *name,
-                   const ImportedModel &model) const;
+  std::vector<Call> countCalls(const runtime::Plan &plan, const char *name,
+                               const ImportedModel &model) const;
   double expertShare(int64_t tokens) const;
-  double cachedBytes(int64_t position) const;
+  double cachedBytes(const Call &call, int64_t position) const;
 
-  Phase prefillPhase, decodePhase;
   std::vector<Attention> layers;
   GemmaExperts experts;
+  std::vector<Call> prefillCalls, decodeCalls;
 };
 
 /// The sum of the keys that the `count` queries from position `first` on see,

@@ -144,6 +144,44 @@ TEST(BenchmarkReportTest, Csv) {
   EXPECT_TRUE(lines[1].contains(",\"\",\"600\",")) << lines[1].str();
 }
 
+TEST(BenchmarkReportTest, Stages) {
+  BenchmarkResult result = someResult();
+  result.measurements.pop_back();
+  Measurement &test = result.measurements.front();
+  test.stages.emplace();
+  // Half a second of it at the peak, a tenth of reading.
+  test.stages->functions = {{"embed", 1, 0.5, {}},
+                            {"layer", 3, 1.5, {{100, 0, 0}, 15}}};
+  test.stages->kernels = {{"layer_q", 6, 1.25}, {"serial", 4, 0.75}};
+  std::string text = report(result, ReportFormat::Markdown);
+  EXPECT_EQ(text.substr(text.find("\n\npp4")),
+            "\n\npp4 @ d7, threads 2: 2000.000 ms\n\n"
+            "| function | runs | ms | of run | Gop | GB | of peak | of read |\n"
+            "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n"
+            "| embed | 1 | 500.000 | 25.0 % | 0.000 | 0.000 | 0.0 % | 0.0 % |\n"
+            "| layer | 3 | 1500.000 | 75.0 % | 0.000 | 0.000 | 33.3 % | 10.0 % "
+            "|\n"
+            "\n"
+            "| kernel | runs | ms | of run |\n"
+            "| --- | ---: | ---: | ---: |\n"
+            "| layer_q | 6 | 1250.000 | 62.5 % |\n"
+            "| serial | 4 | 750.000 | 37.5 % |\n");
+  llvm::json::Value value =
+      llvm::cantFail(llvm::json::parse(report(result, ReportFormat::Json)));
+  const llvm::json::Object &object = *value.getAsArray()->front().getAsObject();
+  const llvm::json::Object &layer =
+      *(*object.getArray("functions"))[1].getAsObject();
+  EXPECT_EQ(layer.getString("name"), "layer");
+  EXPECT_EQ(layer.getInteger("runs"), 3);
+  EXPECT_EQ(layer.getNumber("seconds"), 1.5);
+  EXPECT_EQ(layer.getNumber("ops_f32"), 100);
+  EXPECT_EQ(layer.getNumber("read_bytes"), 15);
+  const llvm::json::Object &serial =
+      *(*object.getArray("kernels"))[1].getAsObject();
+  EXPECT_EQ(serial.getString("name"), "serial");
+  EXPECT_EQ(serial.getInteger("runs"), 4);
+}
+
 // An artefact was compiled before, and who asks now does not know how.
 TEST(BenchmarkReportTest, ArtefactsHaveNumericsOfTheirOwn) {
   BenchmarkResult result = someResult();

@@ -16,18 +16,19 @@ import statistics
 import subprocess
 import sys
 
-TESTS = [(threads, test) for threads in (1, 2) for test in (
-    "pp8", "pp13", "tg3", "pp8 @ d20", "pp13 @ d20", "tg3 @ d20")]
+TESTS = [(threads, test + depth) for threads in (1, 2) for depth in ("", " @ d20")
+         for test in ("pp8", "pp13", "tg3")]
+SHORT = [(1, "pp8"), (1, "pp13"), (1, "tg3")]
 # llama-bench has these too.
 KEYS = """cpu_info backends model_filename model_type model_size model_n_params
 n_batch n_ubatch n_threads type_k type_v n_prompt n_gen n_depth test_time avg_ns
 stddev_ns avg_ts stddev_ts""".split()
 
 
-def report(flow_bench, model, form):
+def report(flow_bench, model, form, *options):
     run = subprocess.run(
-        [flow_bench, model, "-p", "8,0,13", "-n", "3", "-d", "0,20", "-r", "2",
-         "-t", "1,2", "--prefill-chunk", "12", "--numerics", "f32", "-o", form],
+        [flow_bench, model, "-p", "8,0,13", "-n", "3", *options,
+         "--prefill-chunk", "12", "--numerics", "f32", "-o", form],
         check=True, capture_output=True, text=True)
     assert run.stderr == "", run.stderr
     return run.stdout
@@ -55,32 +56,59 @@ def check_object(test, model):
                             rel_tol=1e-3), share
 
 
+def check_stages(flow_bench, model):
+    run = subprocess.run(
+        [flow_bench, model, "-p", "8", "-n", "3", "-d", "20", "-r", "1", "-t", "2",
+         "--stages", "-o", "json"], check=True, capture_output=True, text=True)
+    for test, phase, runs in zip(json.loads(run.stdout), ("prefill", "decode"),
+                                 (1, 3)):
+        functions, kernels = test["functions"], test["kernels"]
+        by_name = {function["name"]: function for function in functions}
+        assert by_name["embed"]["runs"] == by_name[f"{phase}_head"]["runs"] == runs
+        for key in ("ops_f32", "ops_int8", "read_bytes"):
+            assert math.isclose(sum(function[key] for function in functions),
+                                test[key], rel_tol=1e-9), key
+        # The tokens in front of the test are no part of it, and every moment
+        # is one of a kernel or outside of them.
+        assert math.isclose(sum(function["seconds"] for function in functions),
+                            sum(kernel["seconds"] for kernel in kernels),
+                            rel_tol=1e-6)
+        assert [kernel["seconds"] for kernel in kernels] == sorted(
+            (kernel["seconds"] for kernel in kernels), reverse=True)
+        for kernel in kernels:
+            assert (kernel["name"] == "serial" or
+                    kernel["name"].startswith(f"{phase}_")), kernel
+
+
 def names(objects):
     return [(int(test["n_threads"]), test["test"]) for test in objects]
 
 
 def main(flow_bench, model):
-    objects = json.loads(report(flow_bench, model, "json"))
+    objects = json.loads(
+        report(flow_bench, model, "json", "-d", "0,20", "-r", "2", "-t", "1,2"))
     assert names(objects) == TESTS, names(objects)
     for test in objects:
         check_object(test, model)
+    once = ("-r", "1", "-t", "1")
     lines = [json.loads(line)
-             for line in report(flow_bench, model, "jsonl").splitlines()]
-    assert names(lines) == TESTS and [list(line) for line in lines] == [
-        list(test) for test in objects]
-    rows = list(csv.DictReader(io.StringIO(report(flow_bench, model, "csv"))))
-    assert names(rows) == TESTS
+             for line in report(flow_bench, model, "jsonl", *once).splitlines()]
+    assert names(lines) == SHORT and [list(line) for line in lines] == [
+        list(test) for test in objects[:3]]
+    rows = list(csv.DictReader(io.StringIO(report(flow_bench, model, "csv", *once))))
+    assert names(rows) == SHORT
     single = [key for key in objects[0] if not key.startswith("samples_")]
     assert list(rows[0]) == single
     for row, test in zip(rows, objects):
         for key in ("model_size", "ops_f32", "read_bytes", "n_depth"):
             assert float(row[key]) == test[key], key
-    table = report(flow_bench, model, "md").splitlines()
+    table = report(flow_bench, model, "md", *once).splitlines()
     cells = [[cell.strip() for cell in line.strip("|").split("|")]
              for line in table[2:] if line.startswith("|")]
-    assert [(int(row[4]), row[5]) for row in cells] == TESTS, cells
+    assert [(int(row[4]), row[5]) for row in cells] == SHORT, cells
     assert all("±" in row[6] and row[8].endswith(" %") for row in cells)
-    assert sum(line.startswith("machine: ") for line in table) == 2
+    assert sum(line.startswith("machine: ") for line in table) == 1
+    check_stages(flow_bench, model)
 
 
 if __name__ == "__main__":
