@@ -53,8 +53,8 @@ int64_t Model::context() const { return state->options.context; }
 
 size_t Model::weightBytes() const {
   size_t bytes = 0;
-  for (const LoadedWeight &weight : state->weights)
-    for (const PageBlock &part : weight.parts)
+  for (const LoadedWeight &weight : state->weights.weights)
+    for (const BlockSlice &part : weight.parts)
       bytes += part.size();
   return bytes;
 }
@@ -110,15 +110,16 @@ Result<std::unique_ptr<Model>> Model::create(Plan plan,
       entries.push_back(entry);
     }
   }
-  Result<std::vector<LoadedWeight>> weights =
-      loadWeights(plan, source, *state->pool);
+  Result<LoadedWeights> weights = loadWeights(plan, source, *state->pool);
   if (!weights)
     return Error{weights.error()};
   state->weights = std::move(*weights);
   for (size_t i = 0; i != plan.weights.size(); ++i) {
     std::vector<Descriptor> &parts = state->weightDescriptors.emplace_back();
-    for (size_t part = 0; part != state->weights[i].parts.size(); ++part)
-      parts.push_back(describe(plan.weights[i], state->weights[i], part));
+    for (size_t part = 0; part != state->weights.weights[i].parts.size();
+         ++part)
+      parts.push_back(
+          describe(plan.weights[i], state->weights.weights[i], part));
   }
   state->plan = std::move(plan);
   return std::unique_ptr<Model>(new Model(std::move(state)));

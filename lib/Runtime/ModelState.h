@@ -44,7 +44,7 @@ struct Model::State {
   Plan plan;
   EngineOptions options;
   std::unique_ptr<ThreadPool> pool;
-  std::vector<LoadedWeight> weights;
+  LoadedWeights weights;
   /// Descriptors of the parts of each weight.
   std::vector<std::vector<Descriptor>> weightDescriptors;
   /// Entries by schedule and step; null where a step is no call.

@@ -106,7 +106,7 @@ void StepRunner::runHead(const Schedule &schedule, int64_t first,
 }
 
 void StepRunner::embed(const Step &step) {
-  const TensorView &table = model.weights[step.weight].raw;
+  const TensorView &table = model.weights.weights[step.weight].raw;
   float scale = static_cast<float>(step.scale);
   float *out = buffer(step.buffer);
   for (int64_t t = 0; t != rows; ++t, out += table.cols) {

@@ -275,27 +275,14 @@ void packAll(const PackedWeight &weight, const SourceRows &rows,
     release(tensor, 0, tensor.rows);
 }
 
-Result<LoadedWeight> load(const PackedWeight &weight,
-                          const TensorSource &source, ThreadPool &pool) {
-  Result<std::vector<TensorView>> sources = findSources(weight, source);
-  if (!sources)
-    return Error{sources.error()};
-  LoadedWeight loaded;
-  if (weight.packing == Packing::Raw) {
-    loaded.raw = sources->front();
-    return loaded;
-  }
-  SourceRows rows(weight, std::move(*sources));
+/// Parts begin at a line of the cache.
+constexpr size_t kLine = 64;
 
-  for (size_t size : packedBytes(weight)) {
-    Result<PageBlock> block = PageBlock::allocate(size, size >= (4u << 20));
-    if (!block)
-      return fail(weight, block.error());
-    loaded.parts.push_back(std::move(*block));
-  }
-
-  packAll(weight, rows, loaded, source, pool);
-  return loaded;
+/// Adds the room that a part of `size` bytes takes to `total`; false if no
+/// machine has as much.
+bool addPart(size_t &total, size_t size) {
+  return !__builtin_add_overflow(total, size, &total) &&
+         !__builtin_add_overflow(total, -total % kLine, &total);
 }
 
 } // namespace
@@ -320,16 +307,40 @@ TensorView TensorView::take(const WeightSource::Part &part,
   return view;
 }
 
-Result<std::vector<LoadedWeight>>
-flow::runtime::loadWeights(const Plan &plan, const TensorSource &source,
-                           ThreadPool &pool) {
-  std::vector<LoadedWeight> weights;
-  weights.reserve(plan.weights.size());
+Result<LoadedWeights> flow::runtime::loadWeights(const Plan &plan,
+                                                 const TensorSource &source,
+                                                 ThreadPool &pool) {
+  std::vector<std::vector<TensorView>> sources;
+  size_t total = 0;
   for (const PackedWeight &weight : plan.weights) {
-    Result<LoadedWeight> loaded = load(weight, source, pool);
-    if (!loaded)
-      return Error{loaded.error()};
-    weights.push_back(std::move(*loaded));
+    Result<std::vector<TensorView>> found = findSources(weight, source);
+    if (!found)
+      return Error{found.error()};
+    sources.push_back(std::move(*found));
+    for (size_t size : packedBytes(weight))
+      if (!addPart(total, size))
+        return fail(weight, "the size of the weights overflows");
   }
-  return weights;
+  LoadedWeights loaded;
+  Result<PageBlock> memory = PageBlock::allocate(total, /*hugePages=*/true);
+  if (!memory)
+    return Error{"weights: " + memory.error()};
+  loaded.memory = std::move(*memory);
+
+  size_t offset = 0;
+  for (size_t i = 0; i != plan.weights.size(); ++i) {
+    const PackedWeight &weight = plan.weights[i];
+    LoadedWeight &own = loaded.weights.emplace_back();
+    if (weight.packing == Packing::Raw) {
+      own.raw = sources[i].front();
+      continue;
+    }
+    for (size_t size : packedBytes(weight)) {
+      own.parts.emplace_back(loaded.memory.data() + offset, size);
+      addPart(offset, size);
+    }
+    SourceRows rows(weight, std::move(sources[i]));
+    packAll(weight, rows, own, source, pool);
+  }
+  return loaded;
 }

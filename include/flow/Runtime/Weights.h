@@ -56,7 +56,8 @@ public:
   ~PageBlock();
 
   /// `size` bytes, or an error when there is no memory. `hugePages` asks for
-  /// large pages, which are committed whole when touched.
+  /// pages of 2 MiB, at one of which the block then begins; they are committed
+  /// whole when touched.
   static Result<PageBlock> allocate(size_t size, bool hugePages);
 
   std::byte *data() const { return memory; }
@@ -67,18 +68,39 @@ private:
   size_t bytes = 0;
 };
 
+/// Some bytes of a block.
+class BlockSlice {
+public:
+  BlockSlice(std::byte *memory, size_t bytes) : memory(memory), bytes(bytes) {}
+
+  std::byte *data() const { return memory; }
+  size_t size() const { return bytes; }
+
+private:
+  std::byte *memory;
+  size_t bytes;
+};
+
 /// One weight as the code reads it.
 struct LoadedWeight {
-  /// One block for each part; none for `Packing::Raw`.
-  std::vector<PageBlock> parts;
+  /// One slice for each part; none for `Packing::Raw`.
+  std::vector<BlockSlice> parts;
   /// The tensor itself, for `Packing::Raw`.
   TensorView raw;
 };
 
+/// All weights of a plan, in its order. Packed ones follow each other in one
+/// block: a step reads it from end to end, and large pages hold the small ones
+/// too, which halves what reading them costs.
+struct LoadedWeights {
+  std::vector<LoadedWeight> weights;
+  PageBlock memory;
+};
+
 /// Packs every weight of `plan` from `source`, panels in parallel. The error
 /// names the weight and what is wrong with its source.
-Result<std::vector<LoadedWeight>>
-loadWeights(const Plan &plan, const TensorSource &source, ThreadPool &pool);
+Result<LoadedWeights> loadWeights(const Plan &plan, const TensorSource &source,
+                                  ThreadPool &pool);
 
 } // namespace flow::runtime
 

@@ -126,8 +126,7 @@ TEST(UnsafeWeights, InterleavedSourcesOfUnequalSize) {
   weight.cols = 32;
   plan.weights = {weight};
   ThreadPool pool(1);
-  Result<std::vector<LoadedWeight>> loaded =
-      loadWeights(plan, tensors.source(), pool);
+  Result<LoadedWeights> loaded = loadWeights(plan, tensors.source(), pool);
   ASSERT_FALSE(bool(loaded));
   EXPECT_EQ(loaded.error(),
             "weight w: tensor 'a' has 16 rows, expected 32 to interleave");

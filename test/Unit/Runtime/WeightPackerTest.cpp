@@ -11,17 +11,22 @@ using flow::ggml::Type;
 
 namespace {
 
+/// A weight and what it lies in.
+struct LoadedAlone : LoadedWeight {
+  PageBlock memory;
+};
+
 /// Loads one weight with `threads` threads.
-Result<LoadedWeight> load(const PackedWeight &weight, TestTensors &tensors,
-                          int threads = 2) {
+Result<LoadedAlone> load(const PackedWeight &weight, TestTensors &tensors,
+                         int threads = 2) {
   Plan plan;
   plan.weights = {weight};
   ThreadPool pool(threads);
-  Result<std::vector<LoadedWeight>> loaded =
-      loadWeights(plan, tensors.source(), pool);
+  Result<LoadedWeights> loaded = loadWeights(plan, tensors.source(), pool);
   if (!loaded)
     return Error{loaded.error()};
-  return std::move(loaded->front());
+  return LoadedAlone{std::move(loaded->weights.front()),
+                     std::move(loaded->memory)};
 }
 
 PackedWeight weightOf(std::vector<WeightSource> sources, Packing packing,
@@ -35,7 +40,7 @@ PackedWeight weightOf(std::vector<WeightSource> sources, Packing packing,
   return weight;
 }
 
-template <typename T> T at(const PageBlock &block, int64_t index) {
+template <typename T> T at(const BlockSlice &block, int64_t index) {
   T value;
   std::memcpy(&value, block.data() + index * sizeof(T), sizeof(T));
   return value;
@@ -112,7 +117,7 @@ TEST_P(PackFloats, DenseRows) {
   TestTensors tensors;
   tensors.addRandom("t", GetParam(), 5, 512, 1);
   PackedWeight weight = weightOf({"t"}, Packing::Dense, 5, 512);
-  Result<LoadedWeight> loaded = load(weight, tensors);
+  Result<LoadedAlone> loaded = load(weight, tensors);
   ASSERT_TRUE(loaded) << loaded.error();
   std::vector<float> expected = tensors.decoded("t");
   ASSERT_EQ(loaded->parts.size(), 1u);
@@ -125,7 +130,7 @@ TEST_P(PackFloats, Panels) {
   TestTensors tensors;
   tensors.addRandom("t", GetParam(), 96, 256, 2);
   PackedWeight weight = weightOf({"t"}, Packing::PanelsF32, 96, 256);
-  Result<LoadedWeight> loaded = load(weight, tensors);
+  Result<LoadedAlone> loaded = load(weight, tensors);
   ASSERT_TRUE(loaded) << loaded.error();
   std::vector<float> expected = tensors.decoded("t");
   ASSERT_EQ(loaded->parts.size(), 1u);
@@ -139,7 +144,7 @@ TEST_P(PackFloats, PairsOfBf16) {
   TestTensors tensors;
   tensors.addRandom("t", GetParam(), 96, 256, 2);
   PackedWeight weight = weightOf({"t"}, Packing::PanelsBf16, 96, 256);
-  Result<LoadedWeight> loaded = load(weight, tensors);
+  Result<LoadedAlone> loaded = load(weight, tensors);
   ASSERT_TRUE(loaded) << loaded.error();
   std::vector<float> expected = tensors.decoded("t");
   ASSERT_EQ(loaded->parts.size(), 1u);
@@ -160,7 +165,7 @@ TEST_P(PackIntegers, IntoTheirOwnForm) {
   TestTensors tensors;
   tensors.addRandom("t", GetParam(), 96, 512, 3);
   PackedWeight weight = panelsOf(GetParam(), 96, 512);
-  Result<LoadedWeight> loaded = load(weight, tensors);
+  Result<LoadedAlone> loaded = load(weight, tensors);
   ASSERT_TRUE(loaded) << loaded.error();
   int64_t elements = 96 * 512, blocks = elements / weight.block;
   ASSERT_EQ(loaded->parts.size(), weight.hasMin ? 3u : 2u);
@@ -175,7 +180,7 @@ TEST_P(PackIntegers, WithTheQuantsOfTheFile) {
   TestTensors tensors;
   tensors.addRandom("t", GetParam(), 32, 256, 4);
   PackedWeight weight = panelsOf(GetParam(), 32, 256);
-  Result<LoadedWeight> loaded = load(weight, tensors);
+  Result<LoadedAlone> loaded = load(weight, tensors);
   ASSERT_TRUE(loaded) << loaded.error();
   std::vector<int8_t> quants(32 * 256);
   std::vector<float> scales(quants.size() / 16), minima(scales.size());
@@ -199,7 +204,7 @@ TEST_P(PackIntegers, IntoTheWidestForm) {
   weight.block = 16;
   weight.scale = ScaleType::F32;
   weight.hasMin = true;
-  Result<LoadedWeight> loaded = load(weight, tensors);
+  Result<LoadedAlone> loaded = load(weight, tensors);
   ASSERT_TRUE(loaded) << loaded.error();
   expectSameValues(weight, *loaded, tensors.decoded("t"));
 }
@@ -215,7 +220,7 @@ TEST(WeightPacker, ConcatenatesItsSources) {
   tensors.addRandom("v", Type::Q4_0, 32, 64, 8);
   PackedWeight weight = weightOf({"q", "k", "v"}, Packing::PanelsI8, 128, 64);
   weight.hasMin = true;
-  Result<LoadedWeight> loaded = load(weight, tensors);
+  Result<LoadedAlone> loaded = load(weight, tensors);
   ASSERT_TRUE(loaded) << loaded.error();
   std::vector<float> expected;
   for (const char *name : {"q", "k", "v"}) {
@@ -230,7 +235,7 @@ TEST(WeightPacker, ConcatenatesInsideAPanel) {
   tensors.addRandom("a", Type::F32, 20, 8, 9);
   tensors.addRandom("b", Type::F16, 44, 8, 10);
   PackedWeight weight = weightOf({"a", "b"}, Packing::PanelsF32, 64, 8);
-  Result<LoadedWeight> loaded = load(weight, tensors);
+  Result<LoadedAlone> loaded = load(weight, tensors);
   ASSERT_TRUE(loaded) << loaded.error();
   std::vector<float> a = tensors.decoded("a"), b = tensors.decoded("b");
   for (int64_t n = 0; n != 64; ++n)
@@ -252,7 +257,7 @@ TEST(WeightPacker, InterleavesItsSources) {
     PackedWeight weight = weightOf({"gate", "up"}, Packing::PanelsF32, 128, 8);
     weight.combine = Combine::Interleave;
     weight.group = group;
-    Result<LoadedWeight> loaded = load(weight, tensors);
+    Result<LoadedAlone> loaded = load(weight, tensors);
     ASSERT_TRUE(loaded) << loaded.error();
     // Row by row from the definition: `group` rows of each in turn.
     int64_t n = 0;
@@ -271,7 +276,7 @@ TEST(WeightPacker, AddsAfterDecoding) {
   tensors.add("t", 1, 4, {0.25f, -1, 0, 3});
   PackedWeight weight = weightOf({"t"}, Packing::Dense, 1, 4);
   weight.add = 1;
-  Result<LoadedWeight> loaded = load(weight, tensors);
+  Result<LoadedAlone> loaded = load(weight, tensors);
   ASSERT_TRUE(loaded) << loaded.error();
   const float expected[] = {1.25f, 0, 1, 4};
   for (int i = 0; i != 4; ++i)
@@ -281,7 +286,7 @@ TEST(WeightPacker, AddsAfterDecoding) {
 TEST(WeightPacker, LeavesRawWeightsInTheFile) {
   TestTensors tensors;
   tensors.addRandom("t", Type::Q6_K, 7, 256, 13);
-  Result<LoadedWeight> loaded =
+  Result<LoadedAlone> loaded =
       load(weightOf({"t"}, Packing::Raw, 7, 256), tensors);
   ASSERT_TRUE(loaded) << loaded.error();
   EXPECT_TRUE(loaded->parts.empty());
@@ -297,7 +302,7 @@ TEST(WeightPacker, TakesAPartOfATensor) {
   for (Packing packing : {Packing::Dense, Packing::PanelsF32}) {
     PackedWeight weight = weightOf({"t"}, packing, 32, 64);
     weight.sources[0].part = WeightSource::Part{38, 96, 32, 32, 32};
-    Result<LoadedWeight> loaded = load(weight, tensors);
+    Result<LoadedAlone> loaded = load(weight, tensors);
     ASSERT_TRUE(loaded) << loaded.error();
     for (int64_t n = 0; n != 32; ++n)
       for (int64_t k = 0; k != 64; ++k)
@@ -315,7 +320,7 @@ TEST(WeightPacker, LeavesAPartInTheFile) {
   std::vector<float> all = tensors.decoded("t"), row(64);
   PackedWeight weight = weightOf({"t"}, Packing::Raw, 5, 64);
   weight.sources[0].part = WeightSource::Part{2, 32, 5, 5, 5};
-  Result<LoadedWeight> loaded = load(weight, tensors);
+  Result<LoadedAlone> loaded = load(weight, tensors);
   ASSERT_TRUE(loaded) << loaded.error();
   ggml::decodeRow(Type::Q8_0, loaded->raw.row(3), row.data(), 64);
   for (int64_t k = 0; k != 64; ++k)
@@ -331,7 +336,7 @@ TEST(WeightPacker, TakesGroupsOfRowsApart) {
   gates.part = WeightSource::Part{0, 0, 64, 16, 32};
   ups.part = WeightSource::Part{16, 0, 64, 16, 32};
   PackedWeight weight = weightOf({ups}, Packing::Dense, 64, 64);
-  Result<LoadedWeight> loaded = load(weight, tensors);
+  Result<LoadedAlone> loaded = load(weight, tensors);
   ASSERT_TRUE(loaded) << loaded.error();
   for (int64_t n = 0; n != 64; ++n)
     for (int64_t k = 0; k != 64; ++k)
@@ -358,8 +363,8 @@ TEST(WeightPacker, DoesNotDependOnTheThreads) {
   TestTensors tensors;
   tensors.addRandom("t", Type::Q4_K, 160, 256, 14);
   PackedWeight weight = panelsOf(Type::Q4_K, 160, 256);
-  Result<LoadedWeight> one = load(weight, tensors, 1);
-  Result<LoadedWeight> four = load(weight, tensors, 4);
+  Result<LoadedAlone> one = load(weight, tensors, 1);
+  Result<LoadedAlone> four = load(weight, tensors, 4);
   ASSERT_TRUE(one && four);
   for (size_t part = 0; part != 3; ++part) {
     ASSERT_EQ(one->parts[part].size(), four->parts[part].size());
@@ -388,7 +393,7 @@ TEST(WeightPacker, KeepsTheRestRightAfterAStretch) {
   TestTensors tensors;
   tensors.addRandom("t", Type::Q8_0, 9600, 1024, 16);
   PackedWeight weight = panelsOf(Type::Q8_0, 9600, 1024);
-  Result<LoadedWeight> loaded = load(weight, tensors);
+  Result<LoadedAlone> loaded = load(weight, tensors);
   ASSERT_TRUE(loaded) << loaded.error();
   std::vector<float> expected = tensors.decoded("t");
   for (int64_t n = 0; n < 9600; n += 31)
@@ -396,6 +401,35 @@ TEST(WeightPacker, KeepsTheRestRightAfterAStretch) {
       ASSERT_EQ(element(weight, *loaded, n, k).value(false),
                 expected[n * 1024 + k])
           << "row " << n << ", column " << k;
+}
+
+TEST(WeightPacker, LaysWeightsSideBySide) {
+  TestTensors tensors;
+  tensors.addRandom("t", Type::Q8_0, 64, 32, 18);
+  tensors.addRandom("norm", Type::F32, 1, 24, 19);
+  Plan plan;
+  PackedWeight norm = weightOf({"norm"}, Packing::Dense, 1, 24);
+  PackedWeight raw = weightOf({"t"}, Packing::Raw, 64, 32);
+  plan.weights = {norm, raw, panelsOf(Type::Q8_0, 64, 32), norm};
+  ThreadPool pool(1);
+  Result<LoadedWeights> loaded = loadWeights(plan, tensors.source(), pool);
+  ASSERT_TRUE(loaded) << loaded.error();
+  const std::vector<LoadedWeight> &weights = loaded->weights;
+  ASSERT_EQ(weights.size(), 4u);
+  EXPECT_TRUE(weights[1].parts.empty());
+  EXPECT_EQ(weights[1].raw.rows, 64);
+  // Each part begins at the first line of the cache after the one before.
+  const std::byte *expected = loaded->memory.data();
+  for (const LoadedWeight &weight : weights)
+    for (const BlockSlice &part : weight.parts) {
+      EXPECT_EQ(part.data(), expected);
+      expected += (part.size() + 63) / 64 * 64;
+    }
+  EXPECT_EQ(loaded->memory.size(),
+            static_cast<size_t>(expected - loaded->memory.data()));
+  EXPECT_EQ(
+      std::memcmp(weights[0].parts[0].data(), weights[3].parts[0].data(), 96),
+      0);
 }
 
 TEST(WeightPacker, WorksWithoutARelease) {

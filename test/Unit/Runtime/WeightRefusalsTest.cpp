@@ -16,8 +16,7 @@ std::string errorOf(const PackedWeight &weight, TestTensors &tensors) {
   Plan plan;
   plan.weights = {weight};
   ThreadPool pool(1);
-  Result<std::vector<LoadedWeight>> loaded =
-      loadWeights(plan, tensors.source(), pool);
+  Result<LoadedWeights> loaded = loadWeights(plan, tensors.source(), pool);
   return loaded ? "(loaded)" : loaded.error();
 }
 
@@ -182,6 +181,24 @@ TEST(PageBlock, HoldsZeroedPages) {
     ASSERT_EQ(block->data()[i], std::byte(0));
 }
 
+TEST(PageBlock, BeginsWhereALargePageCan) {
+  constexpr size_t kLarge = size_t(2) << 20;
+  for (size_t size : {kLarge - 1, kLarge, kLarge + 1, 3 * kLarge + 5000}) {
+    Result<PageBlock> block = PageBlock::allocate(size, /*hugePages=*/true);
+    ASSERT_TRUE(block) << block.error();
+    EXPECT_EQ(block->size(), size);
+    if (size >= kLarge) {
+      EXPECT_EQ(reinterpret_cast<uintptr_t>(block->data()) % kLarge, 0u);
+    }
+    // All of it is there, to the last byte.
+    for (size_t i = 0; i < size; i += 4096) {
+      ASSERT_EQ(block->data()[i], std::byte(0));
+      block->data()[i] = std::byte(1);
+    }
+    block->data()[size - 1] = std::byte(1);
+  }
+}
+
 TEST(PageBlock, MovesItsMemory) {
   Result<PageBlock> block = PageBlock::allocate(100, false);
   ASSERT_TRUE(block) << block.error();
@@ -202,4 +219,8 @@ TEST(PageBlock, SaysHowMuchIsNotToBeHad) {
   ASSERT_FALSE(block);
   EXPECT_EQ(block.error(),
             "out of memory: 4611686018427387904 bytes are not to be had");
+  block = PageBlock::allocate(SIZE_MAX, true);
+  ASSERT_FALSE(block);
+  EXPECT_EQ(block.error(),
+            "out of memory: 18446744073709551615 bytes are not to be had");
 }
