@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// The pool: a generation counter starts a loop, a count of finished workers
-// ends it.
+// The pool: a generation counter starts a loop, ranges are taken in pieces, and
+// a count of finished workers ends it.
 
 #include "flow/Runtime/ThreadPool.h"
 
 #include "flow/Support/Stopwatch.h"
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -17,6 +18,10 @@
 
 using namespace flow;
 using namespace flow::runtime;
+
+/// Pieces of a thread's range, about. A thread whose core is slow, or taken
+/// away for a while, leaves those that it has not begun to the others.
+static constexpr int64_t kPieces = 8;
 
 /// Tells the core that this is a spin loop.
 static void relax() {
@@ -48,11 +53,32 @@ struct ThreadPool::State : flow_runtime_context {
   std::mutex mutex;
   std::condition_variable wake;
 
-  void runRange(int thread) {
-    int64_t begin = count * thread / threads;
-    int64_t end = count * (thread + 1) / threads;
-    if (begin != end)
-      body(closure, begin, end);
+  /// Where the next piece of a thread's range begins; on a line of its own,
+  /// since every thread writes it.
+  struct alignas(64) Front {
+    std::atomic<int64_t> next{0};
+  };
+  std::vector<Front> fronts;
+  int64_t piece = 1;
+
+  int64_t rangeBegin(int thread) const { return count * thread / threads; }
+
+  /// Runs pieces of the range of `owner` until none is left.
+  void drain(int owner) {
+    int64_t end = rangeBegin(owner + 1);
+    std::atomic<int64_t> &next = fronts[owner].next;
+    // A look first: a range that is done is only read.
+    while (next.load(std::memory_order_relaxed) < end) {
+      int64_t begin = next.fetch_add(piece, std::memory_order_relaxed);
+      if (begin < end)
+        body(closure, begin, std::min(begin + piece, end));
+    }
+  }
+
+  /// The thread's own range, and then what others have left of theirs.
+  void runRanges(int thread) {
+    for (int i = 0; i != threads; ++i)
+      drain((thread + i) % threads);
   }
 
   /// Waits for a generation other than `seen`: first spinning, then asleep.
@@ -102,9 +128,12 @@ struct ThreadPool::State : flow_runtime_context {
     count = loopCount;
     body = loopBody;
     closure = loopClosure;
+    piece = std::max<int64_t>(1, count / threads / kPieces);
+    for (int thread = 0; thread != threads; ++thread)
+      fronts[thread].next.store(rangeBegin(thread), std::memory_order_relaxed);
     pending.store(threads - 1, std::memory_order_relaxed);
     start();
-    runRange(0);
+    runRanges(0);
     while (pending.load(std::memory_order_acquire) != 0)
       relax();
     running = false;
@@ -117,7 +146,7 @@ struct ThreadPool::State : flow_runtime_context {
       ++seen;
       if (stopping.load())
         return;
-      runRange(thread);
+      runRanges(thread);
       pending.fetch_sub(1, std::memory_order_release);
     }
   }
@@ -136,6 +165,7 @@ struct ThreadPool::State : flow_runtime_context {
 
 ThreadPool::ThreadPool(int threads) : state(std::make_unique<State>()) {
   state->threads = threads < 1 ? 1 : threads;
+  state->fronts = std::vector<State::Front>(state->threads);
   state->parallel_for = [](flow_runtime_context *self, int64_t count,
                            flow_loop_body body, void *closure) {
     auto *pool = static_cast<State *>(self);

@@ -21,8 +21,8 @@ typedef void (*flow_loop_body)(void *closure, int64_t begin, int64_t end);
 
 /* The first argument of every entry function. */
 typedef struct flow_runtime_context {
-  /* Runs `body` over [0, count), split in contiguous ranges over the threads
-   * of the context, and returns when all are done. */
+  /* Runs `body` over [0, count), cut into contiguous pieces, on the threads of
+   * the context, and returns when all are done. */
   void (*parallel_for)(struct flow_runtime_context *self, int64_t count,
                        flow_loop_body body, void *closure);
 } flow_runtime_context;

@@ -26,8 +26,10 @@ public:
 
   int threads() const;
 
-  /// Runs `body(closure, begin, end)` over [0, count) in contiguous ranges, one
-  /// for each thread, and returns when all are done. Each index runs once.
+  /// Runs `body(closure, begin, end)` over [0, count) in contiguous pieces and
+  /// returns when all are done. Each index runs once. A thread goes through a
+  /// range of its own from front to back, and then takes pieces that others
+  /// have not begun.
   void parallelFor(int64_t count, flow_loop_body body, void *closure);
 
   /// The same for a callable of (begin, end).

@@ -94,18 +94,59 @@ TEST(ThreadPool, SplitsALoopInContiguousRanges) {
       ThreadPool pool(threads);
       std::vector<Range> ranges = rangesOf(pool, count);
       expectPartition(ranges, count);
-      EXPECT_LE(ranges.size(), static_cast<size_t>(threads));
+      // Some pieces for each thread, however long the loop is.
+      EXPECT_LE(ranges.size(), static_cast<size_t>(16 * threads));
     }
 }
 
-TEST(ThreadPool, BalancesTheRanges) {
-  ThreadPool pool(3);
-  std::vector<Range> ranges = rangesOf(pool, 100);
-  ASSERT_EQ(ranges.size(), 3u);
-  for (Range range : ranges) {
-    EXPECT_GE(range.end - range.begin, 33);
-    EXPECT_LE(range.end - range.begin, 34);
-  }
+TEST(ThreadPool, ThreadsBeginInRangesOfTheirOwn) {
+  constexpr int kThreads = 4, kCount = 400;
+  ThreadPool pool(kThreads);
+  Meeting meeting(kThreads);
+  std::mutex mutex;
+  std::set<std::thread::id> threads;
+  std::set<int64_t> firsts;
+  pool.parallelFor(kCount, [&](int64_t begin, int64_t) {
+    {
+      std::lock_guard<std::mutex> lock(mutex);
+      if (!threads.insert(std::this_thread::get_id()).second)
+        return;
+      firsts.insert(begin);
+    }
+    EXPECT_TRUE(meeting.arrive());
+  });
+  EXPECT_EQ(firsts, (std::set<int64_t>{0, 100, 200, 300}));
+}
+
+TEST(ThreadPool, TakesWhatASlowThreadHasLeft) {
+  constexpr int64_t kCount = 160;
+  ThreadPool pool(2);
+  std::thread::id caller = std::this_thread::get_id();
+  Meeting meeting(2);
+  std::atomic<int64_t> left{kCount};
+  bool isLeftToTheCaller = false;
+  std::set<std::thread::id> begun;
+  std::mutex mutex;
+  pool.parallelFor(kCount, [&](int64_t begin, int64_t end) {
+    std::thread::id self = std::this_thread::get_id();
+    bool isFirst;
+    {
+      std::lock_guard<std::mutex> lock(mutex);
+      isFirst = begun.insert(self).second;
+    }
+    if (isFirst) {
+      EXPECT_TRUE(meeting.arrive());
+    }
+    left.fetch_sub(end - begin);
+    if (self == caller || !isFirst)
+      return;
+    // The worker is stuck in its first piece until all the rest is done.
+    auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    while (left.load() != 0 && std::chrono::steady_clock::now() < deadline)
+      std::this_thread::yield();
+    isLeftToTheCaller = left.load() == 0;
+  });
+  EXPECT_TRUE(isLeftToTheCaller);
 }
 
 TEST(ThreadPool, OneThreadIsAPlainCall) {
@@ -148,9 +189,12 @@ TEST(ThreadPool, UsesAllThreadsAtOnce) {
 
 TEST(ThreadPool, ReturnsWhenAllRangesAreDone) {
   ThreadPool pool(2);
+  std::thread::id caller = std::this_thread::get_id();
+  Meeting meeting(2);
   std::atomic<int> done{0};
-  pool.parallelFor(2, [&](int64_t begin, int64_t) {
-    if (begin != 0) // the worker's range, not the caller's
+  pool.parallelFor(2, [&](int64_t, int64_t) {
+    EXPECT_TRUE(meeting.arrive()); // one index for each thread
+    if (std::this_thread::get_id() != caller)
       std::this_thread::sleep_for(std::chrono::milliseconds(20));
     done.fetch_add(1);
   });
