@@ -198,16 +198,17 @@ llvm::Expected<double> Bench::time(const Measurement &test,
   loaded->model().setProfile(nullptr);
   if (error)
     return error;
-  const float *logits = sequence->logits();
-  int64_t vocab = loaded->model().plan().vocab;
-  int64_t strange = std::count_if(logits, logits + vocab, [](float logit) {
+  runtime::Candidates best = sequence->candidates();
+  const float *logits = best.count ? best.logits : sequence->logits();
+  int64_t count = best.count ? best.count : loaded->model().plan().vocab;
+  int64_t strange = std::count_if(logits, logits + count, [](float logit) {
     return !std::isfinite(logit);
   });
   if (strange)
     return llvm::createStringError(test.name() +
                                    ": expected finite logits, found " +
                                    std::to_string(strange) + " of " +
-                                   std::to_string(vocab) + " that are not");
+                                   std::to_string(count) + " that are not");
   return seconds;
 }
 

@@ -115,3 +115,10 @@ Value GemmaStep::createHead(Value stream, StepLogits logits) {
       table,
       cap.isZero() ? FloatAttr() : b.getF64FloatAttr(cap.convertToDouble()));
 }
+
+TopKOp GemmaStep::createCandidates(Value logits, int64_t count) {
+  name("head/candidates");
+  auto type = cast<RankedTensorType>(logits.getType());
+  auto values = type.clone({type.getDimSize(0), count});
+  return TopKOp::create(b, values, values.clone(b.getI32Type()), logits);
+}

@@ -47,8 +47,9 @@ static std::string keyOf(mlir::ModuleOp recipe, const CpuTarget &target,
   // The path of the weights is no part of the code; their types are in the
   // recipe.
   out << '\n'
-      << options.numerics << ' ' << options.logitsAll << ' ' << options.batch
-      << ' ' << options.context << ' ' << options.chunk << '\n'
+      << options.numerics << ' ' << options.logitsAll << ' ' << options.topK
+      << ' ' << options.batch << ' ' << options.context << ' ' << options.chunk
+      << '\n'
       << target.triple << ' ' << target.cpu << ' ' << target.features << '\n'
       << compilerIdentity();
   llvm::XXH128_hash_t hash = llvm::xxh3_128bits(llvm::ArrayRef(

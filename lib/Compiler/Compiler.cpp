@@ -48,6 +48,7 @@ public:
     passOptions.step = step.str();
     logitsAll = options.logitsAll || step == "batch";
     passOptions.logits = logitsAll ? "all" : "last";
+    passOptions.topK = options.topK;
     passOptions.numerics = options.numerics;
     passOptions.context = options.context;
     passOptions.chunk = options.chunk;

@@ -131,6 +131,7 @@ private:
   LogicalResult read(RopeAnglesOp op);
   LogicalResult read(func::CallOp op);
   LogicalResult readScalar(Operation &op);
+  LogicalResult readResults(func::ReturnOp op);
   LogicalResult addArguments(func::CallOp op, Value operand,
                              runtime::Step &step);
 
@@ -338,21 +339,32 @@ LogicalResult ScheduleReader::readScalar(Operation &op) {
   return success();
 }
 
+LogicalResult ScheduleReader::readResults(func::ReturnOp ret) {
+  SmallVector<int64_t> buffers;
+  for (Value operand : ret.getOperands()) {
+    auto known = values.find(operand);
+    if (known != values.end() && known->second.size() == 1 &&
+        known->second.front().kind == runtime::Argument::Kind::Buffer)
+      buffers.push_back(known->second.front().index);
+  }
+  if (buffers.size() != ret.getNumOperands() || buffers.empty() ||
+      buffers.size() > 2)
+    return ret.emitOpError("of a schedule must return one buffer of logits, or "
+                           "two of candidates");
+  if (buffers.size() == 2)
+    result.candidates = {buffers[0], buffers[1]};
+  else
+    result.logits = buffers[0];
+  return success();
+}
+
 LogicalResult ScheduleReader::read(Operation &op) {
   return llvm::TypeSwitch<Operation *, LogicalResult>(&op)
       .Case<WeightRefOp, CacheRefOp, EmbedOp, RopeAnglesOp, func::CallOp>(
           [&](auto typed) { return read(typed); })
       .Case<arith::ConstantOp, arith::AddIOp, arith::SubIOp, tensor::DimOp>(
           [&](auto) { return readScalar(op); })
-      .Case([&](func::ReturnOp ret) -> LogicalResult {
-        auto logits = ret.getNumOperands() == 1 ? values.find(ret.getOperand(0))
-                                                : values.end();
-        if (logits == values.end() || logits->second.size() != 1 ||
-            logits->second.front().kind != runtime::Argument::Kind::Buffer)
-          return ret.emitOpError("of a schedule must return one buffer");
-        result.logits = logits->second.front().index;
-        return success();
-      })
+      .Case([&](func::ReturnOp ret) { return readResults(ret); })
       .Default([](Operation *other) {
         return other->emitOpError("has no place in a schedule");
       });

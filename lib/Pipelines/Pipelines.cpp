@@ -19,7 +19,7 @@ using namespace flow;
 void flow::buildStagesPipeline(OpPassManager &pm,
                                const PipelineOptions &options) {
   pm.addPass(createVerifyPhase({"recipe"}));
-  pm.addPass(createExpandLayers({options.step, options.logits}));
+  pm.addPass(createExpandLayers({options.step, options.logits, options.topK}));
   buildFusionPipeline(pm, options);
 }
 

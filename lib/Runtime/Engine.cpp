@@ -136,6 +136,7 @@ struct Sequence::State {
   StepRunner runner;
   int64_t position = 0;
   const float *lastLogits = nullptr;
+  Candidates lastCandidates;
   /// The logits before the chunk at hand, which is appended only if the sink
   /// takes its own.
   std::vector<float> keptLogits;
@@ -144,6 +145,8 @@ struct Sequence::State {
     return model.check(tokens, count, position);
   }
   void beginStep(const int32_t *tokens, int64_t count, int64_t rows);
+  /// Makes what the schedule has left the logits or candidates.
+  void takeResult(const Schedule &schedule);
   Status allLogits(const Schedule &schedule, const LogitsSink &sink);
   /// `allLogits` for a sink, whose refusal leaves `logits` as it was.
   Status offerLogits(const Schedule &schedule, const LogitsSink &sink);
@@ -160,6 +163,18 @@ void Sequence::State::beginStep(const int32_t *first, int64_t count,
   runner.total = position + count;
   runner.rows = rows;
   runner.describeBuffers(rows, 0);
+}
+
+void Sequence::State::takeResult(const Schedule &schedule) {
+  const std::optional<Schedule::Candidates> &best = schedule.candidates;
+  if (!best) {
+    lastLogits = runner.buffer(schedule.logits);
+    return;
+  }
+  lastCandidates.logits = runner.buffer(best->logits);
+  lastCandidates.tokens =
+      reinterpret_cast<const int32_t *>(runner.bytes(best->tokens));
+  lastCandidates.count = model.plan.candidateCount();
 }
 
 Status Sequence::State::allLogits(const Schedule &schedule,
@@ -196,6 +211,7 @@ Status Sequence::State::offerLogits(const Schedule &schedule,
 Sequence::Sequence(std::unique_ptr<State> state) : state(std::move(state)) {}
 Sequence::~Sequence() = default;
 const float *Sequence::logits() const { return state->lastLogits; }
+Candidates Sequence::candidates() const { return state->lastCandidates; }
 int64_t Sequence::position() const { return state->position; }
 
 size_t Sequence::cacheBytes() const { return state->runner.cacheBytes(); }
@@ -236,7 +252,7 @@ Status Sequence::prefill(const std::vector<int32_t> &tokens,
         return status;
     } else if (isLast) {
       state->runner.run(*schedule, schedule->headBegin, schedule->steps.size());
-      state->lastLogits = state->runner.buffer(schedule->logits);
+      state->takeResult(*schedule);
     }
     state->position += count;
   }
@@ -247,6 +263,7 @@ void Sequence::clear() {
   // Keys and values of before lie behind the position, where nobody looks.
   state->position = 0;
   state->lastLogits = nullptr;
+  state->lastCandidates = {};
 }
 
 Status Sequence::decode(int32_t token) {
@@ -257,7 +274,7 @@ Status Sequence::decode(int32_t token) {
     return Error{"the plan has no schedule for decode"};
   state->beginStep(&token, 1, 1);
   state->runner.run(*schedule, 0, schedule->steps.size());
-  state->lastLogits = state->runner.buffer(schedule->logits);
+  state->takeResult(*schedule);
   state->position += 1;
   return {};
 }

@@ -308,6 +308,29 @@ void checkBuffer(Reader &r, const Plan &plan, int64_t index, int64_t rows,
            "' must be of f32 for the step that fills it");
 }
 
+/// What a schedule gives in the place of logits.
+Schedule::Candidates readCandidates(Reader &r, const json &object,
+                                    const Plan &plan) {
+  int64_t last = static_cast<int64_t>(plan.buffers.size()) - 1;
+  Schedule::Candidates candidates;
+  candidates.logits = r.integer(object, "logits", 0, last);
+  candidates.tokens = r.integer(object, "tokens", 0, last);
+  if (!r.ok())
+    return candidates;
+  const BufferPlan &logits = plan.buffers[candidates.logits];
+  const BufferPlan &tokens = plan.buffers[candidates.tokens];
+  bool ok = logits.dims.size() == 2 && logits.dims[0] == 1 &&
+            logits.dims[1] <= plan.vocab && logits.dims == tokens.dims &&
+            logits.element == ElementType::F32 &&
+            tokens.element == ElementType::I32;
+  if (!ok)
+    r.fail("the candidates in buffers '" + logits.name + "' and '" +
+           tokens.name +
+           "' must be one row of f32 and one of i32, as long as each other and "
+           "no longer than the vocabulary");
+  return candidates;
+}
+
 /// `rows` is the number of rows of the schedule, -1 for open ones.
 Step readStep(Reader &r, const json &object, const Plan &plan, int64_t rows) {
   Step step;
@@ -384,16 +407,22 @@ Schedule readSchedule(Reader &r, const json &object, const Plan &plan) {
     schedule.steps.push_back(readStep(r, step, plan, rows));
   schedule.headBegin = r.integer(object, "head_begin", 0,
                                  static_cast<int64_t>(schedule.steps.size()));
+  schedule.logitsAll = r.flag(object, "logits_all");
+  checkSequences(r, schedule);
+  if (r.ok() && object.contains("candidates")) {
+    if (object.contains("logits") || schedule.logitsAll)
+      r.fail("schedule '" + schedule.name + "' has both logits and candidates");
+    schedule.candidates = readCandidates(r, object["candidates"], plan);
+    return schedule;
+  }
   schedule.logits = r.integer(object, "logits", 0,
                               static_cast<int64_t>(plan.buffers.size()) - 1);
-  schedule.logitsAll = r.flag(object, "logits_all");
   checkBuffer(r, plan, schedule.logits, schedule.logitsAll ? rows : 1,
               {plan.vocab});
   if (r.ok() && rows == -1 && !schedule.logitsAll &&
       plan.buffers[schedule.logits].dims.front() != 1)
     r.fail("schedule '" + schedule.name +
            "' has logits of every row and promises those of the last");
-  checkSequences(r, schedule);
   return schedule;
 }
 
@@ -404,6 +433,16 @@ const Schedule *Plan::findSchedule(std::string_view name) const {
     if (schedule.name == name)
       return &schedule;
   return nullptr;
+}
+
+/// How many candidates `schedule`, of `plan`, gives.
+static int64_t countCandidates(const Plan &plan, const Schedule &schedule) {
+  return schedule.candidates ? plan.buffers[schedule.candidates->logits].dims[1]
+                             : 0;
+}
+
+int64_t Plan::candidateCount() const {
+  return schedules.empty() ? 0 : countCandidates(*this, schedules.front());
 }
 
 std::string flow::runtime::toJson(const Plan &plan) {
@@ -428,12 +467,17 @@ std::string flow::runtime::toJson(const Plan &plan) {
     json steps = json::array();
     for (const Step &step : schedule.steps)
       steps.push_back(write(step));
-    result["schedules"].push_back({{"name", schedule.name},
-                                   {"rows", schedule.rows},
-                                   {"steps", std::move(steps)},
-                                   {"head_begin", schedule.headBegin},
-                                   {"logits", schedule.logits},
-                                   {"logits_all", schedule.logitsAll}});
+    json object{{"name", schedule.name},
+                {"rows", schedule.rows},
+                {"steps", std::move(steps)},
+                {"head_begin", schedule.headBegin},
+                {"logits_all", schedule.logitsAll}};
+    if (const std::optional<Schedule::Candidates> &best = schedule.candidates)
+      object["candidates"] = {{"logits", best->logits},
+                              {"tokens", best->tokens}};
+    else
+      object["logits"] = schedule.logits;
+    result["schedules"].push_back(std::move(object));
   }
   // Names come from files and may be no UTF-8; such bytes are replaced.
   return result.dump(1, ' ', /*ensure_ascii=*/false,
@@ -489,6 +533,10 @@ Result<Plan> flow::runtime::planFromJson(std::string_view text) {
   if (r.ok())
     for (const json &schedule : r.list(root, "schedules"))
       plan.schedules.push_back(readSchedule(r, schedule, plan));
+  for (const Schedule &schedule : plan.schedules)
+    if (r.ok() && countCandidates(plan, schedule) != plan.candidateCount())
+      r.fail("schedule '" + schedule.name +
+             "' has another number of candidates than the one before");
   if (!r.ok())
     return Error{r.error()};
   return plan;

@@ -17,7 +17,8 @@ namespace {
 
 /// Builds the function of one step: one row in decode, any number in prefill,
 /// rows of several sequences in a batch.
-LogicalResult buildStep(ModelOp model, StringRef phase, StepLogits logits) {
+LogicalResult buildStep(ModelOp model, StringRef phase, StepLogits logits,
+                        int64_t topK) {
   OpBuilder b(model->getContext());
   b.setInsertionPointAfter(model);
   Location loc = NameLoc::get(b.getStringAttr("step"));
@@ -59,10 +60,13 @@ LogicalResult buildStep(ModelOp model, StringRef phase, StepLogits logits) {
       return failure();
     stream = *next;
   }
-  Value result = step->createHead(stream, logits);
-  func::ReturnOp::create(b, result.getLoc(), result);
+  Value rows = step->createHead(stream, logits);
+  Operation *last = rows.getDefiningOp();
+  if (topK != 0)
+    last = step->createCandidates(rows, topK);
+  func::ReturnOp::create(b, last->getLoc(), last->getResults());
   function.setFunctionType(
-      b.getFunctionType(entry->getArgumentTypes(), result.getType()));
+      b.getFunctionType(entry->getArgumentTypes(), last->getResultTypes()));
   return success();
 }
 
@@ -90,11 +94,20 @@ struct ExpandLayers : flow::impl::ExpandLayersBase<ExpandLayers> {
       return getOperation().emitError(
           "a batch has a last row for each sequence: its logits are those of "
           "all rows or none, not 'last'");
+    if (topK != 0 && *kind != StepLogits::Last)
+      return getOperation().emitError("candidates are those of the last row: "
+                                      "top-k needs logits=last, got ")
+             << logits;
     SmallVector<ModelOp> models(getOperation().getOps<ModelOp>());
     if (models.size() != 1)
       return getOperation().emitError("expected one flow.model, found ")
              << models.size();
     ModelOp model = models.front();
+    int64_t vocab = model.getHyper().getVocab();
+    if (topK < 0 || topK > vocab)
+      return model.emitOpError("has ")
+             << vocab << " tokens, of which top-k chooses 0 (all) to as many, "
+             << "got " << int64_t(topK);
     SmallVector<LayerOp> layers(model.getBody().front().getOps<LayerOp>());
     if (layers.empty())
       return model.emitOpError("has no layers to expand");
@@ -109,7 +122,7 @@ struct ExpandLayers : flow::impl::ExpandLayersBase<ExpandLayers> {
     if (getOperation().lookupSymbol(phase))
       return model.emitOpError("is expanded for this phase already: @")
              << phase;
-    return buildStep(model, phase, *kind);
+    return buildStep(model, phase, *kind, topK);
   }
 };
 } // namespace

@@ -60,6 +60,10 @@ public:
   /// A batch has no last row.
   mlir::Value createHead(mlir::Value stream, StepLogits logits);
 
+  /// The `count` largest of `logits`, `[T, vocab]`: values and tokens, `[T,
+  /// count]` each.
+  TopKOp createCandidates(mlir::Value logits, int64_t count);
+
 private:
   friend class GemmaLayerBuilder;
   GemmaStep(mlir::OpBuilder &builder, ModelOp model, const StepInputs &inputs);

@@ -27,6 +27,9 @@ struct CompileOptions {
   std::string numerics = "auto";
   /// Logits of every prompt row rather than of the last.
   bool logitsAll = false;
+  /// As many of the largest logits of the last row and their tokens in the
+  /// place of logits; 0 = logits. Not with `logitsAll` or `batch`.
+  int64_t topK = 0;
   /// Code for steps of several sequences too, which `runtime::Batch` runs.
   bool batch = false;
   /// Largest number of positions; 0 = the model's.

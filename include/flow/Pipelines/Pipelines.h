@@ -22,6 +22,11 @@ struct PipelineOptions : mlir::PassPipelineOptions<PipelineOptions> {
       *this, "logits",
       llvm::cl::desc("logits of which rows: last, all or none"),
       llvm::cl::init("last")};
+  Option<int64_t> topK{
+      *this, "top-k",
+      llvm::cl::desc("end with so many of the largest logits and their tokens; "
+                     "0 = with logits"),
+      llvm::cl::init(0)};
   Option<std::string> numerics{
       *this, "numerics",
       llvm::cl::desc("arithmetic of products: auto, f32, bf16 or int8"),
@@ -50,7 +55,8 @@ void buildStagesPipeline(mlir::OpPassManager &pm,
 
 /// stages → flow: chooses masks, fuses, plans numerics, caches and layouts, and
 /// shares layer classes. For steps that were not expanded from recipes, such as
-/// those that `GemmaLayerBuilder` made; `phase` and `logits` say nothing here.
+/// those that `GemmaLayerBuilder` made; `phase`, `logits` and `top-k` say
+/// nothing here.
 void buildFusionPipeline(mlir::OpPassManager &pm,
                          const PipelineOptions &options);
 

@@ -13,7 +13,8 @@ namespace flow::runtime {
 class Batch {
 public:
   /// `slots` empty sequences of `model`, which must outlive the batch and have
-  /// been compiled for batches. Each may hold `model.context()` positions.
+  /// been compiled for batches, and so for logits rather than candidates. Each
+  /// may hold `model.context()` positions.
   static Result<std::unique_ptr<Batch>> create(Model &model, int64_t slots);
   ~Batch();
 

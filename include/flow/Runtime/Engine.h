@@ -58,6 +58,15 @@ private:
   std::unique_ptr<State> state;
 };
 
+/// The `count` largest logits after a token and whose they are, the largest
+/// first, of equal ones the lower token first. Where fewer tokens have logits
+/// above minus infinity, the others are token -1. Nothing if `count` is 0.
+struct Candidates {
+  const float *logits = nullptr;
+  const int32_t *tokens = nullptr;
+  int64_t count = 0;
+};
+
 /// One run of tokens with its caches.
 class Sequence {
 public:
@@ -68,9 +77,9 @@ public:
   /// Told the logits of `rows` consecutive positions, `[rows, vocab]`.
   using LogitsSink = std::function<Status(const float *logits, int64_t rows)>;
 
-  /// Appends `tokens`; afterwards `logits` holds those of the last one. With a
-  /// sink, the plan must have logits of every row, and the sink gets them in
-  /// order. Fails, with nothing appended, on an empty list, a token outside the
+  /// Appends `tokens`; afterwards `logits` or `candidates` holds those of the
+  /// last one. With a sink, the plan must have logits of every row, and the sink
+  /// gets them in order. Fails, with nothing appended, on an empty list, a token outside the
   /// vocabulary, or more tokens than the context has room for.
   ///
   /// A sink that fails ends the call with its error. The chunks before the one
@@ -80,15 +89,19 @@ public:
   Status prefill(const std::vector<int32_t> &tokens,
                  const LogitsSink &sink = {});
 
-  /// Appends one token; afterwards `logits` holds its logits.
+  /// Appends one token; afterwards `logits` or `candidates` holds its own.
   Status decode(int32_t token);
 
   /// Forgets every token: what follows is what it would be in a new sequence.
   /// The memory stays.
   void clear();
 
-  /// `[vocab]` logits of the last token; null as long as there is none.
+  /// `[vocab]` logits of the last token; null as long as there is none, and
+  /// where the plan gives candidates.
   const float *logits() const;
+  /// The candidates after the last token, until the next call; nothing as long
+  /// as there is none, and where the plan gives logits.
+  Candidates candidates() const;
   /// Number of tokens appended.
   int64_t position() const;
   /// Bytes of the caches, touched or not.

@@ -142,10 +142,17 @@ struct Schedule {
   /// Fixed number of rows; 0 = any multiple of the plan's row tile.
   int64_t rows = 0;
   std::vector<Step> steps;
-  /// The first step that only serves logits.
+  /// The first step that only serves logits or candidates.
   int64_t headBegin = 0;
-  /// The buffer of logits.
+  /// The buffer of logits, if there are no candidates.
   int64_t logits = 0;
+  /// The buffers of the largest logits of the last row and of their tokens,
+  /// `[1, k]` of f32 and i32 each.
+  struct Candidates {
+    int64_t logits = 0, tokens = 0;
+  };
+  /// In the place of logits.
+  std::optional<Candidates> candidates;
   /// Logits of every row rather than of the last.
   bool logitsAll = false;
 };
@@ -161,6 +168,8 @@ struct Plan {
 
   /// The schedule called `name`, or null.
   const Schedule *findSchedule(std::string_view name) const;
+  /// How many candidates a step gives; 0 if it gives logits. Schedules agree.
+  int64_t candidateCount() const;
 };
 
 /// The plan as JSON text.

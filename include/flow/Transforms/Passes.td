@@ -20,7 +20,8 @@ def ExpandLayers : Pass<"flow-expand-layers", "::mlir::ModuleOp"> {
     recipes stay in the model.
 
     `logits` says what comes out: the logits of the `last` row, of `all` rows,
-    or with `none` the normed rows themselves. A layer without a cache attends
+    or with `none` the normed rows themselves. With `top-k` the largest logits
+    and their tokens come out in the place of logits. A layer without a cache attends
     within the step, whose rows are then positions 0, 1, … to its mask and the
     spans; the rotation knows their absolute positions all the same.
 
@@ -45,6 +46,8 @@ def ExpandLayers : Pass<"flow-expand-layers", "::mlir::ModuleOp"> {
     - a model without layers, embedding or final norm;
     - a model whose function for this phase is there already;
     - an unknown phase or kind of logits;
+    - a `top-k` that is negative or more than there are tokens, or of anything
+      but logits of the last row;
     - a batch with logits of the `last` row, of which each sequence has one, or
       of a model with a layer without cache.
   }];
@@ -52,7 +55,10 @@ def ExpandLayers : Pass<"flow-expand-layers", "::mlir::ModuleOp"> {
     Option<"phase", "phase", "std::string", "\"prefill\"",
            "prefill, decode or batch">,
     Option<"logits", "logits", "std::string", "\"last\"",
-           "rows with logits: last, all or none">
+           "rows with logits: last, all or none">,
+    Option<"topK", "top-k", "int64_t", "0",
+           "end with so many of the largest logits and their tokens; 0 = with "
+           "logits">
   ];
   let dependentDialects = ["::flow::FlowDialect", "::mlir::arith::ArithDialect",
     "::mlir::func::FuncDialect", "::mlir::tensor::TensorDialect"];

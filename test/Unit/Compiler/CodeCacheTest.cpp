@@ -137,6 +137,7 @@ TEST_F(CodeCacheTest, EveryInputThatMattersChangesTheKey) {
   };
   EXPECT_EQ(lookUpWith([](CompileOptions &o) { o.numerics = "f32"; }), kMiss);
   EXPECT_EQ(lookUpWith([](CompileOptions &o) { o.logitsAll = true; }), kMiss);
+  EXPECT_EQ(lookUpWith([](CompileOptions &o) { o.topK = 8; }), kMiss);
   EXPECT_EQ(lookUpWith([](CompileOptions &o) { o.batch = true; }), kMiss);
   EXPECT_EQ(lookUpWith([](CompileOptions &o) { o.context = 64; }), kMiss);
   EXPECT_EQ(lookUpWith([](CompileOptions &o) { o.chunk = 24; }), kMiss);

@@ -62,6 +62,13 @@ func.func private @join(%x: tensor<?x32xf32>, %y: tensor<?x32xf32>)
     -> tensor<?x32xf32> {
   return %x : tensor<?x32xf32>
 }
+func.func private @best(%x: tensor<?x32xf32>)
+    -> (tensor<1x8xf32>, tensor<1x8xi32>) {
+  %l = tensor.extract_slice %x[0, 0] [1, 32] [1, 1]
+      : tensor<?x32xf32> to tensor<1x32xf32>
+  %v, %i = flow.top_k %l : tensor<1x32xf32> -> tensor<1x8xf32>
+  return %v, %i : tensor<1x8xf32>, tensor<1x8xi32>
+}
 // Functions of rows in a layout.
 #q = #flow.quantized_rows<block = 16>
 func.func private @quantize(%x: tensor<?x32xf32>) -> tensor<?x32xf32, #q> {
@@ -130,8 +137,8 @@ std::string schedule(const std::string &name, const std::string &body,
                      const std::string &result = "%x",
                      const std::string &type = "tensor<?x32xf32>") {
   return "func.func @" + name +
-         "(%tokens: tensor<?xi32>, %start: index, %count: index) -> " + type +
-         " {\n" + body + "  return " + result + " : " + type + "\n}\n";
+         "(%tokens: tensor<?xi32>, %start: index, %count: index) -> (" + type +
+         ") {\n" + body + "  return " + result + " : " + type + "\n}\n";
 }
 
 /// Builds the plan of some schedules of a text.
@@ -543,13 +550,28 @@ TEST(PlanBuilder, RowsInALayoutAreBuffersOfTheirElements) {
   }
 }
 
+TEST(PlanBuilder, TwoResultsAreCandidates) {
+  Plan plan = planOf(std::string(kEmbed) +
+                         "%v, %i = func.call @best(%x) : (tensor<?x32xf32>) "
+                         "-> (tensor<1x8xf32>, tensor<1x8xi32>)\n",
+                     "%v, %i", "tensor<1x8xf32>, tensor<1x8xi32>");
+  EXPECT_THAT(print(plan.schedules[0]),
+              ElementsAre("embed w0 -> b0", "best b0 b1 b2"));
+  ASSERT_TRUE(plan.schedules[0].candidates);
+  EXPECT_EQ(plan.schedules[0].candidates->logits, 1);
+  EXPECT_EQ(plan.schedules[0].candidates->tokens, 2);
+  EXPECT_EQ(plan.buffers[1].element, runtime::ElementType::F32);
+  EXPECT_EQ(plan.buffers[2].element, runtime::ElementType::I32);
+  EXPECT_EQ(plan.candidateCount(), 8);
+}
+
 TEST(PlanBuilder, RefusesLogitsInALayout) {
   EXPECT_THAT(
       errorOfBody(std::string(kEmbed) + "%q = func.call @quantize(%x) : "
                                         "(tensor<?x32xf32>) -> "
                                         "tensor<?x32xf32, #q>\n",
                   "%q", "tensor<?x32xf32, #flow.quantized_rows<block = 16>>"),
-      HasSubstr("of a schedule must return one buffer"));
+      HasSubstr("of a schedule must return one buffer of logits"));
 }
 
 TEST(PlanBuilder, SchedulesShareWeightsAndCachesButNoBuffers) {
@@ -619,9 +641,9 @@ TEST(PlanBuilder, RefusesResultsThatAreNoBuffer) {
   EXPECT_THAT(
       errorOfBody("%w = flow.weight_ref @m::@final_norm : tensor<32xf32>\n",
                   "%w", "tensor<32xf32>"),
-      HasSubstr("of a schedule must return one buffer"));
+      HasSubstr("of a schedule must return one buffer of logits"));
   EXPECT_THAT(errorOfBody("", "%tokens", "tensor<?xi32>"),
-              HasSubstr("of a schedule must return one buffer"));
+              HasSubstr("of a schedule must return one buffer of logits"));
   EXPECT_THAT(errorOfBody("", "%start", "index"),
-              HasSubstr("of a schedule must return one buffer"));
+              HasSubstr("of a schedule must return one buffer of logits"));
 }

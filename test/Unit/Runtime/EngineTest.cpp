@@ -301,3 +301,73 @@ TEST_F(EngineTest, HandsTheThreadsToTheCode) {
   ASSERT_TRUE(sequence->prefill(someTokens(40)));
   EXPECT_EQ(callsOf("head")[0].tokens, floats(someTokens(40)));
 }
+
+namespace {
+
+/// best(y, logits, tokens, count): as many candidates as there is room for,
+/// whose logits and tokens follow from the last token.
+void bestFunction(void **args) {
+  MemRef<2> &y = memref<2>(args[1]), &logits = memref<2>(args[2]);
+  auto *tokens = reinterpret_cast<int32_t *>(memref<2>(args[3]).aligned);
+  int64_t count = *static_cast<int64_t *>(args[4]);
+  float last = tokensOf(y)[count - 1];
+  for (int64_t i = 0; i != logits.sizes[1]; ++i) {
+    logits.aligned[i] = last - static_cast<float>(i);
+    tokens[i] = static_cast<int32_t>(last) + static_cast<int32_t>(i);
+  }
+}
+
+/// The plan of the machine, whose head gives three candidates.
+Plan bestPlan() {
+  Plan plan = machinePlan();
+  plan.buffers.push_back({"best", {1, 3}});
+  plan.buffers.push_back({"tokens", {1, 3}, ElementType::I32});
+  for (Schedule &schedule : plan.schedules) {
+    schedule.candidates = {5, 6};
+    schedule.steps.back().function = "best";
+    schedule.steps.back().args = {Argument::buffer(2), Argument::buffer(5),
+                                  Argument::buffer(6),
+                                  Argument::ofScalar(Scalar::Count)};
+  }
+  return plan;
+}
+
+} // namespace
+
+TEST_F(EngineTest, CandidatesAreThoseOfTheLastToken) {
+  SymbolLookup rest = lookup;
+  lookup = [rest](const std::string &name) {
+    return name == "best" ? reinterpret_cast<void *>(&bestFunction)
+                          : rest(name);
+  };
+  auto model = create(bestPlan(), chunksOf(4));
+  auto sequence = sequenceOf(*model);
+  EXPECT_EQ(sequence->candidates().count, 0);
+  EXPECT_EQ(sequence->candidates().logits, nullptr);
+  auto expectCandidates = [&](int32_t token) {
+    Candidates best = sequence->candidates();
+    ASSERT_EQ(best.count, 3);
+    for (int32_t i = 0; i != 3; ++i) {
+      EXPECT_EQ(best.logits[i], static_cast<float>(token - i));
+      EXPECT_EQ(best.tokens[i], token + i);
+    }
+    EXPECT_EQ(sequence->logits(), nullptr);
+  };
+  ASSERT_TRUE(sequence->prefill({9, 8, 7, 6, 5, 4}));
+  expectCandidates(4);
+  ASSERT_TRUE(sequence->decode(11));
+  expectCandidates(11);
+  sequence->clear();
+  EXPECT_EQ(sequence->candidates().count, 0);
+  // There are no logits that a sink could be told.
+  auto sink = [](const float *, int64_t) { return Status(); };
+  EXPECT_EQ(sequence->prefill({1}, sink).error(),
+            "the model was compiled for logits of the last token only");
+}
+
+TEST_F(EngineTest, LogitsAreNoCandidates) {
+  auto model = create(machinePlan(), {});
+  auto sequence = sequenceOf(*model);
+  ASSERT_TRUE(sequence->prefill({3}));
+  EXPECT_EQ(sequence->candidates().count, 0);
+}

@@ -229,3 +229,22 @@ TEST(PlanRefusals, TakePlansWithoutAnyMember) {
   }
   EXPECT_GT(removed, 100);
 }
+
+TEST(PlanRefusals, TakeCandidatesThatAreNone) {
+  const json whole = json::parse(toJson(candidatesPlan()));
+  // A member of the first schedule, what it becomes, and the reason.
+  for (auto [where, value, reason] :
+       {std::tuple{"/candidates", "7", "expected an object with 'logits'"},
+        {"/candidates", "{}", "'logits' is missing"},
+        {"/candidates/logits", "8", "'logits' must be an integer from 0 to 7"},
+        {"/candidates/tokens", "-1", "'tokens' must be an integer from 0 to 7"},
+        {"/candidates/tokens", "\"7\"", "'tokens' must be an integer"},
+        {"/logits", "2", "schedule 'prefill' has both logits and candidates"},
+        {"/logits_all", "true",
+         "schedule 'prefill' has both logits and candidates"}}) {
+    json plan = whole;
+    plan["schedules"][0][json::json_pointer(where)] = json::parse(value);
+    EXPECT_EQ(errorOf(plan.dump()).rfind(std::string("plan: ") + reason, 0), 0u)
+        << where << ": " << errorOf(plan.dump());
+  }
+}

@@ -166,3 +166,15 @@ TEST(Plan, FindsSchedulesByName) {
   EXPECT_EQ(plan.findSchedule("decode"), &plan.schedules[1]);
   EXPECT_EQ(plan.findSchedule("deco"), nullptr);
 }
+
+TEST(Plan, KeepsItsCandidates) {
+  EXPECT_EQ(again(fullPlan()).candidateCount(), 0);
+  Plan plan = again(candidatesPlan());
+  EXPECT_EQ(plan.candidateCount(), 8);
+  for (const Schedule &schedule : plan.schedules) {
+    ASSERT_TRUE(schedule.candidates);
+    EXPECT_EQ(schedule.candidates->logits, 6);
+    EXPECT_EQ(schedule.candidates->tokens, 7);
+  }
+  EXPECT_EQ(Plan().candidateCount(), 0);
+}

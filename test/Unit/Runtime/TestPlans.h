@@ -104,6 +104,19 @@ inline Plan fullPlan() {
   return plan;
 }
 
+/// The same with the best 8 logits in the place of all.
+inline Plan candidatesPlan() {
+  Plan plan = fullPlan();
+  plan.buffers.push_back({"best", {1, 8}});
+  plan.buffers.push_back({"tokens", {1, 8}, ElementType::I32});
+  for (Schedule &schedule : plan.schedules) {
+    schedule.candidates = {6, 7};
+    schedule.steps.back().args.back() = Argument::buffer(6);
+    schedule.steps.back().args.push_back(Argument::buffer(7));
+  }
+  return plan;
+}
+
 } // namespace flow::runtime
 
 #endif // FLOW_TEST_RUNTIME_TESTPLANS_H

@@ -73,6 +73,47 @@ TEST(UnsafePlan, LastLogitsAmongThoseOfEveryRow) {
                            "and promises those of the last");
 }
 
+// Too short for what is read, or read as what they are not.
+TEST(UnsafePlan, CandidatesThatAreNoRowsOfOneLength) {
+  auto refuses = [](auto change) {
+    Plan plan = candidatesPlan();
+    change(plan.buffers[6], plan.buffers[7]);
+    EXPECT_EQ(errorOf(plan),
+              "plan: the candidates in buffers 'best' and 'tokens' must be one "
+              "row of f32 and one of i32, as long as each other and no longer "
+              "than the vocabulary");
+  };
+  EXPECT_EQ(errorOf(candidatesPlan()), "(accepted)");
+  refuses([](BufferPlan &best, BufferPlan &) { best.dims = {1, 9}; });
+  refuses([](BufferPlan &, BufferPlan &tokens) { tokens.dims = {1, 7}; });
+  refuses([](BufferPlan &best, BufferPlan &tokens) {
+    best.dims = tokens.dims = {2, 8};
+  });
+  refuses([](BufferPlan &best, BufferPlan &tokens) {
+    best.dims = tokens.dims = {-1, 8};
+  });
+  refuses([](BufferPlan &best, BufferPlan &tokens) {
+    best.dims = tokens.dims = {1};
+  });
+  refuses([](BufferPlan &best, BufferPlan &tokens) {
+    best.dims = tokens.dims = {1, 97};
+  });
+  refuses(
+      [](BufferPlan &best, BufferPlan &) { best.element = ElementType::BF16; });
+  refuses([](BufferPlan &, BufferPlan &tokens) {
+    tokens.element = ElementType::F32;
+  });
+}
+
+// A sequence has room for one of them.
+TEST(UnsafePlan, SchedulesThatDoNotAgreeInTheirCandidates) {
+  Plan plan = candidatesPlan();
+  plan.schedules[1].candidates.reset();
+  plan.schedules[1].logits = 2;
+  EXPECT_EQ(errorOf(plan), "plan: schedule 'decode' has another number of "
+                           "candidates than the one before");
+}
+
 TEST(UnsafePlan, AnglesThatAreNoNumbers) {
   for (double Step::*member : {&Step::theta, &Step::factor}) {
     Plan plan = fullPlan();
