@@ -109,8 +109,9 @@ static runtime::TensorSource tensorsOf(const ModelFile &file) {
 }
 
 /// Compiles the recipe of `model` through the cache.
-static llvm::Expected<CachedCompilation> compile(const ImportedModel &model,
-                                                 const LoadOptions &options) {
+static llvm::Expected<CachedCompilation>
+compile(const ImportedModel &model, const CompileOptions &compileOptions,
+        const LoadOptions &options) {
   llvm::Expected<CpuTarget> target = resolveCpuTarget(options.cpu);
   if (!target)
     return target.takeError();
@@ -121,7 +122,7 @@ static llvm::Expected<CachedCompilation> compile(const ImportedModel &model,
       buildRecipe(context, model);
   if (!recipe)
     return recipe.takeError();
-  return compileCached(**recipe, *target, options.compile, options.cacheFolder);
+  return compileCached(**recipe, *target, compileOptions, options.cacheFolder);
 }
 
 llvm::Expected<std::unique_ptr<LoadedModel>>
@@ -158,12 +159,16 @@ LoadedModel::load(llvm::StringRef path, const LoadOptions &options) {
                                    ": is another model than the one " + path +
                                    " was compiled for");
   times.load = reading.seconds();
+  CompileOptions compileOptions = options.compile;
+  if (options.onImport)
+    if (llvm::Error error = options.onImport(loaded->source, compileOptions))
+      return std::move(error);
 
   Stopwatch compiling;
   if (!compiled) {
     progress("compiling");
     llvm::Expected<CachedCompilation> compilation =
-        compile(loaded->source, options);
+        compile(loaded->source, compileOptions, options);
     if (!compilation)
       return compilation.takeError();
     artifact = std::move(compilation->artifact);

@@ -61,6 +61,66 @@ Result<TokenId> Sampler::sample(const float *logits, size_t count) {
   return draw(applyTopP(applyTopK(sum)));
 }
 
+std::optional<size_t> Sampler::bestNeeded(const SamplerOptions &options) {
+  if (options.temperature == 0)
+    return 1;
+  if (options.topK <= 0)
+    return std::nullopt;
+  // One more tells whether these are all that there are, which are added and
+  // drawn in order of id.
+  return size_t(options.topK) + 1;
+}
+
+Result<TokenId> Sampler::sample(const BestLogits &best) {
+  candidates.clear();
+  bool isWhole = false;
+  for (size_t i = 0; i < best.count && !isWhole; ++i) {
+    TokenId id = best.ids[i];
+    isWhole = id < 0;
+    if (!isWhole && size_t(id) < best.choices && !isSuppressed(size_t(id)))
+      candidates.push_back({best.logits[i], id, 0});
+  }
+  std::optional<size_t> needed = bestNeeded(options);
+  if (!isWhole && (!needed || candidates.size() < *needed))
+    return Error{"sampler: expected " +
+                 (needed ? "the best " + std::to_string(*needed) : "all") +
+                 " logits that count, found " +
+                 std::to_string(candidates.size()) + " among the best " +
+                 std::to_string(best.count)};
+  if (candidates.empty())
+    return Error{"sampler: expected a logit above minus infinity, found none "
+                 "among " +
+                 std::to_string(best.choices)};
+  if (options.temperature == 0)
+    return candidates.front().id;
+  float largest = candidates.front().logit;
+  for (Candidate &candidate : candidates)
+    candidate.weight = weightOf(candidate.logit, largest);
+  candidates.erase(
+      std::remove_if(candidates.begin(), candidates.end(),
+                     [](const Candidate &c) { return c.weight == 0; }),
+      candidates.end());
+  // In the order in which `collect` and `applyTopK` leave them and add weights.
+  if (options.topK == 0 || candidates.size() <= uint64_t(options.topK))
+    std::sort(
+        candidates.begin(), candidates.end(),
+        [](const Candidate &a, const Candidate &b) { return a.id < b.id; });
+  else
+    candidates.erase(candidates.begin() + options.topK, candidates.end());
+  double sum = 0;
+  for (const Candidate &candidate : candidates)
+    sum += candidate.weight;
+  return draw(applyTopP(sum));
+}
+
+/// The weight of a logit beside the largest; 0 if no draw can reach it.
+double Sampler::weightOf(float logit, float best) const {
+  // Equality first: infinity - infinity is NaN.
+  return logit == best
+             ? 1.0
+             : std::exp((double(logit) - double(best)) / options.temperature);
+}
+
 /// Makes a candidate of every token that has a chance, in order of id. Returns
 /// the sum of the weights, which is at least 1: that of the best.
 double Sampler::collect(const float *logits, size_t count, float best) {
@@ -70,13 +130,9 @@ double Sampler::collect(const float *logits, size_t count, float best) {
     float logit = logits[id];
     if (!(logit > -std::numeric_limits<float>::infinity()) || isSuppressed(id))
       continue;
-    // Equality first: infinity - infinity is NaN.
-    double weight =
-        logit == best
-            ? 1.0
-            : std::exp((double(logit) - double(best)) / options.temperature);
+    double weight = weightOf(logit, best);
     if (weight == 0)
-      continue; // underflow: no draw can reach it
+      continue;
     candidates.push_back({logit, TokenId(id), weight});
     sum += weight;
   }

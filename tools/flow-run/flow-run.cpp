@@ -130,6 +130,12 @@ struct ModelTokens {
   std::optional<text::Vocabulary> vocabulary;
   /// Never to be generated.
   std::vector<int32_t> suppressed;
+
+  /// Tokens to choose from. A model may have more rows than its vocabulary has
+  /// tokens; what has no token is never chosen.
+  size_t choices() const {
+    return vocabulary ? std::min<size_t>(rows, vocabulary->size()) : rows;
+  }
 };
 
 llvm::Expected<ModelTokens> findTokens(const ImportedModel &model) {
@@ -147,6 +153,28 @@ llvm::Expected<ModelTokens> findTokens(const ImportedModel &model) {
     return vocabulary.takeError();
   tokens.vocabulary = std::move(*vocabulary);
   return std::move(tokens);
+}
+
+text::SamplerOptions samplerOptions(const ModelTokens &known) {
+  return {temperature, topK, topP, seed, known.suppressed};
+}
+
+/// As many of the largest logits as the choice of a token needs, in a few sizes
+/// so that code is there already; 0 where all of them are wanted.
+int64_t candidatesFor(const ModelTokens &known) {
+  constexpr uint64_t kFewest = 64, kMost = 512;
+  std::optional<size_t> needed =
+      text::Sampler::bestNeeded(samplerOptions(known));
+  if (!logitsOut.empty() || !needed)
+    return 0;
+  uint64_t rows = known.rows;
+  // What is not to be chosen may be among the best.
+  uint64_t wanted =
+      *needed + known.suppressed.size() + (rows - known.choices());
+  if (wanted > kMost)
+    return 0;
+  uint64_t count = std::max(kFewest, llvm::PowerOf2Ceil(wanted));
+  return count > rows ? 0 : static_cast<int64_t>(count);
 }
 
 llvm::Expected<std::vector<int32_t>>
@@ -213,7 +241,12 @@ public:
   virtual llvm::Error prefill(const std::vector<int32_t> &tokens,
                               const Sink &sink) = 0;
   virtual llvm::Error decode(int32_t token) = 0;
+  /// The logits of the last token, which a prefill with a sink has left.
   virtual const float *logits() const = 0;
+  /// The next token, among those below `choices`.
+  virtual Result<int32_t> sample(text::Sampler &sampler, size_t choices) const {
+    return sampler.sample(logits(), choices);
+  }
 };
 
 class CompiledSteps : public Steps {
@@ -236,6 +269,14 @@ public:
     return status ? llvm::Error::success() : toError(status.error());
   }
   const float *logits() const override { return sequence.logits(); }
+  Result<int32_t> sample(text::Sampler &sampler,
+                         size_t choices) const override {
+    runtime::Candidates best = sequence.candidates();
+    if (best.count == 0)
+      return Steps::sample(sampler, choices);
+    return sampler.sample(
+        {best.logits, best.tokens, static_cast<size_t>(best.count), choices});
+  }
 
 private:
   runtime::Sequence &sequence;
@@ -265,8 +306,7 @@ llvm::Error generate(Steps &steps, const std::vector<int32_t> &tokens,
                      const ModelTokens &known, llvm::raw_ostream *logits,
                      RunStatistics &statistics) {
   const std::optional<text::Vocabulary> &vocabulary = known.vocabulary;
-  Result<text::Sampler> sampler =
-      text::Sampler::create({temperature, topK, topP, seed, known.suppressed});
+  Result<text::Sampler> sampler = text::Sampler::create(samplerOptions(known));
   if (!sampler)
     return toError(sampler.error());
   auto write = [&](const float *rows, int64_t count) {
@@ -280,14 +320,10 @@ llvm::Error generate(Steps &steps, const std::vector<int32_t> &tokens,
   statistics.prefillSeconds = prefilling.seconds();
   statistics.prefillTokens = tokens.size();
 
-  // A model may have more rows than its vocabulary has tokens; what has no
-  // token is never chosen.
-  size_t choices = vocabulary ? std::min<size_t>(known.rows, vocabulary->size())
-                              : known.rows;
   TokenPrinter printer(vocabulary);
   Stopwatch decoding;
   for (int64_t i = 0; i < maxTokens; ++i) {
-    Result<int32_t> token = sampler->sample(steps.logits(), choices);
+    Result<int32_t> token = steps.sample(*sampler, known.choices());
     if (!token)
       return toError(token.error());
     // Raw ids go on to the length that was asked for.
@@ -363,13 +399,20 @@ llvm::Error run() {
     options.progress = [](llvm::StringRef what) {
       llvm::errs() << "\r\033[K" << what;
     };
+  std::optional<ModelTokens> known;
+  options.onImport = [&](const ImportedModel &model,
+                         CompileOptions &compile) -> llvm::Error {
+    llvm::Expected<ModelTokens> tokens = findTokens(model);
+    if (!tokens)
+      return tokens.takeError();
+    known = std::move(*tokens);
+    compile.topK = candidatesFor(*known);
+    return llvm::Error::success();
+  };
   llvm::Expected<std::unique_ptr<LoadedModel>> loaded =
       LoadedModel::load(modelPath, options);
   if (!loaded)
     return loaded.takeError();
-  llvm::Expected<ModelTokens> known = findTokens((*loaded)->imported());
-  if (!known)
-    return known.takeError();
   llvm::Expected<std::vector<int32_t>> tokens = encodePrompt(
       known->vocabulary, (*loaded)->imported().config.architecture);
   if (!tokens)

@@ -54,6 +54,9 @@ struct LoadOptions {
   std::string cacheFolder;
   /// The weights of an artefact, where they are not where it remembers them.
   std::string weightsPath;
+  /// Told the model when it has been read. What it says about the compilation
+  /// counts, unless the model comes with an artefact; may be empty.
+  std::function<llvm::Error(const ImportedModel &, CompileOptions &)> onImport;
   /// Told, in a few words, what happens now; may be empty.
   std::function<void(llvm::StringRef)> progress;
 };

@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <random>
 #include <vector>
 
@@ -26,6 +27,18 @@ struct SamplerOptions {
   uint64_t seed = 0;
   /// Tokens that are never chosen, in any order; none negative.
   std::vector<TokenId> suppressed = {};
+};
+
+/// The largest logits and whose they are, the largest first, of equal ones the
+/// lower id first: of every id in `[0, n)` for some `n` that is no less than
+/// `choices`, as `flow.top_k` gives them. The id -1 in the place of one says
+/// that no other logit is above minus infinity.
+struct BestLogits {
+  const float *logits = nullptr;
+  const TokenId *ids = nullptr;
+  size_t count = 0;
+  /// Ids from here on are no tokens and never chosen.
+  size_t choices = 0;
 };
 
 /// Chooses one token after another.
@@ -52,6 +65,15 @@ public:
   /// of `TokenId`.
   Result<TokenId> sample(const float *logits, size_t count);
 
+  /// The same token as from all `choices` logits, and the same draw. Fails as
+  /// above, or if `best` ends too early to tell: without the id -1, at least
+  /// `bestNeeded` of it must be neither suppressed nor beyond `choices`.
+  Result<TokenId> sample(const BestLogits &best);
+
+  /// How many of the best logits that count a choice needs to know; nothing if
+  /// it needs all of them.
+  static std::optional<size_t> bestNeeded(const SamplerOptions &options);
+
 private:
   /// A token that may still be chosen, with exp((logit - max) / temperature).
   struct Candidate {
@@ -70,6 +92,7 @@ private:
     return id < suppressed.size() && suppressed[id];
   }
 
+  double weightOf(float logit, float best) const;
   double collect(const float *logits, size_t count, float best);
   double applyTopK(double sum);
   double applyTopP(double sum);

@@ -158,3 +158,20 @@ TEST_F(LoadedModelTest, RefusesAContextBeyondThePlan) {
   options.context = 64;
   EXPECT_THAT(load(modelPath), HasSubstr("64"));
 }
+
+TEST_F(LoadedModelTest, AsksHowToCompileWhatItHasRead) {
+  options.onImport = [](const ImportedModel &model, CompileOptions &compile) {
+    compile.topK = model.config.vocab / 2;
+    return llvm::Error::success();
+  };
+  ASSERT_EQ(load(modelPath), "");
+  EXPECT_EQ(loaded->model().plan().candidateCount(), 32);
+  // Code that is there already stays as it is.
+  writeArtifactOf(modelPath, "x86-64", [](Artifact &) {});
+  ASSERT_EQ(load(artifactPath), "");
+  EXPECT_EQ(loaded->model().plan().candidateCount(), 0);
+  options.onImport = [](const ImportedModel &, CompileOptions &) {
+    return llvm::createStringError("not this one");
+  };
+  EXPECT_EQ(load(modelPath), "not this one");
+}

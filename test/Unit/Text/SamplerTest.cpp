@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <set>
@@ -239,6 +240,118 @@ TEST(SamplerTest, DrawsAmongInfinities) {
 TEST(SamplerTest, SurvivesTheExtremesOfF32) {
   EXPECT_EQ(support({1.0}, {3.4e38f, -3.4e38f}), (std::set<TokenId>{0}));
   EXPECT_EQ(support({1e300}, {3.4e38f, -3.4e38f}), (std::set<TokenId>{0, 1}));
+}
+
+/// The best `count` of the logits, with id -1 where there are no more.
+struct Best {
+  Best(const std::vector<float> &all, size_t count) {
+    std::vector<TokenId> order;
+    for (size_t id = 0; id < all.size(); ++id)
+      if (all[id] > -kInfinity)
+        order.push_back(TokenId(id));
+    std::stable_sort(order.begin(), order.end(), [&](TokenId a, TokenId b) {
+      return all[size_t(a)] > all[size_t(b)];
+    });
+    for (size_t i = 0; i < count; ++i) {
+      ids.push_back(i < order.size() ? order[i] : kNoToken);
+      logits.push_back(i < order.size() ? all[size_t(order[i])] : -kInfinity);
+    }
+  }
+
+  BestLogits of(size_t choices) const {
+    return {logits.data(), ids.data(), ids.size(), choices};
+  }
+
+  std::vector<float> logits;
+  std::vector<TokenId> ids;
+};
+
+/// Random logits, some of them equal, some none, some too small to be drawn.
+std::vector<float> mixedLogits(std::mt19937 &random, size_t count) {
+  std::vector<float> logits;
+  unsigned kind = random() % 4;
+  for (size_t id = 0; id < count; ++id) {
+    unsigned draw = random() % 16;
+    float value = std::ldexp(float(random()), -29) - 4;
+    if (kind == 1) // many equal
+      value = std::floor(value);
+    else if (kind == 2 && draw > 1) // a few stand out
+      value -= 5000;
+    else if (kind == 3 && draw < 12) // mostly nothing
+      value = draw % 2 ? kNan : -kInfinity;
+    logits.push_back(value);
+  }
+  return logits;
+}
+
+TEST(SamplerTest, ChoosesFromTheBestWhatItWouldFromAll) {
+  std::mt19937 random(17);
+  int truncated = 0, refused = 0;
+  for (int round = 0; round < 4000; ++round) {
+    size_t rows = 1 + random() % 60;
+    size_t choices = rows - std::min<size_t>(rows - 1, random() % 3);
+    SamplerOptions options;
+    options.temperature = std::vector<double>{0, 0.02, 0.7, 1, 3}[random() % 5];
+    options.topK = 1 + random() % 12;
+    options.topP = std::vector<double>{1, 0.95, 0.5}[random() % 3];
+    options.seed = random();
+    for (unsigned i = random() % 4; i != 0; --i)
+      options.suppressed.push_back(TokenId(random() % rows));
+    size_t needed = *Sampler::bestNeeded(options) + options.suppressed.size() +
+                    (rows - choices);
+    SCOPED_TRACE(testing::Message() << "round " << round);
+    Sampler all = make(options), some = make(options);
+    // The draws of both stay in step.
+    for (int i = 0; i < 4; ++i) {
+      std::vector<float> logits = mixedLogits(random, rows);
+      Best best(logits, std::min(rows, needed));
+      // A list of all logits ends with nothing, so that it is known to be
+      // whole.
+      if (needed >= rows)
+        best = Best(logits, rows + 1);
+      Result<TokenId> expected = all.sample(logits.data(), choices);
+      Result<TokenId> found = some.sample(best.of(choices));
+      ASSERT_EQ(bool(found), bool(expected));
+      if (!expected) {
+        ASSERT_EQ(found.error(), expected.error());
+        ++refused;
+        continue;
+      }
+      ASSERT_EQ(*found, *expected);
+      truncated += needed < rows;
+    }
+  }
+  EXPECT_GT(truncated, 4000);
+  EXPECT_GT(refused, 10);
+}
+
+TEST(SamplerTest, SaysHowManyOfTheBestItNeeds) {
+  EXPECT_EQ(Sampler::bestNeeded({0.0, 40}), 1u);
+  EXPECT_EQ(Sampler::bestNeeded({1.0, 40}), 41u);
+  EXPECT_EQ(Sampler::bestNeeded({1.0, 0}), std::nullopt);
+}
+
+TEST(SamplerTest, RefusesListsThatEndTooEarly) {
+  std::vector<float> logits(10, 1.0f);
+  auto refusal = [&](const SamplerOptions &options, size_t count) {
+    Sampler sampler = make(options);
+    Result<TokenId> token = sampler.sample(Best(logits, count).of(10));
+    return token ? "" : token.error();
+  };
+  EXPECT_EQ(refusal({1.0, 4}, 5), "");
+  EXPECT_EQ(refusal({1.0, 4}, 4), "sampler: expected the best 5 logits that "
+                                  "count, found 4 among the best 4");
+  SamplerOptions options{1.0, 4};
+  options.suppressed = {2};
+  EXPECT_EQ(refusal(options, 5), "sampler: expected the best 5 logits that "
+                                 "count, found 4 among the best 5");
+  EXPECT_EQ(refusal({1.0}, 9), "sampler: expected all logits that count, found "
+                               "9 among the best 9");
+  EXPECT_EQ(refusal({1.0}, 11), "");
+  options = {0.0};
+  options.suppressed = {0, 1};
+  EXPECT_EQ(refusal(options, 2), "sampler: expected the best 1 logits that "
+                                 "count, found 0 among the best 2");
 }
 
 } // namespace
