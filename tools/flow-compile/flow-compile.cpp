@@ -47,6 +47,11 @@ static cl::opt<std::string> numerics("numerics",
 static cl::opt<int64_t>
     contextSize("context", cl::desc("positions at most; 0 = the model's"),
                 cl::init(0), cl::cat(category));
+static cl::opt<int64_t>
+    topK("top-k",
+         cl::desc("end a step with so many of the largest logits and their "
+                  "tokens; 0 = with all logits"),
+         cl::init(0), cl::cat(category));
 static cl::opt<std::string>
     saveTemps("save-temps", cl::desc("folder for the text of every phase"),
               cl::value_desc("folder"), cl::cat(category));
@@ -95,8 +100,12 @@ std::string checkUsage() {
   if (!llvm::is_contained({"auto", "f32", "bf16", "int8"},
                           llvm::StringRef(numerics)))
     return "--numerics must be auto, f32, bf16 or int8, got '" + numerics + "'";
-  if (contextSize < 0)
-    return "--context must not be negative, got " + std::to_string(contextSize);
+  for (auto [name, value] :
+       {std::pair<const char *, int64_t>{"--context", contextSize},
+        {"--top-k", topK}})
+    if (value < 0)
+      return std::string(name) + " must not be negative, got " +
+             std::to_string(value);
   return {};
 }
 
@@ -210,6 +219,7 @@ llvm::Error run() {
   CompileOptions options;
   options.numerics = numerics;
   options.context = contextSize;
+  options.topK = topK;
   options.configurePasses = [](mlir::PassManager &passes) -> llvm::Error {
     if (failed(mlir::applyPassManagerCLOptions(passes)))
       return llvm::createStringError("the pass debugging options do not agree");
