@@ -214,11 +214,10 @@ llvm::Expected<double> Bench::time(const Measurement &test,
 
 std::vector<FunctionWork> Bench::workOf(const Measurement &test) const {
   if (test.prompt)
-    return work->prefillFunctions(test.depth, test.prompt,
-                                  options.load.prefillChunk);
+    return work->prefill(test.depth, test.prompt, options.load.prefillChunk);
   std::vector<FunctionWork> functions;
   for (int64_t i = 0; i != test.generate; ++i)
-    for (FunctionWork &each : work->decodeFunctions(test.depth + i))
+    for (FunctionWork &each : work->decode(test.depth + i))
       functions.push_back(std::move(each));
   return functions;
 }
@@ -231,8 +230,7 @@ llvm::Expected<Measurement> Bench::measure(int64_t prompt, int64_t generate,
   test.depth = depth;
   test.threads = threads;
   std::vector<FunctionWork> functions = workOf(test);
-  for (const FunctionWork &each : functions)
-    test.work += each.work;
+  test.work = total(functions);
   std::string what =
       test.name() + " with " + std::to_string(threads) + " threads: ";
   say(what + "warming up");

@@ -30,6 +30,13 @@ Work &Work::operator+=(const Work &other) {
   return *this;
 }
 
+Work flow::total(llvm::ArrayRef<FunctionWork> functions) {
+  Work work;
+  for (const FunctionWork &each : functions)
+    work += each.work;
+  return work;
+}
+
 namespace {
 
 /// `count` operations of a product with such a weight.
@@ -217,16 +224,8 @@ static void add(std::vector<FunctionWork> &functions,
     known->work += work;
 }
 
-static Work sum(const std::vector<FunctionWork> &functions) {
-  Work work;
-  for (const FunctionWork &each : functions)
-    work += each.work;
-  return work;
-}
-
-std::vector<FunctionWork> ModelWork::prefillFunctions(int64_t position,
-                                                      int64_t count,
-                                                      int64_t chunk) const {
+std::vector<FunctionWork> ModelWork::prefill(int64_t position, int64_t count,
+                                             int64_t chunk) const {
   std::vector<FunctionWork> functions;
   for (const Call &call : prefillCalls) {
     Work work;
@@ -252,7 +251,7 @@ std::vector<FunctionWork> ModelWork::prefillFunctions(int64_t position,
   return functions;
 }
 
-std::vector<FunctionWork> ModelWork::decodeFunctions(int64_t position) const {
+std::vector<FunctionWork> ModelWork::decode(int64_t position) const {
   std::vector<FunctionWork> functions;
   for (const Call &call : decodeCalls) {
     Work work;
@@ -270,12 +269,4 @@ std::vector<FunctionWork> ModelWork::decodeFunctions(int64_t position) const {
     add(functions, call.function, work);
   }
   return functions;
-}
-
-Work ModelWork::prefill(int64_t position, int64_t count, int64_t chunk) const {
-  return sum(prefillFunctions(position, count, chunk));
-}
-
-Work ModelWork::decode(int64_t position) const {
-  return sum(decodeFunctions(position));
 }

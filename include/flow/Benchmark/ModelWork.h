@@ -37,6 +37,9 @@ struct FunctionWork {
   Work work;
 };
 
+/// The sum of them.
+Work total(llvm::ArrayRef<FunctionWork> functions);
+
 /// Counts the work that a model cannot do without, whatever a compiler makes of
 /// it. `E` is the elements of a matrix, `P` the tokens of a prompt.
 ///
@@ -65,14 +68,10 @@ public:
   /// Of a prompt of `count` tokens behind `position` others, in steps of
   /// `chunk` tokens at most; `count` and `chunk` are positive. By function, in
   /// the order of the plan.
-  std::vector<FunctionWork> prefillFunctions(int64_t position, int64_t count,
-                                             int64_t chunk) const;
+  std::vector<FunctionWork> prefill(int64_t position, int64_t count,
+                                    int64_t chunk) const;
   /// Of one token behind `position` others.
-  std::vector<FunctionWork> decodeFunctions(int64_t position) const;
-
-  /// The sums of them.
-  Work prefill(int64_t position, int64_t count, int64_t chunk) const;
-  Work decode(int64_t position) const;
+  std::vector<FunctionWork> decode(int64_t position) const;
 
 private:
   struct Attention {

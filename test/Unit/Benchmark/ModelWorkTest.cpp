@@ -5,7 +5,11 @@
 
 #include "flow/Benchmark/ModelWork.h"
 
+#include "llvm/ADT/STLExtras.h"
+
 #include <gtest/gtest.h>
+
+#include <set>
 
 using namespace flow;
 
@@ -56,7 +60,7 @@ TEST(ModelWorkTest, CountsAPrompt) {
   CountedModel model("f32");
   // 20 tokens behind 10 others: 5 windows that all queries are in, one that
   // only the last is, and one full layer.
-  Work work = model.work->prefill(10, 20, 512);
+  Work work = total(model.work->prefill(10, 20, 512));
   double windowed = 11 + 12 + 13 + 14 + 15 + 15 * 16;
   double full = 20 * 10 + 20 * 21 / 2;
   EXPECT_EQ(work.operations.f32, 20 * 2 * (6 * kLayer + kKeyValue) +
@@ -68,12 +72,32 @@ TEST(ModelWorkTest, CountsAPrompt) {
             4 * (7 * kLayer + kHead) + kVectorBytes + 7 * 10 * kKeyBytes);
 }
 
+// Layers of one kind are one function, in the order in which they come first.
+TEST(ModelWorkTest, CountsByFunction) {
+  CountedModel model("f32");
+  std::vector<FunctionWork> functions = model.work->decode(30);
+  ASSERT_GE(functions.size(), 3u);
+  EXPECT_EQ(functions.front().function, "decode_layer0");
+  EXPECT_EQ(functions.back().function, "decode_head");
+  EXPECT_EQ(functions.back().work.operations.f32, 2 * kHead);
+  std::set<std::string> names;
+  for (const FunctionWork &each : functions)
+    names.insert(each.function);
+  EXPECT_EQ(names.size(), functions.size());
+  // The full layer has a function of its own.
+  auto full = llvm::find_if(functions, [](const FunctionWork &each) {
+    return each.function == "decode_layer5";
+  });
+  ASSERT_NE(full, functions.end());
+  EXPECT_EQ(full->work.operations.f32, 2 * kLayer + kPerKey * 31);
+}
+
 // Of each chunk the weights are read again, the head's are not, and the keys
 // and values that earlier chunks have written are earlier ones.
 TEST(ModelWorkTest, CountsChunks) {
   CountedModel model("f32");
-  Work whole = model.work->prefill(0, 50, 50),
-       parts = model.work->prefill(0, 50, 20);
+  Work whole = total(model.work->prefill(0, 50, 50)),
+       parts = total(model.work->prefill(0, 50, 20));
   EXPECT_EQ(whole.operations.f32, parts.operations.f32);
   double layers = 4 * 7 * kLayer + kVectorBytes;
   EXPECT_EQ(parts.readBytes - whole.readBytes,
@@ -82,7 +106,7 @@ TEST(ModelWorkTest, CountsChunks) {
 
 TEST(ModelWorkTest, CountsAToken) {
   CountedModel model("f32");
-  Work work = model.work->decode(30);
+  Work work = total(model.work->decode(30));
   EXPECT_EQ(work.operations.f32,
             2 * (7 * kLayer + kHead) + kPerKey * (6 * 16 + 31));
   EXPECT_EQ(work.readBytes, 4 * (7 * kLayer + kHead) + kVectorBytes +
@@ -92,7 +116,7 @@ TEST(ModelWorkTest, CountsAToken) {
 // Products count as what their weights are packed for.
 TEST(ModelWorkTest, CountsByArithmetic) {
   CountedModel bytes("int8"), halves("bf16");
-  Work work = bytes.work->decode(0);
+  Work work = total(bytes.work->decode(0));
   EXPECT_EQ(work.operations.int8, 2 * (7 * kLayer + kHead));
   EXPECT_EQ(work.operations.f32, kPerKey * 7);
   // A byte an element, and of 32 a scale of 2 bytes; Q4_1, the type of the last
@@ -100,7 +124,7 @@ TEST(ModelWorkTest, CountsByArithmetic) {
   EXPECT_EQ(work.readBytes, (7 * kLayer + kHead) * (1 + 2.0 / 32) +
                                 7 * 64 * 96 / 32 * 4 + kVectorBytes);
 
-  work = halves.work->decode(0);
+  work = total(halves.work->decode(0));
   EXPECT_EQ(work.operations.bf16, 2 * (7 * kLayer + kHead));
   EXPECT_EQ(work.readBytes, 2 * (7 * kLayer + kHead) + kVectorBytes);
 }
