@@ -8,7 +8,8 @@ N tokens is processed, `tgN` the rate at which N tokens are generated from an
 empty context. Figures are medians with (lowest, highest); a ratio is the median
 of the pairs' ratios. One untimed run of each comes first.
 
-flow-run's decode time holds its greedy sampling, llama.cpp's holds none.
+flow-run's decode time holds its greedy sampling, llama.cpp's holds none. With
+--flow-bench a second table says what share of the machine's best that is.
 
 Exit: 0 measured, 1 a run failed (one line "error: ..." on stderr), 2 usage.
 """
@@ -150,6 +151,18 @@ def processor():
     return "unknown processor"
 
 
+def shares(arguments):
+    """The report of flow-bench on the same tests."""
+    a = arguments
+    run = subprocess.run(
+        [a.flow_bench, a.model, "-p", str(a.prompt), "-n", str(a.generate),
+         "-r", str(a.repetitions), "-t", str(a.threads), "--numerics", a.numerics],
+        capture_output=True, text=True, check=False)
+    if run.returncode:
+        raise Failed(f"flow-bench exited with {run.returncode}: {run.stderr.strip()}")
+    return run.stdout
+
+
 def positive(text):
     value = int(text)
     if value < 1:
@@ -163,6 +176,7 @@ def parse():
     add = parser.add_argument
     add("--model", required=True)
     add("--flow-run", required=True)
+    add("--flow-bench", help="measures the shares of the machine's peaks")
     add("--peer-python", help="Python that has llama-cpp-python")
     add("-p", "--prompt", type=positive, default=512)
     add("-n", "--generate", type=positive, default=128)
@@ -197,6 +211,8 @@ def main():
             sides.append(peer)
             names.append("llama.cpp")
         rates = measure(sides, arguments.repetitions, progress)
+        progress("flow-bench")
+        report = shares(arguments) if arguments.flow_bench else ""
         progress("")
     except (Failed, OSError, KeyError, json.JSONDecodeError) as problem:
         print(f"error: {problem}", file=sys.stderr)
@@ -211,6 +227,8 @@ def main():
           f"{arguments.repetitions} runs of each, alternating; "
           f"{', '.join(side.version for side in sides)}.\n")
     print("\n".join(table({f"{t}{counts[t]}": r for t, r in rates.items()}, names)))
+    if report:
+        print(f"\n{report}", end="")
     print(f"\nCommand: `./dev bench -- -p {arguments.prompt} -n {arguments.generate} "
           f"-r {arguments.repetitions} -t {arguments.threads} "
           f"--numerics {arguments.numerics}`")
