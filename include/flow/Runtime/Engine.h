@@ -78,9 +78,10 @@ public:
   using LogitsSink = std::function<Status(const float *logits, int64_t rows)>;
 
   /// Appends `tokens`; afterwards `logits` or `candidates` holds those of the
-  /// last one. With a sink, the plan must have logits of every row, and the sink
-  /// gets them in order. Fails, with nothing appended, on an empty list, a token outside the
-  /// vocabulary, or more tokens than the context has room for.
+  /// last one. With a sink, the plan must have logits of every row, and the
+  /// sink gets them in order. Fails, with nothing appended, on an empty list, a
+  /// token outside the vocabulary, or more tokens than the context has room
+  /// for.
   ///
   /// A sink that fails ends the call with its error. The chunks before the one
   /// that it refused stay appended, and `position` and `logits` are those after
