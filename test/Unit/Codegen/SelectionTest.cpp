@@ -129,38 +129,61 @@ TEST_P(Selection, OfEqualValuesInAnEarlierGroup) {
   expectSame(function.call({plainArgument(x)}));
 }
 
+/// A head of `rows` tokens and eight candidates: the two stages, and the fused
+/// form.
+std::string headText(const char *extent, int64_t rows, const char *cap,
+                     bool isBytes) {
+  return substitute(
+      R"(
+func.func @f(%x: tensor<$Tx64xf32>, %w: $W) -> ($V, $I, $V, $I) {
+  $QUANTIZE
+  %l = flow.lm_head %r, %w$C : $R, $W -> tensor<$Tx$Nxf32>
+  %v, %i = flow.top_k %l : tensor<$Tx$Nxf32> -> $V
+  %a, %b = flow.lm_head_top_k %r, %w$C : $R, $W -> $V
+  return %v, %i, %a, %b : $V, $I, $V, $I
+})",
+      {{"$QUANTIZE",
+        isBytes ? "%r = flow.quantize_rows %x : tensor<$Tx64xf32> -> $R" : ""},
+       {"%r", isBytes ? "%r" : "%x"},
+       {"$R", isBytes ? "tensor<$Tx64xf32, #flow.quantized_rows<block = 16>>"
+                      : "tensor<$Tx64xf32>"},
+       {"$W", isBytes ? "tensor<$Nx64xf32, #flow.panels<i8, block = 32>>"
+                      : "tensor<$Nx64xf32, #flow.panels<f32>>"},
+       {"$V", "tensor<$Tx8xf32>"},
+       {"$I", "tensor<$Tx8xi32>"},
+       {"$C", cap},
+       {"$N", std::to_string(rows)},
+       {"$T", extent}});
+}
+
 // The fused form has the bits of the two stages, capped or not.
 TEST_P(Selection, OfTheHead) {
-  for (const char *cap : {"", " softcap 2.0e+00"})
-    for (int64_t rows : {96, 512})
-      for (const StepForm &form : kForms) {
-        CompiledFunction function(substitute(R"(
-func.func @f(%x: tensor<$Tx64xf32>, %w: tensor<$Nx64xf32, #flow.panels<f32>>) -> (tensor<$Tx8xf32>, tensor<$Tx8xi32>, tensor<$Tx8xf32>, tensor<$Tx8xi32>) {
-  %l = flow.lm_head %x, %w$C : tensor<$Tx64xf32>, tensor<$Nx64xf32, #flow.panels<f32>> -> tensor<$Tx$Nxf32>
-  %v, %i = flow.top_k %l : tensor<$Tx$Nxf32> -> tensor<$Tx8xf32>
-  %a, %b = flow.lm_head_top_k %x, %w$C : tensor<$Tx64xf32>, tensor<$Nx64xf32, #flow.panels<f32>> -> tensor<$Tx8xf32>
-  return %v, %i, %a, %b : tensor<$Tx8xf32>, tensor<$Tx8xi32>, tensor<$Tx8xf32>, tensor<$Tx8xi32>
-})",
-                                             {{"$T", form.extent},
-                                              {"$N", std::to_string(rows)},
-                                              {"$C", cap}}),
-                                  GetParam());
-        Tensor weight = randomTensor({rows, 64}, 53);
-        for (StepRows step : form.steps) {
-          SCOPED_TRACE(testing::Message()
-                       << step.count << " rows by " << rows << cap);
-          llvm::SmallVector<int64_t, 4> shape{step.padded, 8};
-          std::vector<Tensor> r =
-              function.run({plainArgument(randomTensor({step.padded, 64}, 54)),
-                            f32PanelsArgument(weight)},
-                           {shape, shape, shape, shape});
-          ASSERT_EQ(r.size(), 4u);
-          EXPECT_EQ(bitsOf(r[2]), bitsOf(r[0]));
-          EXPECT_EQ(r[3].values, r[1].values);
-          if (*cap)
-            EXPECT_LE(r[0].values[0], 2.0f);
+  for (bool isBytes : {false, true})
+    for (const char *cap : {"", " softcap 2.0e+00"})
+      for (int64_t rows : {96, 512})
+        for (const StepForm &form : kForms) {
+          CompiledFunction function(headText(form.extent, rows, cap, isBytes),
+                                    GetParam());
+          CodeArgument weight =
+              isBytes ? ByteWeight(rows, 64, 32, /*hasMinima=*/false, 53)
+                            .argument(/*halfScales=*/true)
+                      : f32PanelsArgument(randomTensor({rows, 64}, 53));
+          for (StepRows step : form.steps) {
+            SCOPED_TRACE(testing::Message()
+                         << step.count << " rows by " << rows << cap
+                         << (isBytes ? " in bytes" : ""));
+            llvm::SmallVector<int64_t, 4> shape{step.padded, 8};
+            std::vector<Tensor> r = function.run(
+                {plainArgument(randomTensor({step.padded, 64}, 54)), weight},
+                {shape, shape, shape, shape});
+            ASSERT_EQ(r.size(), 4u);
+            EXPECT_EQ(bitsOf(r[2]), bitsOf(r[0]));
+            EXPECT_EQ(r[3].values, r[1].values);
+            if (*cap) {
+              EXPECT_LE(r[0].values[0], 2.0f);
+            }
+          }
         }
-      }
 }
 
 } // namespace
