@@ -85,6 +85,8 @@ FailureOr<int64_t> PlanBuilder::weightIndex(ModuleOp module, WeightRefOp ref) {
                          ? runtime::ScaleType::F16
                          : runtime::ScaleType::F32;
       weight.hasMin = panels.getMin();
+      weight.bits = panels.getBits();
+      weight.offset = panels.getOffset();
     }
   } else {
     weight.packing = raw ? runtime::Packing::Raw : runtime::Packing::Dense;

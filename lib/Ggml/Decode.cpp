@@ -202,23 +202,29 @@ void unpackBlock(Type type, const std::byte *data, int8_t *quants,
 std::optional<IntegerForm> flow::ggml::integerForm(Type type) {
   switch (type) {
   case Type::Q8_0:
+    return IntegerForm{32, false, true, -128, 127};
   case Type::Q4_0:
+    return IntegerForm{32, false, true, -8, 7};
   case Type::Q5_0:
+    return IntegerForm{32, false, true, -16, 15};
   case Type::IQ4_NL:
-    return IntegerForm{32, false, true};
+    return IntegerForm{32, false, true, kIq4Values[0], kIq4Values[15]};
   case Type::Q4_1:
+    return IntegerForm{32, true, true, 0, 15};
   case Type::Q5_1:
-    return IntegerForm{32, true, true};
+    return IntegerForm{32, true, true, 0, 31};
   case Type::Q4_K:
+    return IntegerForm{32, true, false, 0, 15};
   case Type::Q5_K:
-    return IntegerForm{32, true, false};
+    return IntegerForm{32, true, false, 0, 31};
   case Type::Q2_K:
-    return IntegerForm{16, true, false};
+    return IntegerForm{16, true, false, 0, 3};
   case Type::Q3_K:
+    return IntegerForm{16, false, false, -4, 3};
   case Type::Q6_K:
-    return IntegerForm{16, false, false};
+    return IntegerForm{16, false, false, -32, 31};
   case Type::IQ4_XS:
-    return IntegerForm{32, false, false};
+    return IntegerForm{32, false, false, kIq4Values[0], kIq4Values[15]};
   default:
     return std::nullopt;
   }

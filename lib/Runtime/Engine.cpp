@@ -11,32 +11,12 @@ using namespace flow::runtime;
 
 namespace {
 
-int64_t panels(const PackedWeight &weight) { return weight.rows / kPanel; }
-
 Descriptor describe(const PackedWeight &weight, const LoadedWeight &loaded,
                     int64_t part) {
   Descriptor descriptor;
-  void *data = loaded.parts[part].data();
-  if (weight.packing == Packing::Dense) {
-    int64_t dims[2] = {weight.rows, weight.cols};
-    // A vector has one dimension.
-    if (weight.rows == 1)
-      descriptor.set(data, dims + 1, 1);
-    else
-      descriptor.set(data, dims, 2);
-  } else if (weight.packing == Packing::PanelsF32) {
-    int64_t dims[3] = {panels(weight), weight.cols, kPanel};
-    descriptor.set(data, dims, 3);
-  } else if (weight.packing == Packing::PanelsBf16) {
-    int64_t dims[3] = {panels(weight), weight.cols / 2, 2 * kPanel};
-    descriptor.set(data, dims, 3);
-  } else if (part == 0) {
-    int64_t dims[3] = {panels(weight), weight.cols / 4, 4 * kPanel};
-    descriptor.set(data, dims, 3);
-  } else {
-    int64_t dims[3] = {panels(weight), weight.cols / weight.block, kPanel};
-    descriptor.set(data, dims, 3);
-  }
+  std::vector<int64_t> dims = partShape(weight, part);
+  descriptor.set(loaded.parts[part].data(), dims.data(),
+                 static_cast<int>(dims.size()));
   return descriptor;
 }
 

@@ -31,11 +31,37 @@ std::vector<size_t> runtime::packedBytes(const PackedWeight &weight) {
     break;
   }
   size_t blocks = elements / static_cast<size_t>(weight.block);
-  std::vector<size_t> sizes = {
-      elements, blocks * (weight.scale == ScaleType::F16 ? 2 : 4)};
+  std::vector<size_t> sizes = {weight.bits == 8 ? elements : elements / 2};
+  if (weight.hasUpperBits())
+    sizes.push_back(elements / 8 * static_cast<size_t>(weight.bits - 4));
+  sizes.push_back(blocks * (weight.scale == ScaleType::F16 ? 2 : 4));
   if (weight.hasMin)
     sizes.push_back(4 * blocks);
   return sizes;
+}
+
+std::vector<int64_t> runtime::partShape(const PackedWeight &weight,
+                                        int64_t part) {
+  int64_t panels = weight.rows / kPanel, cols = weight.cols;
+  switch (weight.packing) {
+  case Packing::Raw:
+    return {};
+  case Packing::Dense:
+    // A vector has one dimension.
+    return weight.rows == 1 ? std::vector<int64_t>{cols}
+                            : std::vector<int64_t>{weight.rows, cols};
+  case Packing::PanelsF32:
+    return {panels, cols, kPanel};
+  case Packing::PanelsBf16:
+    return {panels, cols / 2, 2 * kPanel};
+  case Packing::PanelsI8:
+    break;
+  }
+  if (part == 0)
+    return {panels, cols / (weight.bits == 8 ? 4 : 8), 4 * kPanel};
+  if (part == 1 && weight.hasUpperBits())
+    return {panels, cols * (weight.bits - 4) / 32, 4 * kPanel};
+  return {panels, cols / weight.block, kPanel};
 }
 
 int64_t runtime::largestStep(const Plan &plan, int64_t context, int64_t chunk) {

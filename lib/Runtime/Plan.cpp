@@ -96,6 +96,8 @@ json write(const PackedWeight &weight) {
     result["block"] = weight.block;
     result["scale"] = kScales[static_cast<size_t>(weight.scale)];
     result["min"] = weight.hasMin;
+    result["bits"] = weight.bits;
+    result["offset"] = weight.offset;
   }
   return result;
 }
@@ -248,9 +250,18 @@ PackedWeight readWeight(Reader &r, const json &object) {
     weight.block = r.integer(object, "block", 16, 32);
     weight.scale = static_cast<ScaleType>(r.choice(object, "scale", kScales));
     weight.hasMin = r.flag(object, "min");
+    weight.bits = r.integer(object, "bits", 4, 8);
+    weight.offset = r.integer(object, "offset", 0, 128);
     if (weight.block % 16 != 0 || weight.cols % 32 != 0)
       r.fail("weight '" + weight.name +
              "' needs blocks of 16 or 32 and rows of a multiple of 32");
+    bool halves = weight.offset == int64_t(1) << (weight.bits - 1);
+    if (weight.bits == 7 || (!halves && (weight.bits == 8 || weight.offset)))
+      r.fail("weight '" + weight.name + "' has quants of " +
+             std::to_string(weight.bits) + " bits with the offset " +
+             std::to_string(weight.offset) +
+             ", expected 4, 5, 6 or 8 bits and 128 for 8, else 0 or half the "
+             "range");
   }
   return weight;
 }

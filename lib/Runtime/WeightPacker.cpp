@@ -101,15 +101,56 @@ void storeScale(const PackedWeight &weight, std::byte *base, int64_t index,
   std::memcpy(base + 2 * index, &half, sizeof(half));
 }
 
-/// Panel `panel` as quants `[cols/4][32][4]`, scales and minima
-/// `[cols/block][32]`.
+/// Four quants of a row as a word, the first in the lowest byte.
+uint32_t wordAt(const int8_t *quants) {
+  uint32_t word;
+  std::memcpy(&word, quants, sizeof(word));
+  return word;
+}
+
+/// `rows[n][cols]`, unsigned quants of a panel, as bytes `[cols/4][32][4]`.
+void storeBytes(const int8_t *rows, int64_t cols, std::byte *out) {
+  for (int64_t quad = 0; quad != cols / 4; ++quad)
+    for (int64_t n = 0; n != kPanel; ++n, out += 4)
+      std::memcpy(out, rows + n * cols + 4 * quad, 4);
+}
+
+/// Their lower four bits as `[cols/8][32][4]`, two words to one.
+void storeHalfBytes(const int8_t *rows, int64_t cols, std::byte *out) {
+  constexpr uint32_t kLower = 0x0f0f0f0f;
+  for (int64_t first = 0; first != cols; first += 8)
+    for (int64_t n = 0; n != kPanel; ++n, out += 4) {
+      const int8_t *row = rows + n * cols + first;
+      uint32_t word = (wordAt(row) & kLower) | (wordAt(row + 4) & kLower) << 4;
+      std::memcpy(out, &word, 4);
+    }
+}
+
+/// Their `count` bits from the fifth on as `[cols/c][32][4]`, `c = 32 / count`.
+void storeUpperBits(const int8_t *rows, int64_t cols, int64_t count,
+                    std::byte *out) {
+  const int64_t perWord = 32 / count;
+  const uint32_t mask = ((1u << count) - 1) * 0x01010101u;
+  for (int64_t first = 0; first != cols; first += perWord)
+    for (int64_t n = 0; n != kPanel; ++n, out += 4) {
+      uint32_t word = 0;
+      for (int64_t quad = 0; quad != perWord / 4; ++quad)
+        word |= (wordAt(rows + n * cols + first + 4 * quad) >> 4 & mask)
+                << (quad * count);
+      std::memcpy(out, &word, 4);
+    }
+}
+
+/// Panel `panel` in the parts that docs/Artifact.md describes.
 void packPanelI8(const PackedWeight &weight, const SourceRows &rows,
-                 int64_t panel, std::byte *quants, std::byte *scales,
-                 std::byte *minima, I8Scratch &scratch) {
+                 int64_t panel, const std::vector<BlockSlice> &parts,
+                 I8Scratch &scratch) {
   int64_t cols = weight.cols, blocks = cols / weight.block;
   scratch.quants.resize(kPanel * cols);
   scratch.scales.resize(cols / 16);
   scratch.minima.resize(cols / 16);
+  std::byte *scales = parts[weight.hasUpperBits() ? 2 : 1].data();
+  std::byte *minima = weight.hasMin ? parts.back().data() : nullptr;
   for (int64_t n = 0; n != kPanel; ++n) {
     SourceRows::Row row = rows.row(panel * kPanel + n);
     flow::ggml::IntegerForm form = *flow::ggml::integerForm(row.tensor->type);
@@ -126,16 +167,17 @@ void packPanelI8(const PackedWeight &weight, const SourceRows &rows,
       }
     }
   }
-  // Words of four quants: row n, column k/4 goes to [k/4][n]. Flipping the top
-  // bit of each byte adds 128 to it.
-  std::byte *out = quants + panel * cols * kPanel;
-  for (int64_t quad = 0; quad != cols / 4; ++quad)
-    for (int64_t n = 0; n != kPanel; ++n) {
-      uint32_t word;
-      std::memcpy(&word, scratch.quants.data() + n * cols + 4 * quad, 4);
-      word ^= 0x80808080u;
-      std::memcpy(out + (quad * kPanel + n) * 4, &word, 4);
-    }
+  for (int8_t &quant : scratch.quants)
+    quant = static_cast<int8_t>(quant + weight.offset);
+  auto partOf = [&](int64_t part) {
+    std::vector<int64_t> shape = partShape(weight, part);
+    return parts[part].data() + panel * shape[1] * shape[2];
+  };
+  if (weight.bits == 8)
+    return storeBytes(scratch.quants.data(), cols, partOf(0));
+  storeHalfBytes(scratch.quants.data(), cols, partOf(0));
+  if (weight.hasUpperBits())
+    storeUpperBits(scratch.quants.data(), cols, weight.bits - 4, partOf(1));
 }
 
 Error fail(const PackedWeight &weight, const std::string &what) {
@@ -194,10 +236,12 @@ Result<std::vector<TensorView>> findSources(const PackedWeight &weight,
       bool fits = form && form->block >= weight.block &&
                   (weight.hasMin || !form->hasMin) &&
                   (weight.scale == ScaleType::F32 || form->scaleIsF16) &&
+                  form->low + weight.offset >= 0 &&
+                  form->high + weight.offset < int64_t(1) << weight.bits &&
                   weight.add == 0;
       if (!fits)
         return fail(weight, "tensor '" + name + "' stored as " + type +
-                                " does not fit the planned 8-bit layout");
+                                " does not fit the planned integer layout");
     }
     // Turns are taken evenly, so each source has the same share.
     auto share = weight.rows / static_cast<int64_t>(weight.sources.size());
@@ -235,8 +279,7 @@ void packPanels(const PackedWeight &weight, const SourceRows &rows,
         packPanelBf16(weight, rows, panel, reinterpret_cast<uint16_t *>(first),
                       floats);
       else
-        packPanelI8(weight, rows, panel, first, loaded.parts[1].data(),
-                    weight.hasMin ? loaded.parts[2].data() : nullptr, integers);
+        packPanelI8(weight, rows, panel, loaded.parts, integers);
     }
   });
 }

@@ -22,11 +22,52 @@ static constexpr llvm::StringLiteral kCategory = "flow-choose-layouts";
 
 namespace {
 
-/// The narrowest 8-bit panels that hold every one of `weights`.
+/// The quants of a storage.
+struct QuantRange {
+  int64_t low, high;
+};
+
+QuantRange quantRange(Storage storage) {
+  switch (storage) {
+  case Storage::Q2_K:
+    return {0, 3};
+  case Storage::Q3_K:
+    return {-4, 3};
+  case Storage::Q4_0:
+    return {-8, 7};
+  case Storage::Q4_1:
+  case Storage::Q4_K:
+    return {0, 15};
+  case Storage::Q5_0:
+    return {-16, 15};
+  case Storage::Q5_1:
+  case Storage::Q5_K:
+    return {0, 31};
+  case Storage::Q6_K:
+    return {-32, 31};
+  default:
+    return {-128, 127};
+  }
+}
+
+/// The fewest bits, and the offset, that make every quant of `range` an
+/// unsigned number.
+std::pair<int64_t, int64_t> bitsAndOffset(QuantRange range) {
+  for (int64_t bits : {4, 5, 6})
+    for (int64_t offset : {int64_t(0), int64_t(1) << (bits - 1)})
+      if (range.low + offset >= 0 && range.high + offset < int64_t(1) << bits)
+        return {bits, offset};
+  return {8, 128};
+}
+
+/// The narrowest integer panels that hold every one of `weights`.
 PanelsAttr integerPanels(ArrayRef<WeightOp> weights, MLIRContext *context) {
   int64_t block = 32;
   bool wideScale = false, min = false;
+  QuantRange all = {0, 0};
   for (WeightOp weight : weights) {
+    QuantRange own = quantRange(weight.getStorage());
+    all = {std::min(all.low, own.low), std::max(all.high, own.high)};
     switch (weight.getStorage()) {
     case Storage::Q2_K:
       block = 16;
@@ -52,8 +93,10 @@ PanelsAttr integerPanels(ArrayRef<WeightOp> weights, MLIRContext *context) {
       break;
     }
   }
+  auto [bits, offset] = bitsAndOffset(all);
   return PanelsAttr::get(context, PanelKind::I8, block,
-                         wideScale ? ScaleKind::F32 : ScaleKind::F16, min);
+                         wideScale ? ScaleKind::F32 : ScaleKind::F16, min, bits,
+                         offset);
 }
 
 struct ChooseLayouts : flow::impl::ChooseLayoutsBase<ChooseLayouts> {
@@ -102,8 +145,7 @@ struct ChooseLayouts : flow::impl::ChooseLayoutsBase<ChooseLayouts> {
       return op->emitOpError("reads a weight that is no flow.weight_ref, which "
                              "cannot be packed");
     auto panels = PanelsAttr::get(
-        &getContext(), *kind == PanelKind::I8 ? PanelKind::F32 : *kind, 0,
-        ScaleKind::F16, false);
+        &getContext(), *kind == PanelKind::I8 ? PanelKind::F32 : *kind);
     if (*kind == PanelKind::I8) {
       for (WeightOp stored : getStoredWeights(ref))
         if (!hasIntegerBlocks(stored.getStorage()))

@@ -7,7 +7,7 @@ flow.model @m <hidden = 64, vocab = 512, positions = 256> {
 // CHECK-LABEL: @both
 func.func @both(%x: tensor<?x64xf32>) -> tensor<?x64xf32> {
   // CHECK: %[[R:.*]] = flow.quantize_rows
-  // CHECK: %[[D:.*]] = flow.weight_ref @m::@down : tensor<64x96xf32, #flow.panels<i8, block = 32, min = true>>
+  // CHECK: %[[D:.*]] = flow.weight_ref @m::@down : tensor<64x96xf32, #flow.panels<i8, block = 32, min = true, bits = 4, offset = 0>>
   // CHECK: flow.gated_mlp %[[R]], %{{.*}}, %[[D]] hidden(#flow.quantized_rows<block = 16>) :
   %gu = flow.weight_ref @m::@gate_up : tensor<192x64xf32>
   %d = flow.weight_ref @m::@down : tensor<64x96xf32>

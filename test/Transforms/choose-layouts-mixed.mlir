@@ -2,7 +2,7 @@
 
 // A joined weight gets a layout that holds every part; the inner rows of the
 // MLP are quantised for their own product.
-// CHECK: flow.weight_ref @m::@layer0::@qkv : tensor<128x64xf32, #flow.panels<i8, block = 32, min = true>>
+// CHECK: flow.weight_ref @m::@layer0::@qkv : tensor<128x64xf32, #flow.panels<i8, block = 32, min = true, bits = 5, offset = 16>>
 // CHECK: flow.gated_mlp {{.*}} hidden(#flow.quantized_rows<block = 16>)
 flow.model @m <hidden = 64, vocab = 512, positions = 256> {
   flow.weight @embedding : tensor<512x64xf32> storage q8_0

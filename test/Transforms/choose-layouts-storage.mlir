@@ -47,7 +47,7 @@ flow.model @m <hidden = 256, vocab = 512, positions = 256> {
 }
 // CHECK-LABEL: @q4_0
 func.func @q4_0(%x: tensor<?x256xf32>) -> tensor<?x64xf32> {
-  // CHECK: #flow.panels<i8, block = 32>
+  // CHECK: #flow.panels<i8, block = 32, bits = 4, offset = 8>
   %w = flow.weight_ref @m::@w : tensor<64x256xf32>
   %y = flow.linear %x, %w : tensor<?x256xf32>, tensor<64x256xf32> -> tensor<?x64xf32>
   return %y : tensor<?x64xf32>
@@ -60,7 +60,7 @@ flow.model @m <hidden = 256, vocab = 512, positions = 256> {
 }
 // CHECK-LABEL: @q5_0
 func.func @q5_0(%x: tensor<?x256xf32>) -> tensor<?x64xf32> {
-  // CHECK: #flow.panels<i8, block = 32>
+  // CHECK: #flow.panels<i8, block = 32, bits = 5, offset = 16>
   %w = flow.weight_ref @m::@w : tensor<64x256xf32>
   %y = flow.linear %x, %w : tensor<?x256xf32>, tensor<64x256xf32> -> tensor<?x64xf32>
   return %y : tensor<?x64xf32>
@@ -86,7 +86,7 @@ flow.model @m <hidden = 256, vocab = 512, positions = 256> {
 }
 // CHECK-LABEL: @q4_1
 func.func @q4_1(%x: tensor<?x256xf32>) -> tensor<?x64xf32> {
-  // CHECK: #flow.panels<i8, block = 32, min = true>
+  // CHECK: #flow.panels<i8, block = 32, min = true, bits = 4, offset = 0>
   %w = flow.weight_ref @m::@w : tensor<64x256xf32>
   %y = flow.linear %x, %w : tensor<?x256xf32>, tensor<64x256xf32> -> tensor<?x64xf32>
   return %y : tensor<?x64xf32>
@@ -99,7 +99,7 @@ flow.model @m <hidden = 256, vocab = 512, positions = 256> {
 }
 // CHECK-LABEL: @q5_1
 func.func @q5_1(%x: tensor<?x256xf32>) -> tensor<?x64xf32> {
-  // CHECK: #flow.panels<i8, block = 32, min = true>
+  // CHECK: #flow.panels<i8, block = 32, min = true, bits = 5, offset = 0>
   %w = flow.weight_ref @m::@w : tensor<64x256xf32>
   %y = flow.linear %x, %w : tensor<?x256xf32>, tensor<64x256xf32> -> tensor<?x64xf32>
   return %y : tensor<?x64xf32>
@@ -112,7 +112,7 @@ flow.model @m <hidden = 256, vocab = 512, positions = 256> {
 }
 // CHECK-LABEL: @q2_k
 func.func @q2_k(%x: tensor<?x256xf32>) -> tensor<?x64xf32> {
-  // CHECK: #flow.panels<i8, block = 16, scale = f32, min = true>
+  // CHECK: #flow.panels<i8, block = 16, scale = f32, min = true, bits = 4, offset = 0>
   %w = flow.weight_ref @m::@w : tensor<64x256xf32>
   %y = flow.linear %x, %w : tensor<?x256xf32>, tensor<64x256xf32> -> tensor<?x64xf32>
   return %y : tensor<?x64xf32>
@@ -125,7 +125,7 @@ flow.model @m <hidden = 256, vocab = 512, positions = 256> {
 }
 // CHECK-LABEL: @q3_k
 func.func @q3_k(%x: tensor<?x256xf32>) -> tensor<?x64xf32> {
-  // CHECK: #flow.panels<i8, block = 16, scale = f32>
+  // CHECK: #flow.panels<i8, block = 16, scale = f32, bits = 4, offset = 8>
   %w = flow.weight_ref @m::@w : tensor<64x256xf32>
   %y = flow.linear %x, %w : tensor<?x256xf32>, tensor<64x256xf32> -> tensor<?x64xf32>
   return %y : tensor<?x64xf32>
@@ -138,7 +138,7 @@ flow.model @m <hidden = 256, vocab = 512, positions = 256> {
 }
 // CHECK-LABEL: @q4_k
 func.func @q4_k(%x: tensor<?x256xf32>) -> tensor<?x64xf32> {
-  // CHECK: #flow.panels<i8, block = 32, scale = f32, min = true>
+  // CHECK: #flow.panels<i8, block = 32, scale = f32, min = true, bits = 4, offset = 0>
   %w = flow.weight_ref @m::@w : tensor<64x256xf32>
   %y = flow.linear %x, %w : tensor<?x256xf32>, tensor<64x256xf32> -> tensor<?x64xf32>
   return %y : tensor<?x64xf32>
@@ -151,7 +151,7 @@ flow.model @m <hidden = 256, vocab = 512, positions = 256> {
 }
 // CHECK-LABEL: @q5_k
 func.func @q5_k(%x: tensor<?x256xf32>) -> tensor<?x64xf32> {
-  // CHECK: #flow.panels<i8, block = 32, scale = f32, min = true>
+  // CHECK: #flow.panels<i8, block = 32, scale = f32, min = true, bits = 5, offset = 0>
   %w = flow.weight_ref @m::@w : tensor<64x256xf32>
   %y = flow.linear %x, %w : tensor<?x256xf32>, tensor<64x256xf32> -> tensor<?x64xf32>
   return %y : tensor<?x64xf32>
@@ -164,7 +164,7 @@ flow.model @m <hidden = 256, vocab = 512, positions = 256> {
 }
 // CHECK-LABEL: @q6_k
 func.func @q6_k(%x: tensor<?x256xf32>) -> tensor<?x64xf32> {
-  // CHECK: #flow.panels<i8, block = 16, scale = f32>
+  // CHECK: #flow.panels<i8, block = 16, scale = f32, bits = 6, offset = 32>
   %w = flow.weight_ref @m::@w : tensor<64x256xf32>
   %y = flow.linear %x, %w : tensor<?x256xf32>, tensor<64x256xf32> -> tensor<?x64xf32>
   return %y : tensor<?x64xf32>

@@ -40,7 +40,7 @@ flow.model @m <hidden = 256, vocab = 512, positions = 256> {
 }
 // CHECK-LABEL: @q4_1_and_q6_k
 func.func @q4_1_and_q6_k(%x: tensor<?x256xf32>) -> tensor<?x64xf32> {
-  // CHECK: flow.weight_ref @m::@ab : tensor<64x256xf32, #flow.panels<i8, block = 16, scale = f32, min = true>>
+  // CHECK: flow.weight_ref @m::@ab : tensor<64x256xf32, #flow.panels<i8, block = 16, scale = f32, min = true, bits = 6, offset = 32>>
   // CHECK: flow.quantize_rows {{.*}} #flow.quantized_rows<block = 16>
   %w = flow.weight_ref @m::@ab : tensor<64x256xf32>
   %y = flow.linear %x, %w {flow.arithmetic = "i8"} : tensor<?x256xf32>, tensor<64x256xf32> -> tensor<?x64xf32>
@@ -88,7 +88,7 @@ flow.model @m <hidden = 256, vocab = 512, positions = 256> {
 }
 // CHECK-LABEL: @q6_k_and_q5_k
 func.func @q6_k_and_q5_k(%x: tensor<?x256xf32>) -> tensor<?x64xf32> {
-  // CHECK: flow.weight_ref @m::@ab : tensor<64x256xf32, #flow.panels<i8, block = 16, scale = f32, min = true>>
+  // CHECK: flow.weight_ref @m::@ab : tensor<64x256xf32, #flow.panels<i8, block = 16, scale = f32, min = true, bits = 6, offset = 32>>
   // CHECK: flow.quantize_rows {{.*}} #flow.quantized_rows<block = 16>
   %w = flow.weight_ref @m::@ab : tensor<64x256xf32>
   %y = flow.linear %x, %w {flow.arithmetic = "i8"} : tensor<?x256xf32>, tensor<64x256xf32> -> tensor<?x64xf32>
@@ -104,7 +104,23 @@ flow.model @m <hidden = 256, vocab = 512, positions = 256> {
 }
 // CHECK-LABEL: @q2_k_and_q3_k
 func.func @q2_k_and_q3_k(%x: tensor<?x256xf32>) -> tensor<?x64xf32> {
-  // CHECK: flow.weight_ref @m::@ab : tensor<64x256xf32, #flow.panels<i8, block = 16, scale = f32, min = true>>
+  // CHECK: flow.weight_ref @m::@ab : tensor<64x256xf32, #flow.panels<i8, block = 16, scale = f32, min = true, bits = 4, offset = 8>>
+  %w = flow.weight_ref @m::@ab : tensor<64x256xf32>
+  %y = flow.linear %x, %w {flow.arithmetic = "i8"} : tensor<?x256xf32>, tensor<64x256xf32> -> tensor<?x64xf32>
+  return %y : tensor<?x64xf32>
+}
+
+// -----
+
+// -8 to 15: one bit more than either.
+flow.model @m <hidden = 256, vocab = 512, positions = 256> {
+  flow.weight @a : tensor<32x256xf32> storage q4_0
+  flow.weight @b : tensor<32x256xf32> storage q4_1
+  flow.derived_weight @ab : tensor<64x256xf32> = interleave [@a, @b]
+}
+// CHECK-LABEL: @q4_0_and_q4_1
+func.func @q4_0_and_q4_1(%x: tensor<?x256xf32>) -> tensor<?x64xf32> {
+  // CHECK: flow.weight_ref @m::@ab : tensor<64x256xf32, #flow.panels<i8, block = 32, min = true, bits = 5, offset = 16>>
   %w = flow.weight_ref @m::@ab : tensor<64x256xf32>
   %y = flow.linear %x, %w {flow.arithmetic = "i8"} : tensor<?x256xf32>, tensor<64x256xf32> -> tensor<?x64xf32>
   return %y : tensor<?x64xf32>

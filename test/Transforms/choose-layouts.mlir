@@ -6,7 +6,7 @@
 // CHECK: %[[RAW:.*]] = flow.weight_ref @m::@embedding : tensor<512x64xf32>{{$}}
 // CHECK: flow.embed %{{.*}}, %[[RAW]]
 // CHECK: %[[N:.*]] = flow.rms_norm
-// CHECK: %[[W:.*]] = flow.weight_ref @m::@layer0::@q : tensor<64x64xf32, #flow.panels<i8, block = 32>>
+// CHECK: %[[W:.*]] = flow.weight_ref @m::@layer0::@q : tensor<64x64xf32, #flow.panels<i8, block = 32, bits = 5, offset = 16>>
 // CHECK: %[[R:.*]] = flow.quantize_rows %[[N]]
 // CHECK: flow.linear %[[R]], %[[W]]
 // CHECK-NOT: flow.quantize_rows

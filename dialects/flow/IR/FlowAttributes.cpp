@@ -179,14 +179,27 @@ LogicalResult KeyBlocksAttr::verify(EmitError emitError, BlockStart, BlockEnd,
 //===----------------------------------------------------------------------===//
 
 LogicalResult PanelsAttr::verify(EmitError emitError, PanelKind kind,
-                                 int64_t block, ScaleKind scale, bool min) {
+                                 int64_t block, ScaleKind scale, bool min,
+                                 int64_t bits, int64_t offset) {
   if (kind == PanelKind::I8 && block != 16 && block != 32)
     return emitError()
            << "#flow.panels (C1): i8 panels need a block of 16 or 32, got "
            << block;
-  if (kind != PanelKind::I8 && (block != 0 || scale != ScaleKind::F16 || min))
+  if (kind != PanelKind::I8 && (block != 0 || scale != ScaleKind::F16 || min ||
+                                bits != 8 || offset != 128))
     return emitError() << "#flow.panels (C1): " << stringifyPanelKind(kind)
-                       << " panels have neither block, scale nor min";
+                       << " panels have neither block, scale, min, bits nor "
+                          "offset";
+  if (bits != 4 && bits != 5 && bits != 6 && bits != 8)
+    return emitError() << "#flow.panels (C3): quants have 4, 5, 6 or 8 bits, "
+                          "got "
+                       << bits;
+  int64_t half = int64_t(1) << (bits - 1);
+  if (offset != half && (bits == 8 || offset != 0))
+    return emitError() << "#flow.panels (C3): quants of " << bits
+                       << " bits need an offset of "
+                       << (bits == 8 ? "" : "0 or ") << half << ", got "
+                       << offset;
   return success();
 }
 

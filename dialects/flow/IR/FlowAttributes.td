@@ -348,11 +348,20 @@ def Flow_PanelsAttr : Flow_Attr<"Panels", "panels",
     `[n/32][k/2][n mod 32][k mod 2]`, rounded to the nearest bf16, ties to even:
     the pairs are what `vdpbf16ps` multiplies.
 
-    `i8`: quants `[N/32][K/4][32][4] u8` holding `q + 128`, scales
-    `[N/32][K/block][32]` of `scale` type, and, with `min`, minima
-    `[N/32][K/block][32] f32` holding `-m/128`; the value of `(n, k)` is
-    `scale * q + m`. The unsigned quants are what `vpdpbusd` multiplies with
-    signed activations; the offset of 128 returns through the row's block sum.
+    `i8`: quants `u = q + offset` of `bits` bits, scales `[N/32][K/block][32]` of
+    `scale` type, and, with `min`, minima `[N/32][K/block][32] f32` holding
+    `-m/128`; the value of `(n, k)` is `scale * q + m`. The unsigned quants are
+    what `vpdpbusd` multiplies with signed activations; the offset returns
+    through the row's block sum. Quants of
+
+    - 8 bits are `[N/32][K/4][32][4] u8`, `u` at
+      `[n/32][k/4][n mod 32][k mod 4]`.
+    - fewer bits are `[N/32][K/8][32][4] u8`: the lower four bits of `u` at
+      `[n/32][k/8][n mod 32][k mod 4]`, in the lower half of the byte if
+      `k mod 8 < 4`, else in the upper half.
+    - 5 and 6 bits have their `h = bits - 4` upper bits in a second tensor, with
+      `c = 32/h` columns to a byte: `[N/32][K/c][32][4] u8`, at
+      `[n/32][k/c][n mod 32][k mod 4]` from bit `h * (k mod c / 4)` on.
 
     Example:
 
@@ -361,20 +370,34 @@ def Flow_PanelsAttr : Flow_Attr<"Panels", "panels",
     #half = #flow.panels<bf16>
     #q8 = #flow.panels<i8, block = 32, scale = f16>
     #k_quants = #flow.panels<i8, block = 16, scale = f32, min = true>
+    #q5_0 = #flow.panels<i8, block = 32, bits = 5, offset = 16>
+    #q4_k = #flow.panels<i8, block = 32, scale = f32, min = true, bits = 4, offset = 0>
     ```
 
     Constraints:
 
     - (C1) `i8` has a `block` of 16 or 32, `f32` and `bf16` have neither `block`,
-      `scale` nor `min`.
+      `scale`, `min`, `bits` nor `offset`.
     - (C2) the tensor is `[N, K]`, static, not empty, of f32, `N mod 32 = 0`, and
       for `i8` `K mod 32 = 0`, for `bf16` `K mod 2 = 0`.
+    - (C3) `bits` is 4, 5, 6 or 8, and `offset` is 128 for 8 bits, 0 or
+      `2^(bits - 1)` for fewer.
   }];
   let parameters = (ins EnumParameter<Flow_PanelKind>:$kind,
     DefaultValuedParameter<"int64_t", "0">:$block,
     DefaultValuedParameter<"::flow::ScaleKind", "::flow::ScaleKind::F16">:$scale,
-    DefaultValuedParameter<"bool", "false">:$min);
-  let assemblyFormat = "`<` $kind (`,` struct($block, $scale, $min)^)? `>`";
+    DefaultValuedParameter<"bool", "false">:$min,
+    DefaultValuedParameter<"int64_t", "8">:$bits,
+    DefaultValuedParameter<"int64_t", "128">:$offset);
+  let assemblyFormat = "`<` $kind (`,` struct($block, $scale, $min, $bits, $offset)^)? `>`";
+  let builders = [AttrBuilder<(ins "::flow::PanelKind":$kind,
+    CArg<"int64_t", "0">:$block,
+    CArg<"::flow::ScaleKind", "::flow::ScaleKind::F16">:$scale,
+    CArg<"bool", "false">:$min, CArg<"int64_t", "8">:$bits,
+    CArg<"int64_t", "128">:$offset), [{
+      return $_get($_ctxt, kind, block, scale, min, bits, offset);
+    }]>];
+  let skipDefaultBuilders = 1;
   let genVerifyDecl = 1;
 }
 

@@ -78,6 +78,8 @@ struct IntegerForm {
   bool hasMin;
   /// The scale is an f16 in the file rather than a product of two numbers.
   bool scaleIsF16;
+  /// The least and the largest `q`.
+  int low, high;
 };
 
 /// The integer form of Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K to Q6_K, IQ4_NL and

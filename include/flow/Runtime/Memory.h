@@ -15,6 +15,10 @@ namespace flow::runtime {
 /// which is read where it lies in the file.
 std::vector<size_t> packedBytes(const PackedWeight &weight);
 
+/// The dimensions of part `part` of `weight` as the code sees it; none for
+/// `Packing::Raw`.
+std::vector<int64_t> partShape(const PackedWeight &weight, int64_t part);
+
 /// Rows of the largest step with `context` positions and prefill steps of at
 /// most `chunk` tokens: padded to whole row tiles.
 int64_t largestStep(const Plan &plan, int64_t context, int64_t chunk);

@@ -15,7 +15,7 @@
 namespace flow::runtime {
 
 /// Version of the plan's form; another one is refused.
-constexpr int64_t kPlanVersion = 4;
+constexpr int64_t kPlanVersion = 5;
 
 /// How the sources of a weight become one matrix.
 enum class Combine { Concat, Interleave };
@@ -55,14 +55,19 @@ struct PackedWeight {
   double add = 0;
   Packing packing = Packing::Dense;
   int64_t rows = 0, cols = 0;
-  /// Values of a row that share a scale; panels of 8 bits only.
+  /// Of `PanelsI8` only: values of a row that share a scale, the scales' type,
+  /// whether there are minima, the bits of a quant (4, 5, 6 or 8) and what was
+  /// added to it (128 for 8 bits, else 0 or `2^(bits - 1)`).
   int64_t block = 32;
   ScaleType scale = ScaleType::F16;
   bool hasMin = false;
+  int64_t bits = 8, offset = 128;
 
+  /// Whether a buffer of their own holds the bits of quants above the fourth.
+  bool hasUpperBits() const { return bits == 5 || bits == 6; }
   /// Number of buffers that the code gets for this weight.
   int64_t parts() const {
-    return packing == Packing::PanelsI8 ? (hasMin ? 3 : 2) : 1;
+    return packing == Packing::PanelsI8 ? 2 + hasUpperBits() + hasMin : 1;
   }
 };
 

@@ -355,10 +355,11 @@ def ChooseLayouts : Pass<"flow-choose-layouts", "::mlir::ModuleOp"> {
   let summary = "Choose the packed layout of each weight and quantise rows";
   let description = [{
     Gives the weight of each product its `#flow.panels` as `flow-plan-numerics`
-    marked it (f32 without a mark). The layout of 8-bit panels is the narrowest
+    marked it (f32 without a mark). The layout of integer panels is the narrowest
     that holds every source: blocks of 16 if one is q2_k, q3_k or q6_k, f32
-    scales if one is a K-quant or iq4_xs, minima if one has them. Rows are rounded or quantised once for all products
-    that read them, in blocks of `rows-block`: 16 halve the divergence from
+    scales if one is a K-quant or iq4_xs, minima if one has them, and 4, 5, 6 or
+    8 bits for the range of the quants of all. Rows are rounded or quantised
+    once for all products that read them, in blocks of `rows-block`: 16 halve the divergence from
     f32 logits of 32, for 8 % of a decode step.
 
     Example:

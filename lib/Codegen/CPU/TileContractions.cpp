@@ -29,12 +29,22 @@ struct Bf16Product {
   Value rows, panels;
 };
 
+/// Weights of a block product: bytes `[N, K/4, 128]`, or half bytes `[N, K/8,
+/// 128]` and perhaps `[N, K/c, 128]` of bits above them.
+struct BytePanels {
+  Value quants, upperBits;
+  bool isNarrow = false;
+};
+
 /// The block product: integer dots `S` of each block, then
 /// `C[m, n, ni] = sum over b of S * (scaleA[m, b] * scaleW[n, b, ni])`, and
 /// with minima `+ sum[m, b] * (scaleA[m, b] * minimum[n, b, ni])`.
 struct I8Product {
-  Value quants, panels;           // [M, K] i8, [N, K/4, 128] i8
-  Value rowScales, sums;          // [M, blocks] f32, [M, blocks] i32
+  Value quants; // [M, K] i8
+  BytePanels panels;
+  Value rowScales, sums; // [M, blocks] f32, [M, blocks] i32
+  /// The dots start from the sums shifted right by this, or from 0.
+  std::optional<int32_t> startShift;
   Value panelScales, panelMinima; // [N, blocks, 32], or null
 };
 
@@ -101,6 +111,42 @@ std::optional<Bf16Product> matchBf16(linalg::GenericOp generic) {
   return product;
 }
 
+/// The panels behind `weights`, which are bytes or are made bytes by an op
+/// without reduction.
+BytePanels matchPanels(Value weights) {
+  Value bytes = behindReshapes(weights);
+  auto unpack = bytes.getDefiningOp<linalg::GenericOp>();
+  if (!unpack || unpack.getNumReductionLoops() != 0)
+    return {bytes, Value(), /*isNarrow=*/false};
+  auto inputs = unpack.getDpsInputs();
+  return {behindReshapes(inputs[0]),
+          inputs.size() == 2 ? behindReshapes(inputs[1]) : Value(),
+          /*isNarrow=*/true};
+}
+
+/// Where the integer dots that begin with `init` begin: at `sums`, shifted
+/// right by a number, or at zero. False if it is something else.
+bool matchStart(Value init, Value &sums, std::optional<int32_t> &shift) {
+  if (auto fill = init.getDefiningOp<linalg::FillOp>()) {
+    shift = std::nullopt;
+    return matchPattern(fill.getInputs()[0], m_Zero());
+  }
+  auto start = init.getDefiningOp<linalg::GenericOp>();
+  if (!start || start.getNumDpsInputs() != 1)
+    return false;
+  sums = start.getDpsInputs()[0];
+  shift = 0;
+  Value yielded = start.getBody()->getTerminator()->getOperand(0);
+  if (auto shifted = yielded.getDefiningOp<arith::ShRSIOp>()) {
+    IntegerAttr amount;
+    if (!matchPattern(shifted.getRhs(), m_Constant(&amount)))
+      return false;
+    shift = static_cast<int32_t>(amount.getInt());
+    yielded = shifted.getLhs();
+  }
+  return yielded == start.getBody()->getArgument(0);
+}
+
 std::optional<I8Product> matchI8(linalg::GenericOp generic) {
   if (generic.getNumReductionLoops() != 1 || generic.getNumLoops() != 4)
     return std::nullopt;
@@ -110,17 +156,17 @@ std::optional<I8Product> matchI8(linalg::GenericOp generic) {
   linalg::GenericOp dot = integerDot(inputs[0]);
   if (!dot)
     return std::nullopt;
-  auto start = dot.getDpsInits()[0].getDefiningOp<linalg::GenericOp>();
-  if (!start || start.getNumDpsInputs() != 1)
-    return std::nullopt;
   I8Product product;
+  if (!matchStart(dot.getDpsInits()[0], product.sums, product.startShift))
+    return std::nullopt;
   product.quants = behindReshapes(dot.getDpsInputs()[0]);
-  product.panels = behindReshapes(dot.getDpsInputs()[1]);
-  product.sums = start.getDpsInputs()[0];
+  product.panels = matchPanels(dot.getDpsInputs()[1]);
   product.rowScales = inputs[1];
   product.panelScales = inputs[2];
-  if (inputs.size() == 5)
+  if (inputs.size() == 5) {
+    product.sums = inputs[3];
     product.panelMinima = inputs[4];
+  }
   return product;
 }
 
@@ -130,12 +176,13 @@ int64_t dimOf(Value value, int64_t position) {
 
 /// The loop nest around one register tile: panels in parallel, row tiles
 /// inside, so that a panel stays in the second-level cache while all rows pass
-/// over it. `tile` returns the tile's rows of 32 results each; the whole is
-/// `init`, `[M, N]`.
+/// over it. `prepare` is called once for a panel that several tiles meet.
+/// `tile` returns the tile's rows of 32 results each; the whole is `init`, `[M,
+/// N]`.
 Value emitTiles(
     KernelBuilder &b, Value init, int64_t tileRows,
-    llvm::function_ref<SmallVector<Value>(KernelBuilder &, Value, Value)>
-        tile) {
+    llvm::function_ref<SmallVector<Value>(KernelBuilder &, Value, Value)> tile,
+    llvm::function_ref<void(KernelBuilder &, Value)> prepare = nullptr) {
   bool single = dimOf(init, 0) == 1;
   Value rows = b.dim(init, 0);
   return b.forall(
@@ -152,6 +199,8 @@ Value emitTiles(
           SmallVector<Value> acc = tile(b, panel, b.index(0));
           return {b.write(acc[0], outs[0], {b.index(0)})};
         }
+        if (prepare)
+          prepare(b, panel);
         return b.loop(b.index(0), rows, tileRows, outs,
                       [&](KernelBuilder &b, Value row,
                           ValueRange outs) -> SmallVector<Value> {
@@ -233,12 +282,94 @@ Value emitBf16(KernelBuilder &b, const Bf16Product &product, Value init,
       });
 }
 
-Value emitI8(KernelBuilder &b, const I8Product &product, Value init,
-             int64_t tileRows) {
-  int64_t rows = dimOf(init, 0) == 1 ? 1 : tileRows;
-  int64_t blocks = dimOf(product.rowScales, 1);
-  int64_t block = dimOf(product.quants, 1) / blocks;
-  int64_t rowBlocks = blocks / dimOf(product.panelScales, 1);
+/// Makes bytes of narrow panels, four columns of 32 weights at a time.
+class PanelReader {
+public:
+  explicit PanelReader(const BytePanels &panels) : panels(panels) {}
+
+  /// Columns whose bits lie in whole bytes.
+  static constexpr int64_t kColumns = 32;
+
+  /// The columns `[4 quad, 4 quad + 4)` of step `step`, as `vector<128xi8>`. To
+  /// be called in ascending order of `quad`, since several share their bytes.
+  Value read(KernelBuilder &b, Value panel, Value step, int64_t quad) {
+    if (quad % 2 == 0)
+      halves = words(b, panels.quants, panel,
+                     b.add(b.mul(step, kColumns / 8), quad / 2));
+    Value word = masked(b, shifted(b, halves, quad % 2 * 4), 15);
+    if (panels.upperBits) {
+      // Quads that a byte of upper bits serves, and how many it has of each.
+      int64_t perByte =
+          2 * dimOf(panels.quants, 1) / dimOf(panels.upperBits, 1);
+      int64_t count = 8 / perByte;
+      if (quad % perByte == 0)
+        upper =
+            words(b, panels.upperBits, panel,
+                  b.add(b.mul(step, kColumns / 4 / perByte), quad / perByte));
+      // From where the bits are in the byte to above the lower four.
+      Value bits = shifted(b, upper, count * (quad % perByte) - 4);
+      word = arith::OrIOp::create(b, word,
+                                  masked(b, bits, ((1 << count) - 1) << 4));
+    }
+    return vector::BitCastOp::create(b, b.vector(4 * kPanel, b.getI8Type()),
+                                     word);
+  }
+
+private:
+  /// Row `row` of a panel as 32 words.
+  static Value words(KernelBuilder &b, Value tensor, Value panel, Value row) {
+    Value bytes = b.read(tensor, {panel, row, b.index(0)}, 4 * kPanel);
+    return vector::BitCastOp::create(b, b.vector(kPanel, b.getI32Type()),
+                                     bytes);
+  }
+  /// Words shifted right by `count` bits, or left if it is negative. What
+  /// crosses a byte is for `masked` to remove.
+  static Value shifted(KernelBuilder &b, Value words, int64_t count) {
+    if (count == 0)
+      return words;
+    Value amount = b.splat(b.i32(std::abs(count)), kPanel);
+    return count > 0 ? Value(arith::ShRUIOp::create(b, words, amount))
+                     : Value(arith::ShLIOp::create(b, words, amount));
+  }
+  /// `mask` of each byte.
+  static Value masked(KernelBuilder &b, Value words, int32_t mask) {
+    return arith::AndIOp::create(b, words,
+                                 b.splat(b.i32(mask * 0x01010101), kPanel));
+  }
+
+  BytePanels panels;
+  Value halves, upper;
+};
+
+/// A narrow panel of `panels` as bytes `[K/4, 128]`.
+Value unpackPanel(KernelBuilder &b, const BytePanels &panels, Value panel) {
+  constexpr int64_t kQuads = PanelReader::kColumns / 4;
+  int64_t quads = 2 * dimOf(panels.quants, 1);
+  Value bytes = b.empty(
+      RankedTensorType::get({quads, 4 * kPanel}, b.getI8Type()), Value());
+  return b.loop(
+      b.index(0), b.index(quads / kQuads), 1, bytes,
+      [&](KernelBuilder &b, Value step, ValueRange args) -> SmallVector<Value> {
+        PanelReader reader(panels);
+        Value bytes = args[0];
+        for (int64_t quad = 0; quad != kQuads; ++quad)
+          bytes = b.write(reader.read(b, panel, step, quad), bytes,
+                          {b.add(b.mul(step, kQuads), quad), b.index(0)});
+        return {bytes};
+      })[0];
+}
+
+/// A register tile of `rows` rows of the block product from row `row` on, in
+/// steps of `columns` columns. `readQuad` reads four columns of the panel,
+/// given the step and which of its fours they are.
+SmallVector<Value> emitI8Tile(
+    KernelBuilder &b, const I8Product &product, int64_t rows, Value panel,
+    Value row, int64_t columns,
+    llvm::function_ref<Value(KernelBuilder &, Value, int64_t)> readQuad) {
+  int64_t depth = dimOf(product.quants, 1);
+  int64_t block = depth / dimOf(product.rowScales, 1);
+  int64_t rowBlocks =
+      dimOf(product.rowScales, 1) / dimOf(product.panelScales, 1);
   auto widen = [](KernelBuilder &b, Value v) {
     auto wide = b.f32Vector(kPanel);
     return v.getType() == wide ? v
@@ -247,50 +378,89 @@ Value emitI8(KernelBuilder &b, const I8Product &product, Value init,
   auto toFloat = [](KernelBuilder &b, Value v) {
     return arith::SIToFPOp::create(b, b.f32Vector(kPanel), v).getResult();
   };
-  return emitTiles(
-      b, init, rows, [&](KernelBuilder &b, Value panel, Value row) {
-        SmallVector<Value> zeros(rows, b.splatF32(0, kPanel));
-        return b.loop(
-            b.index(0), b.index(blocks), 1, zeros,
-            [&](KernelBuilder &b, Value blk, ValueRange acc) {
-              SmallVector<Value> sums, dots;
-              for (int64_t r = 0; r != rows; ++r)
-                sums.push_back(b.splat(
-                    b.extract(product.sums, {b.add(row, r), blk}), kPanel));
-              dots = sums;
-              Value firstQuad = b.mul(blk, block / 4);
-              for (int64_t quad = 0; quad != block / 4; ++quad) {
-                Value w = b.read(product.panels,
-                                 {panel, b.add(firstQuad, quad), b.index(0)},
-                                 4 * kPanel);
-                Value column = b.add(b.mul(blk, block), 4 * quad);
-                for (int64_t r = 0; r != rows; ++r) {
-                  Value x = b.read(product.quants, {b.add(row, r), column}, 4);
-                  dots[r] = emitDot(b, w, x, dots[r]);
-                }
-              }
-              Value panelBlock = b.div(blk, rowBlocks);
-              Value scales =
-                  widen(b, b.read(product.panelScales,
-                                  {panel, panelBlock, b.index(0)}, kPanel));
-              Value minima;
-              if (product.panelMinima)
-                minima = b.read(product.panelMinima,
-                                {panel, panelBlock, b.index(0)}, kPanel);
-              SmallVector<Value> next;
-              for (int64_t r = 0; r != rows; ++r) {
-                Value rowScale = b.splat(
-                    b.extract(product.rowScales, {b.add(row, r), blk}), kPanel);
-                Value sum =
-                    b.fma(toFloat(b, dots[r]), b.mul(rowScale, scales), acc[r]);
-                if (minima)
-                  sum =
-                      b.fma(toFloat(b, sums[r]), b.mul(rowScale, minima), sum);
-                next.push_back(sum);
-              }
-              return next;
-            });
-      });
+  auto emitBlock = [&](KernelBuilder &b, Value step, int64_t first,
+                       ValueRange acc) {
+    Value blk = b.add(b.mul(step, columns / block), first / block);
+    SmallVector<Value> sums, dots;
+    for (int64_t r = 0; r != rows; ++r) {
+      if (product.startShift || product.panelMinima)
+        sums.push_back(
+            b.splat(b.extract(product.sums, {b.add(row, r), blk}), kPanel));
+      if (!product.startShift)
+        dots.push_back(b.splat(b.i32(0), kPanel));
+      else if (*product.startShift == 0)
+        dots.push_back(sums.back());
+      else
+        dots.push_back(arith::ShRSIOp::create(
+            b, sums.back(), b.splat(b.i32(*product.startShift), kPanel)));
+    }
+    for (int64_t quad = first / 4; quad != (first + block) / 4; ++quad) {
+      Value w = readQuad(b, step, quad);
+      Value column = b.add(b.mul(step, columns), 4 * quad);
+      for (int64_t r = 0; r != rows; ++r) {
+        Value x = b.read(product.quants, {b.add(row, r), column}, 4);
+        dots[r] = emitDot(b, w, x, dots[r]);
+      }
+    }
+    Value panelBlock = b.div(blk, rowBlocks);
+    Value scales = widen(b, b.read(product.panelScales,
+                                   {panel, panelBlock, b.index(0)}, kPanel));
+    Value minima;
+    if (product.panelMinima)
+      minima =
+          b.read(product.panelMinima, {panel, panelBlock, b.index(0)}, kPanel);
+    SmallVector<Value> next;
+    for (int64_t r = 0; r != rows; ++r) {
+      Value rowScale =
+          b.splat(b.extract(product.rowScales, {b.add(row, r), blk}), kPanel);
+      Value sum = b.fma(toFloat(b, dots[r]), b.mul(rowScale, scales), acc[r]);
+      if (minima)
+        sum = b.fma(toFloat(b, sums[r]), b.mul(rowScale, minima), sum);
+      next.push_back(sum);
+    }
+    return next;
+  };
+  SmallVector<Value> zeros(rows, b.splatF32(0, kPanel));
+  return b.loop(b.index(0), b.index(depth / columns), 1, zeros,
+                [&](KernelBuilder &b, Value step, ValueRange acc) {
+                  SmallVector<Value> sums = llvm::to_vector(acc);
+                  for (int64_t first = 0; first != columns; first += block)
+                    sums = emitBlock(b, step, first, sums);
+                  return sums;
+                });
+}
+
+Value emitI8(KernelBuilder &b, const I8Product &product, Value init,
+             int64_t tileRows) {
+  int64_t rows = dimOf(init, 0) == 1 ? 1 : tileRows;
+  int64_t block = dimOf(product.quants, 1) / dimOf(product.rowScales, 1);
+  if (rows == 1 && product.panels.isNarrow)
+    return emitTiles(
+        b, init, rows, [&](KernelBuilder &b, Value panel, Value row) {
+          PanelReader reader(product.panels);
+          return emitI8Tile(b, product, rows, panel, row, PanelReader::kColumns,
+                            [&](KernelBuilder &b, Value step, int64_t quad) {
+                              return reader.read(b, panel, step, quad);
+                            });
+        });
+
+  // Several rows share a panel of bytes; one that is narrow is unpacked first.
+  Value unpacked;
+  auto tile = [&](KernelBuilder &b, Value panel, Value row) {
+    return emitI8Tile(
+        b, product, rows, panel, row, block,
+        [&](KernelBuilder &b, Value step, int64_t quad) {
+          Value at = b.add(b.mul(step, block / 4), quad);
+          SmallVector<Value> indices{panel, at, b.index(0)};
+          return unpacked ? b.read(unpacked, ArrayRef(indices).drop_front(),
+                                   4 * kPanel)
+                          : b.read(product.panels.quants, indices, 4 * kPanel);
+        });
+  };
+  return emitTiles(b, init, rows, tile, [&](KernelBuilder &b, Value panel) {
+    if (product.panels.isNarrow)
+      unpacked = unpackPanel(b, product.panels, panel);
+  });
 }
 
 struct TileContractions : flow::impl::TileContractionsBase<TileContractions> {

@@ -25,7 +25,7 @@ namespace flow {
 namespace {
 
 /// The physical values of one logical value: one for plain tensors, scalars
-/// and caches, two or three for quantised rows and 8-bit panels.
+/// and caches, two to four for quantised rows and integer panels.
 using Parts = cpu::RowParts;
 
 /// What a cache value of a function is to the runtime.
@@ -55,7 +55,7 @@ CacheRole roleOf(Value value) {
 }
 
 /// The types of the buffers that a value of `type` occupies.
-SmallVector<RankedTensorType, 3> physicalTypes(RankedTensorType type,
+SmallVector<RankedTensorType, 4> physicalTypes(RankedTensorType type,
                                                CacheRole role) {
   MLIRContext *context = type.getContext();
   Type f32 = Float32Type::get(context), bf16 = BFloat16Type::get(context),
@@ -80,9 +80,19 @@ SmallVector<RankedTensorType, 3> physicalTypes(RankedTensorType type,
     Type scale = panels.getScale() == ScaleKind::F16
                      ? Type(Float16Type::get(context))
                      : f32;
-    SmallVector<RankedTensorType, 3> types{
-        RankedTensorType::get({count, depth / 4, 4 * cpu::kPanel}, i8),
-        RankedTensorType::get({count, blocks, cpu::kPanel}, scale)};
+    auto bytes = [&](int64_t columns) {
+      return RankedTensorType::get({count, depth / columns, 4 * cpu::kPanel},
+                                   i8);
+    };
+    SmallVector<RankedTensorType, 4> types;
+    if (int64_t bits = panels.getBits(); bits == 8) {
+      types.push_back(bytes(4));
+    } else {
+      types.push_back(bytes(8));
+      if (bits != 4)
+        types.push_back(bytes(32 / (bits - 4)));
+    }
+    types.push_back(RankedTensorType::get({count, blocks, cpu::kPanel}, scale));
     if (panels.getMin())
       types.push_back(RankedTensorType::get({count, blocks, cpu::kPanel}, f32));
     return types;
@@ -278,9 +288,16 @@ Value FunctionLowering::product(const Parts &rows, const Parts &packed,
     return buildF32Product(b, b.getLoc(), rows[0], packed[0]);
   if (panels.getKind() == PanelKind::BF16)
     return buildBf16Product(b, b.getLoc(), rows[0], packed[0]);
-  return buildI8Product(
-      b, b.getLoc(), {rows[0], rows[1], rows[2]},
-      {packed[0], packed[1], panels.getMin() ? packed[2] : Value()});
+  I8Panels weights;
+  weights.offset = panels.getOffset();
+  auto part = packed.begin();
+  weights.quants = *part++;
+  if (panels.getBits() == 5 || panels.getBits() == 6)
+    weights.upperBits = *part++;
+  weights.scales = *part++;
+  if (panels.getMin())
+    weights.minima = *part++;
+  return buildI8Product(b, b.getLoc(), {rows[0], rows[1], rows[2]}, weights);
 }
 
 Value FunctionLowering::joinHeads(Value heads) {

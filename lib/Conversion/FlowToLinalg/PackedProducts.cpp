@@ -2,9 +2,10 @@
 // Builds the linalg ops of products on packed weights.
 //
 // The 8-bit product is written as what the machine does: the integer dot of
-// each block starts from the block sum of the row, `-128 * sum(a)`, so that
-// unsigned weights `q + 128` give `sum(q * a)`; a second op scales each block
-// and adds the blocks in order.
+// each block starts from what the row's block sum, `-128 * sum(a)`, gives for
+// the offset of the weights, so that unsigned weights `q + offset` give
+// `sum(q * a)`; a second op scales each block and adds the blocks in order.
+// Weights of fewer bits are made bytes by an op of their own.
 
 #include "PackedProducts.h"
 
@@ -13,6 +14,7 @@
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
+#include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 using namespace flow;
@@ -83,6 +85,88 @@ Value generic(
       .getResult(0);
 }
 
+/// Half bytes `[N/32, K/8, 128]`, with upper bits `[N/32, K/c, 128]` or none,
+/// as bytes `[N/32, K/4, 128]`.
+Value unpackQuants(ImplicitLocOpBuilder &b, Value halves, Value upperBits) {
+  int64_t panels = typeOf(halves).getDimSize(0);
+  int64_t bytes = typeOf(halves).getDimSize(1), lanes = 4 * cpu::kPanel;
+  int64_t groups = upperBits ? typeOf(upperBits).getDimSize(1) : bytes;
+  int64_t perGroup = bytes / groups;
+  AffineExpr n, group, j, half, lane;
+  bindDims(b.getContext(), n, group, j, half, lane);
+  auto map = [&](ArrayRef<AffineExpr> results) {
+    return AffineMap::get(5, 0, results, b.getContext());
+  };
+  SmallVector<Value> inputs{
+      expand(b, halves, {{panels}, {groups, perGroup}, {lanes}})};
+  SmallVector<AffineMap> maps{map({n, group, j, lane})};
+  if (upperBits) {
+    inputs.push_back(upperBits);
+    maps.push_back(map({n, group, lane}));
+  }
+  maps.push_back(map({n, group, j, half, lane}));
+  Value empty = tensor::EmptyOp::create(
+      b, ArrayRef<int64_t>{panels, groups, perGroup, 2, lanes}, b.getI8Type());
+  int64_t upper = 4 / perGroup;
+  Value unpacked = generic(
+      b, inputs, empty, maps, SmallVector<utils::IteratorType>(5, kParallel),
+      [&](ImplicitLocOpBuilder &b, ValueRange args) -> Value {
+        auto constant = [&](int64_t value) {
+          return arith::ConstantOp::create(b, b.getI8IntegerAttr(value));
+        };
+        auto position = [&](unsigned dim) -> Value {
+          return arith::IndexCastOp::create(
+              b, b.getI8Type(), linalg::IndexOp::create(b, dim).getResult());
+        };
+        auto bits = [&](Value value, Value from, int64_t count) -> Value {
+          Value shifted = arith::ShRUIOp::create(b, value, from);
+          return arith::AndIOp::create(b, shifted, constant((1 << count) - 1));
+        };
+        Value half = position(3);
+        Value low =
+            bits(args[0], arith::MulIOp::create(b, half, constant(4)), 4);
+        if (!upperBits)
+          return low;
+        Value quad = arith::AddIOp::create(
+            b, arith::MulIOp::create(b, position(2), constant(2)).getResult(),
+            half);
+        Value high = bits(
+            args[1], arith::MulIOp::create(b, quad, constant(upper)), upper);
+        return arith::OrIOp::create(
+            b, low, arith::ShLIOp::create(b, high, constant(4)).getResult());
+      });
+  return tensor::CollapseShapeOp::create(
+      b, unpacked, SmallVector<ReassociationIndices>{{0}, {1, 2, 3}, {4}});
+}
+
+/// What the integer dots of `rows` start from, `[T, N/32, blocks, 32] i32`:
+/// `-offset` times the sum of each block.
+Value startOfDots(ImplicitLocOpBuilder &b, const cpu::QuantizedRows &rows,
+                  int64_t panels, int64_t offset) {
+  int64_t blocks = typeOf(rows.sums).getDimSize(1);
+  Value empty =
+      emptyRows(b, rows.quants, {panels, blocks, cpu::kPanel}, b.getI32Type());
+  if (offset == 0) {
+    Value zero = arith::ConstantOp::create(b, b.getI32IntegerAttr(0));
+    return linalg::FillOp::create(b, zero, empty).getResult(0);
+  }
+  AffineExpr m, n, blk, ni;
+  bindDims(b.getContext(), m, n, blk, ni);
+  auto map = [&](ArrayRef<AffineExpr> results) {
+    return AffineMap::get(4, 0, results, b.getContext());
+  };
+  return generic(b, rows.sums, empty, {map({m, blk}), map({m, n, blk, ni})},
+                 {kParallel, kParallel, kParallel, kParallel},
+                 [&](ImplicitLocOpBuilder &b, ValueRange args) -> Value {
+                   if (offset == 128)
+                     return args[0];
+                   // Exact: the sum is a multiple of 128.
+                   Value shift = arith::ConstantOp::create(
+                       b, b.getI32IntegerAttr(7 - llvm::Log2_64(offset)));
+                   return arith::ShRSIOp::create(b, args[0], shift);
+                 });
+}
+
 } // namespace
 
 Value flow::buildF32Product(OpBuilder &builder, Location loc, Value rows,
@@ -144,16 +228,15 @@ Value flow::buildI8Product(OpBuilder &builder, Location loc,
     return AffineMap::get(dims, 0, results, b.getContext());
   };
 
-  Value empty = emptyRows(b, rows.quants, {panelCount, blocks, cpu::kPanel},
-                          b.getI32Type());
-  Value start =
-      generic(b, rows.sums, empty, {map(4, {m, blk}), map(4, {m, n, blk, ni})},
-              {kParallel, kParallel, kParallel, kParallel},
-              [](ImplicitLocOpBuilder &, ValueRange args) { return args[0]; });
+  Value start = startOfDots(b, rows, panelCount, panels.offset);
+  bool isNarrow = typeOf(panels.quants).getDimSize(1) * 4 !=
+                  typeOf(rows.quants).getDimSize(1);
+  Value bytes = isNarrow ? unpackQuants(b, panels.quants, panels.upperBits)
+                         : panels.quants;
 
   Value quants = expand(b, rows.quants, {{-1}, {blocks, block / 4, 4}});
-  Value weights = expand(b, panels.quants,
-                         {{panelCount}, {blocks, block / 4}, {cpu::kPanel, 4}});
+  Value weights =
+      expand(b, bytes, {{panelCount}, {blocks, block / 4}, {cpu::kPanel, 4}});
   Value dots = generic(
       b, {quants, weights}, start,
       {map(6, {m, blk, quad, kk}), map(6, {n, blk, quad, ni, kk}),

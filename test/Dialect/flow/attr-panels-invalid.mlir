@@ -13,20 +13,50 @@ func.func private @no_block() attributes {a = #flow.panels<i8>}
 // -----
 
 // panels (C1)
-// expected-error @+1 {{#flow.panels (C1): f32 panels have neither block, scale nor min}}
+// expected-error @+1 {{#flow.panels (C1): f32 panels have neither block, scale, min, bits nor offset}}
 func.func private @f32_block() attributes {a = #flow.panels<f32, block = 32>}
 
 // -----
 
 // panels (C1)
-// expected-error @+1 {{#flow.panels (C1): f32 panels have neither block, scale nor min}}
+// expected-error @+1 {{#flow.panels (C1): f32 panels have neither block, scale, min, bits nor offset}}
 func.func private @f32_scale() attributes {a = #flow.panels<f32, scale = f32>}
 
 // -----
 
 // panels (C1)
-// expected-error @+1 {{#flow.panels (C1): f32 panels have neither block, scale nor min}}
+// expected-error @+1 {{#flow.panels (C1): f32 panels have neither block, scale, min, bits nor offset}}
 func.func private @f32_min() attributes {a = #flow.panels<f32, min = true>}
+
+// -----
+
+// panels (C1)
+// expected-error @+1 {{#flow.panels (C1): bf16 panels have neither block, scale, min, bits nor offset}}
+func.func private @bf16_bits() attributes {a = #flow.panels<bf16, bits = 4>}
+
+// -----
+
+// panels (C1)
+// expected-error @+1 {{#flow.panels (C1): f32 panels have neither block, scale, min, bits nor offset}}
+func.func private @f32_offset() attributes {a = #flow.panels<f32, offset = 0>}
+
+// -----
+
+// panels (C3)
+// expected-error @+1 {{#flow.panels (C3): quants have 4, 5, 6 or 8 bits, got 7}}
+func.func private @seven_bits() attributes {a = #flow.panels<i8, block = 32, bits = 7, offset = 64>}
+
+// -----
+
+// panels (C3)
+// expected-error @+1 {{#flow.panels (C3): quants of 4 bits need an offset of 0 or 8, got 128}}
+func.func private @offset_of_bytes() attributes {a = #flow.panels<i8, block = 32, bits = 4>}
+
+// -----
+
+// panels (C3)
+// expected-error @+1 {{#flow.panels (C3): quants of 8 bits need an offset of 128, got 0}}
+func.func private @bytes_without_offset() attributes {a = #flow.panels<i8, block = 32, offset = 0>}
 
 // -----
 
@@ -67,7 +97,7 @@ func.func private @broken_block() attributes {a = tensor<32x40xf32, #flow.panels
 // -----
 
 // panels (C1)
-// expected-error @+1 {{#flow.panels (C1): bf16 panels have neither block, scale nor min}}
+// expected-error @+1 {{#flow.panels (C1): bf16 panels have neither block, scale, min, bits nor offset}}
 func.func private @bf16_block() attributes {a = #flow.panels<bf16, block = 32>}
 
 // -----

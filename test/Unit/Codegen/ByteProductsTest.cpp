@@ -15,15 +15,21 @@ INSTANTIATE_TEST_SUITE_P(Targets, ByteProducts, testing::ValuesIn(kByteTargets),
 struct ByteCase {
   int64_t rows, cols, weightBlock, rowBlock;
   bool halfScales, hasMinima;
+  int64_t bits = 8, offset = 128;
 
+  ByteWeight weight(uint32_t seed) const {
+    return ByteWeight(rows, cols, weightBlock, hasMinima, seed, bits, offset);
+  }
   std::string weightType() const {
     return substitute("tensor<$Nx$Kxf32, #flow.panels<i8, block = $B, scale = "
-                      "$S, min = $M>>",
+                      "$S, min = $M, bits = $Q, offset = $O>>",
                       {{"$N", std::to_string(rows)},
                        {"$K", std::to_string(cols)},
                        {"$B", std::to_string(weightBlock)},
                        {"$S", halfScales ? "f16" : "f32"},
-                       {"$M", hasMinima ? "true" : "false"}});
+                       {"$M", hasMinima ? "true" : "false"},
+                       {"$Q", std::to_string(bits)},
+                       {"$O", std::to_string(offset)}});
   }
   std::string rowsType(const std::string &extent) const {
     return substitute("tensor<$Tx$Kxf32, #flow.quantized_rows<block = $B>>",
@@ -49,11 +55,17 @@ const ByteCase kCases[] = {
     {96, 160, 32, 32, /*halfScales=*/true, /*hasMinima=*/false},
     {96, 160, 16, 16, /*halfScales=*/false, /*hasMinima=*/false},
     {32, 96, 32, 16, /*halfScales=*/false, /*hasMinima=*/true},
+    // q4_0; q4_k; q5_0; q5_1, q6_k.
+    {64, 96, 32, 16, /*halfScales=*/true, /*hasMinima=*/false, 4, 8},
+    {32, 96, 32, 16, /*halfScales=*/false, /*hasMinima=*/true, 4, 0},
+    {32, 160, 32, 32, /*halfScales=*/true, /*hasMinima=*/false, 5, 16},
+    {64, 96, 32, 16, /*halfScales=*/true, /*hasMinima=*/true, 5, 0},
+    {64, 96, 16, 16, /*halfScales=*/false, /*hasMinima=*/false, 6, 32},
 };
 
 TEST_P(ByteProducts, Linear) {
   for (const ByteCase &c : kCases) {
-    ByteWeight weight(c.rows, c.cols, c.weightBlock, c.hasMinima, 41);
+    ByteWeight weight = c.weight(41);
     // A quant one off, where the first row of x is 127.
     ByteWeight wrong = weight;
     wrong.quants[c.cols - 1] ^= 1;
@@ -89,10 +101,7 @@ func.func @f(%x: $X, %w: $W) -> $Y {
   }
 }
 
-// Integers are exact, and the blocks are added in one order in prefill and
-// decode.
-TEST_P(ByteProducts, ARowDoesNotDependOnItsStep) {
-  const ByteCase &c = kCases[3];
+void expectRowsAlone(const ByteCase &c, const CodeTarget &target) {
   auto compile = [&](const char *extent) {
     return std::make_unique<CompiledFunction>(
         substitute(R"(
@@ -103,12 +112,10 @@ func.func @f(%x: $X, %w: $W) -> $Y {
                    {{"$X", c.rowsType(extent)},
                     {"$W", c.weightType()},
                     {"$Y", c.resultType(extent)}}),
-        GetParam());
+        target);
   };
   std::unique_ptr<CompiledFunction> step = compile("?"), row = compile("1");
-  CodeArgument weight =
-      ByteWeight(c.rows, c.cols, c.weightBlock, c.hasMinima, 45)
-          .argument(c.halfScales);
+  CodeArgument weight = c.weight(45).argument(c.halfScales);
   ByteRows x(24, c.cols, c.rowBlock, 46);
   llvm::SmallVector<int64_t, 4> shape{24, c.rows};
   std::vector<Tensor> together = step->run({x.argument(), weight}, shape);
@@ -127,9 +134,18 @@ func.func @f(%x: $X, %w: $W) -> $Y {
   }
 }
 
+// Integers are exact, and the blocks are added in one order in prefill and
+// decode, which unpack narrow weights in different places.
+TEST_P(ByteProducts, ARowDoesNotDependOnItsStep) {
+  for (size_t i : {3, 4, 6, 8}) {
+    SCOPED_TRACE(kCases[i].weightType());
+    expectRowsAlone(kCases[i], GetParam());
+  }
+}
+
 TEST_P(ByteProducts, LmHead) {
   ByteCase c{96, 64, 32, 32, /*halfScales=*/true, /*hasMinima=*/false};
-  ByteWeight weight(c.rows, c.cols, c.weightBlock, c.hasMinima, 43);
+  ByteWeight weight = c.weight(43);
   for (const StepForm &form : kForms) {
     // The scores are some thousands: the cap bends but does not flatten them.
     CompiledFunction function(substitute(R"(

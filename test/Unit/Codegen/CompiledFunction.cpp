@@ -219,13 +219,16 @@ CodeArgument flow::bf16PanelsArgument(const Tensor &weight) {
 }
 
 ByteWeight::ByteWeight(int64_t rows, int64_t cols, int64_t block,
-                       bool hasMinima, uint32_t seed)
-    : rows(rows), cols(cols), block(block), hasMinima(hasMinima) {
+                       bool hasMinima, uint32_t seed, int64_t bits,
+                       int64_t offset)
+    : rows(rows), cols(cols), block(block), bits(bits), offset(offset),
+      hasMinima(hasMinima) {
   std::mt19937 generator(seed);
+  const int64_t count = int64_t(1) << bits;
   for (int64_t i = 0; i != rows * cols; ++i)
-    quants.push_back(int8_t(generator()));
-  std::fill_n(quants.begin(), cols, 127);
-  std::fill_n(quants.begin() + cols, cols, -128);
+    quants.push_back(int8_t(int64_t(generator() % count) - offset));
+  std::fill_n(quants.begin(), cols, int8_t(count - 1 - offset));
+  std::fill_n(quants.begin() + cols, cols, int8_t(-offset));
   for (int64_t i = 0; i != rows * cols / block; ++i) {
     scales.push_back(smallScale(generator));
     minima.push_back(hasMinima ? -64 * smallScale(generator) : 0);
@@ -250,27 +253,45 @@ Tensor ByteWeight::magnitudes() const {
 CodeArgument ByteWeight::argument(bool halfScales) const {
   int64_t panels = rows / kPanel, blocks = cols / block;
   CodeArgument argument{share(values()), {}};
-  argument.buffers.push_back(makeBuffer({panels, cols / 4, 4 * kPanel}, 1));
+  // Columns to a byte of the quants, and of the bits above the fourth.
+  int64_t perByte = bits == 8 ? 1 : 2, perUpper = bits > 4 ? 8 / (bits - 4) : 0;
+  auto addBytes = [&](int64_t columns) {
+    argument.buffers.push_back(
+        makeBuffer({panels, cols / 4 / columns, 4 * kPanel}, 1));
+  };
+  addBytes(perByte);
+  if (bits == 5 || bits == 6)
+    addBytes(perUpper);
+  size_t ofScales = argument.buffers.size();
   argument.buffers.push_back(
       makeBuffer({panels, blocks, kPanel}, halfScales ? 2 : 4));
   if (hasMinima)
     argument.buffers.push_back(makeBuffer({panels, blocks, kPanel}, 4));
+  // Puts bits of column k into the byte that it shares with others.
+  auto add = [&](CodeBuffer &buffer, int64_t n, int64_t k, int64_t columns,
+                 unsigned value) {
+    int64_t row = n / kPanel * (cols / 4 / columns) + k / (4 * columns);
+    int64_t turn = k / 4 % columns;
+    dataOf<uint8_t>(buffer)[(row * kPanel + n % kPanel) * 4 + k % 4] |=
+        value << (turn * 8 / columns);
+  };
   for (int64_t n = 0; n != rows; ++n) {
-    for (int64_t k = 0; k != cols; ++k)
-      store<uint8_t>(argument.buffers[0],
-                     ((n / kPanel * cols + k) / 4 * kPanel + n % kPanel) * 4 +
-                         k % 4,
-                     quants[n * cols + k] + 128);
+    for (int64_t k = 0; k != cols; ++k) {
+      unsigned u = quants[n * cols + k] + offset;
+      add(argument.buffers[0], n, k, perByte, bits == 8 ? u : u & 15);
+      if (bits == 5 || bits == 6)
+        add(argument.buffers[1], n, k, perUpper, u >> 4);
+    }
     for (int64_t b = 0; b != blocks; ++b) {
       int64_t to = (n / kPanel * blocks + b) * kPanel + n % kPanel;
       float scale = scales[n * blocks + b];
       if (halfScales)
-        store(argument.buffers[1], to, ggml::f32ToF16(scale));
+        store(argument.buffers[ofScales], to, ggml::f32ToF16(scale));
       else
-        store(argument.buffers[1], to, scale);
+        store(argument.buffers[ofScales], to, scale);
       // The kernel has -128 times the sum of a block at hand.
       if (hasMinima)
-        store(argument.buffers[2], to, minima[n * blocks + b] / -128);
+        store(argument.buffers.back(), to, minima[n * blocks + b] / -128);
     }
   }
   return argument;

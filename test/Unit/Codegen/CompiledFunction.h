@@ -79,18 +79,20 @@ CodeArgument bf16PanelsArgument(const Tensor &weight);
 /// Scales are multiples of 2^-8 up to 1, which f16 holds, and minima of 2^-2
 /// from -64 on.
 struct ByteWeight {
-  /// Random quants, scales and, with `hasMinima`, minima. All quants of the
-  /// first row are 127 and of the second -128, the extremes of a sum.
+  /// Random quants, scales and, with `hasMinima`, minima. Quants raised by
+  /// `offset` are numbers of `bits` bits. All quants of the first row are the
+  /// largest and of the second the least, the extremes of a sum.
   ByteWeight(int64_t rows, int64_t cols, int64_t block, bool hasMinima,
-             uint32_t seed);
+             uint32_t seed, int64_t bits = 8, int64_t offset = 128);
   /// What the elements mean, and `|scale * quant| + |minimum|` of each.
   Tensor values() const;
   Tensor magnitudes() const;
-  /// Panels of quants `[N/32, K/4, 32 * 4]` raised by 128, scales `[N/32,
-  /// K/block, 32]` as f16 or f32, and minima, if any, as f32.
+  /// Panels of quants `[N/32, K/4, 32 * 4]` raised by the offset, or of half
+  /// bytes and upper bits, scales `[N/32, K/block, 32]` as f16 or f32, and
+  /// minima, if any, as f32.
   CodeArgument argument(bool halfScales) const;
 
-  int64_t rows, cols, block;
+  int64_t rows, cols, block, bits, offset;
   bool hasMinima;
   std::vector<int8_t> quants;
   std::vector<float> scales, minima;

@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 
 using namespace flow::ggml;
@@ -59,6 +60,19 @@ TEST_P(Unpack, GivesTheDecodedValuesBitForBit) {
                            parts.minima[block], form.hasMin);
     ASSERT_EQ(bitsOf(decoded[i]), bitsOf(expected)) << "element " << i;
   }
+}
+
+// Random blocks have every code of each type, so both ends are reached.
+TEST_P(Unpack, GivesQuantsOfTheirRange) {
+  constexpr int64_t kBlocks = 200;
+  Type type = GetParam();
+  IntegerForm form = *integerForm(type);
+  int64_t count = kBlocks * typeInfo(uint32_t(type))->blockElements;
+  Unpacked parts = unpack(type, randomBlocks(type, kBlocks, 2), count);
+  auto [low, high] =
+      std::minmax_element(parts.quants.begin(), parts.quants.end());
+  EXPECT_EQ(*low, form.low);
+  EXPECT_EQ(*high, form.high);
 }
 
 TEST(UnpackAll, LeavesMinimaAloneWhereThereAreNone) {

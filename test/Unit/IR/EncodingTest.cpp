@@ -18,9 +18,7 @@ class EncodingTest : public testing::Test {
 protected:
   EncodingTest() : handler(&context) { context.loadDialect<FlowDialect>(); }
 
-  PanelsAttr f32Panels() {
-    return PanelsAttr::get(&context, PanelKind::F32, 0, ScaleKind::F16, false);
-  }
+  PanelsAttr f32Panels() { return PanelsAttr::get(&context, PanelKind::F32); }
   PanelsAttr i8Panels(int64_t block) {
     return PanelsAttr::get(&context, PanelKind::I8, block, ScaleKind::F16,
                            false);
@@ -69,8 +67,7 @@ TEST_F(EncodingTest, I8PanelsTakeWholeBlocksOf32) {
 }
 
 TEST_F(EncodingTest, Bf16TakesPairs) {
-  auto panels =
-      PanelsAttr::get(&context, PanelKind::BF16, 0, ScaleKind::F16, false);
+  auto panels = PanelsAttr::get(&context, PanelKind::BF16);
   EXPECT_TRUE(accepts(panels, {32, 34}));
   EXPECT_FALSE(accepts(panels, {32, 33}));
   EXPECT_FALSE(accepts(panels, {48, 32}));

@@ -36,11 +36,48 @@ TEST(Memory, BytesOfPackedWeights) {
   weight.scale = ScaleType::F32;
   weight.hasMin = true;
   EXPECT_EQ(packedBytes(weight), Bytes({96 * 64, 96 * 4 * 4, 96 * 4 * 4}));
+  weight.bits = 4;
+  EXPECT_EQ(packedBytes(weight), Bytes({96 * 32, 96 * 4 * 4, 96 * 4 * 4}));
+  weight.bits = 5;
+  EXPECT_EQ(packedBytes(weight),
+            Bytes({96 * 32, 96 * 8, 96 * 4 * 4, 96 * 4 * 4}));
+  weight.bits = 6;
+  EXPECT_EQ(packedBytes(weight),
+            Bytes({96 * 32, 96 * 16, 96 * 4 * 4, 96 * 4 * 4}));
   // More than 2^31 values.
   weight = weightOf(Packing::PanelsBf16);
   weight.rows = 262144;
   weight.cols = 10752;
   EXPECT_EQ(packedBytes(weight), Bytes({5637144576}));
+}
+
+TEST(Memory, ShapesOfPackedWeights) {
+  using Shape = std::vector<int64_t>;
+  EXPECT_EQ(partShape(weightOf(Packing::Raw), 0), Shape());
+  EXPECT_EQ(partShape(weightOf(Packing::Dense), 0), Shape({96, 64}));
+  EXPECT_EQ(partShape(weightOf(Packing::PanelsF32), 0), Shape({3, 64, 32}));
+  EXPECT_EQ(partShape(weightOf(Packing::PanelsBf16), 0), Shape({3, 32, 64}));
+  PackedWeight vector = weightOf(Packing::Dense);
+  vector.rows = 1;
+  EXPECT_EQ(partShape(vector, 0), Shape({64}));
+  // The elements of the parts of each width have the bytes of the parts.
+  for (int64_t bits : {4, 5, 6, 8}) {
+    PackedWeight weight = weightOf(Packing::PanelsI8);
+    weight.bits = bits;
+    weight.hasMin = true;
+    std::vector<size_t> bytes = packedBytes(weight);
+    ASSERT_EQ(bytes.size(), static_cast<size_t>(weight.parts()));
+    for (size_t part = 0; part != bytes.size(); ++part) {
+      Shape shape = partShape(weight, part);
+      ASSERT_EQ(shape.size(), 3u);
+      EXPECT_EQ(shape[0], 3);
+      size_t element = part + 1 == bytes.size()   ? 4
+                       : part + 2 == bytes.size() ? 2
+                                                  : 1;
+      EXPECT_EQ(shape[0] * shape[1] * shape[2] * element, bytes[part])
+          << bits << " bits, part " << part;
+    }
+  }
 }
 
 TEST(Memory, StepsAreWholeTiles) {

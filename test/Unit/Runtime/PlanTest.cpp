@@ -60,6 +60,8 @@ TEST(Plan, KeepsItsWeights) {
     EXPECT_EQ(found.block, wanted.block);
     EXPECT_EQ(found.scale, wanted.scale);
     EXPECT_EQ(found.hasMin, wanted.hasMin);
+    EXPECT_EQ(found.bits, wanted.bits);
+    EXPECT_EQ(found.offset, wanted.offset);
   }
 }
 
@@ -74,6 +76,12 @@ TEST(Plan, CountsThePartsOfAWeight) {
   EXPECT_EQ(weight.parts(), 2);
   weight.hasMin = true;
   EXPECT_EQ(weight.parts(), 3);
+  weight.bits = 4;
+  EXPECT_EQ(weight.parts(), 3);
+  weight.bits = 5;
+  EXPECT_EQ(weight.parts(), 4);
+  weight.bits = 6;
+  EXPECT_EQ(weight.parts(), 4);
 }
 
 TEST(Plan, KeepsItsCachesAndBuffers) {

@@ -5,6 +5,8 @@
 
 #include <gtest/gtest.h>
 
+#include <tuple>
+
 using namespace flow;
 using namespace flow::runtime;
 using flow::ggml::Type;
@@ -52,7 +54,7 @@ float panelElement(const LoadedWeight &loaded, int64_t cols, int64_t n,
   return at<float>(loaded.parts[0], ((n / 32) * cols + k) * 32 + n % 32);
 }
 
-/// What 8-bit panels say of element (n, k).
+/// What integer panels say of element (n, k).
 struct Element {
   int quant;
   float scale, min;
@@ -66,26 +68,60 @@ struct Element {
 
 Element element(const PackedWeight &weight, const LoadedWeight &loaded,
                 int64_t n, int64_t k) {
-  int64_t quads = weight.cols / 4, blocks = weight.cols / weight.block;
-  int64_t byte = (n / 32 * quads + k / 4) * 128 + n % 32 * 4 + k % 4;
+  // `count` bits of a part in which `columns` columns share a byte.
+  auto bits = [&](int64_t part, int64_t columns, int64_t count) {
+    int64_t row = n / 32 * (weight.cols / 4 / columns) + k / (4 * columns);
+    int byte = at<uint8_t>(loaded.parts[part], row * 128 + n % 32 * 4 + k % 4);
+    return byte >> (k / 4 % columns * count) & ((1 << count) - 1);
+  };
+  int64_t blocks = weight.cols / weight.block;
   int64_t group = (n / 32 * blocks + k / weight.block) * 32 + n % 32;
   Element result;
-  result.quant = at<uint8_t>(loaded.parts[0], byte) - 128;
+  result.quant = weight.bits == 8 ? bits(0, 1, 8) : bits(0, 2, 4);
+  if (weight.bits == 5)
+    result.quant += bits(1, 8, 1) << 4;
+  if (weight.bits == 6)
+    result.quant += bits(1, 4, 2) << 4;
+  result.quant -= static_cast<int>(weight.offset);
+  const BlockSlice &scales = loaded.parts[weight.hasUpperBits() ? 2 : 1];
   result.scale = weight.scale == ScaleType::F16
-                     ? ggml::f16ToF32(at<uint16_t>(loaded.parts[1], group))
-                     : at<float>(loaded.parts[1], group);
+                     ? ggml::f16ToF32(at<uint16_t>(scales, group))
+                     : at<float>(scales, group);
   // -min/128 is stored; a power of two takes it back exactly.
-  result.min = weight.hasMin ? at<float>(loaded.parts[2], group) * -128 : 0;
+  result.min = weight.hasMin ? at<float>(loaded.parts.back(), group) * -128 : 0;
   return result;
 }
 
-/// The narrowest 8-bit panels that hold `type`.
+/// The fewest bits that hold the quants of `type`, and what is added to them.
+std::pair<int64_t, int64_t> bitsAndOffset(Type type) {
+  switch (type) {
+  case Type::Q3_K:
+  case Type::Q4_0:
+    return {4, 8};
+  case Type::Q2_K:
+  case Type::Q4_1:
+  case Type::Q4_K:
+    return {4, 0};
+  case Type::Q5_0:
+    return {5, 16};
+  case Type::Q5_1:
+  case Type::Q5_K:
+    return {5, 0};
+  case Type::Q6_K:
+    return {6, 32};
+  default:
+    return {8, 128};
+  }
+}
+
+/// The narrowest panels that hold `type`.
 PackedWeight panelsOf(Type type, int64_t rows, int64_t cols) {
   PackedWeight weight = weightOf({"t"}, Packing::PanelsI8, rows, cols);
   ggml::IntegerForm form = *ggml::integerForm(type);
   weight.block = form.block;
   weight.hasMin = form.hasMin;
   weight.scale = form.scaleIsF16 ? ScaleType::F16 : ScaleType::F32;
+  std::tie(weight.bits, weight.offset) = bitsAndOffset(type);
   return weight;
 }
 
@@ -168,11 +204,17 @@ TEST_P(PackIntegers, IntoTheirOwnForm) {
   Result<LoadedAlone> loaded = load(weight, tensors);
   ASSERT_TRUE(loaded) << loaded.error();
   int64_t elements = 96 * 512, blocks = elements / weight.block;
-  ASSERT_EQ(loaded->parts.size(), weight.hasMin ? 3u : 2u);
-  EXPECT_EQ(loaded->parts[0].size(), static_cast<size_t>(elements));
-  EXPECT_EQ(
-      loaded->parts[1].size(),
-      static_cast<size_t>(blocks * (weight.scale == ScaleType::F16 ? 2 : 4)));
+  std::vector<int64_t> sizes = {weight.bits == 8 ? elements : elements / 2,
+                                blocks *
+                                    (weight.scale == ScaleType::F16 ? 2 : 4)};
+  if (weight.bits == 5 || weight.bits == 6)
+    sizes.insert(sizes.begin() + 1, elements * (weight.bits - 4) / 8);
+  if (weight.hasMin)
+    sizes.push_back(4 * blocks);
+  std::vector<int64_t> found;
+  for (const BlockSlice &part : loaded->parts)
+    found.push_back(static_cast<int64_t>(part.size()));
+  EXPECT_EQ(found, sizes);
   expectSameValues(weight, *loaded, tensors.decoded("t"));
 }
 
@@ -204,6 +246,8 @@ TEST_P(PackIntegers, IntoTheWidestForm) {
   weight.block = 16;
   weight.scale = ScaleType::F32;
   weight.hasMin = true;
+  weight.bits = 8;
+  weight.offset = 128;
   Result<LoadedAlone> loaded = load(weight, tensors);
   ASSERT_TRUE(loaded) << loaded.error();
   expectSameValues(weight, *loaded, tensors.decoded("t"));

@@ -40,7 +40,7 @@ std::string errorOfType(const PackedWeight &weight, Type type) {
 
 std::string misfit(const char *type) {
   return std::string("weight w: tensor 't' stored as ") + type +
-         " does not fit the planned 8-bit layout";
+         " does not fit the planned integer layout";
 }
 
 } // namespace
@@ -154,6 +154,29 @@ TEST(WeightRefusals, BlocksOf16InBlocksOf32) {
   EXPECT_EQ(errorOfType(weight, Type::Q6_K), misfit("Q6_K"));
 }
 
+TEST(WeightRefusals, QuantsOutsideOfTheirBits) {
+  PackedWeight weight = narrowPanels();
+  weight.scale = ScaleType::F32;
+  weight.hasMin = true;
+  weight.bits = 4;
+  weight.offset = 0;
+  EXPECT_EQ(errorOfType(weight, Type::Q4_K), "(loaded)");
+  EXPECT_EQ(errorOfType(weight, Type::Q4_0), misfit("Q4_0"));
+  EXPECT_EQ(errorOfType(weight, Type::Q5_K), misfit("Q5_K"));
+  weight.offset = 8;
+  EXPECT_EQ(errorOfType(weight, Type::Q4_0), "(loaded)");
+  EXPECT_EQ(errorOfType(weight, Type::Q4_K), misfit("Q4_K"));
+  weight.bits = 5;
+  weight.offset = 16;
+  EXPECT_EQ(errorOfType(weight, Type::Q5_0), "(loaded)");
+  EXPECT_EQ(errorOfType(weight, Type::Q5_K), misfit("Q5_K"));
+  EXPECT_EQ(errorOfType(weight, Type::Q8_0), misfit("Q8_0"));
+  weight.bits = 6;
+  weight.offset = 32;
+  EXPECT_EQ(errorOfType(weight, Type::Q5_K), "(loaded)");
+  EXPECT_EQ(errorOfType(weight, Type::IQ4_NL), misfit("IQ4_NL"));
+}
+
 TEST(WeightRefusals, AdditionsToIntegers) {
   PackedWeight weight = narrowPanels();
   weight.add = 1;
@@ -169,7 +192,7 @@ TEST(WeightRefusals, OneBadSourceAmongGoodOnes) {
   weight.rows = 64;
   EXPECT_EQ(errorOf(weight, tensors),
             "weight w: tensor 'u' stored as Q5_1 does not fit the planned "
-            "8-bit layout");
+            "integer layout");
 }
 
 TEST(PageBlock, HoldsZeroedPages) {

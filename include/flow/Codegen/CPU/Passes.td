@@ -19,8 +19,12 @@ def TileContractions : Pass<"cpu-tile-contractions", "::mlir::func::FuncOp"> {
     - bf16: one `linalg.generic` with `math.fma` of widened operands over pairs
       of `k`, rows `[M, K]`, panels `[N/32, K/2, 64]`;
     - 8-bit blocks: an integer `linalg.generic` over each block, started from
-      the rows' block sums, and a second one that scales and adds the blocks
-      (with or without minima).
+      the rows' block sums or a part of them, and a second one that scales and
+      adds the blocks (with or without minima). Weights are bytes, or are made
+      bytes by a `linalg.generic` without reduction: of half bytes `[N/32, K/8,
+      128]` and, for 5 and 6 bits, the bits above them `[N/32, K/32, 128]` or
+      `[N/32, K/16, 128]`. A single row unpacks them in registers, several rows
+      share a panel that was unpacked into memory.
 
     The order of addition is ascending in the depth, whatever the tile, so a
     row's result does not depend on `rows-f32` and `rows-i8`. A dynamic number
