@@ -111,6 +111,9 @@ private:
   llvm::Error append(int64_t count, bool oneByOne);
   /// What a run of `test` costs, by function.
   std::vector<FunctionWork> workOf(const Measurement &test) const;
+  llvm::Error awaitTurn(const Measurement &test) const {
+    return options.beforeRun ? options.beforeRun(test) : llvm::Error::success();
+  }
   void say(const llvm::Twine &what) const {
     if (options.progress)
       options.progress(what.str());
@@ -234,12 +237,16 @@ llvm::Expected<Measurement> Bench::measure(int64_t prompt, int64_t generate,
   std::string what =
       test.name() + " with " + std::to_string(threads) + " threads: ";
   say(what + "warming up");
+  if (llvm::Error error = awaitTurn(test))
+    return error;
   if (llvm::Expected<double> untimed = time(test); !untimed)
     return untimed.takeError();
   test.began = std::time(nullptr);
   for (int64_t i = 1; i <= options.repetitions; ++i) {
     say(what + std::to_string(i) + " of " +
         std::to_string(options.repetitions));
+    if (llvm::Error error = awaitTurn(test))
+      return error;
     MachineSpeed speed = probe->measure();
     double part = 1.0 / static_cast<double>(options.repetitions);
     test.speed.f32 += part * speed.f32;
@@ -253,6 +260,8 @@ llvm::Expected<Measurement> Bench::measure(int64_t prompt, int64_t generate,
   }
   if (options.stages) {
     say(what + "where the time goes");
+    if (llvm::Error error = awaitTurn(test))
+      return error;
     runtime::Profile profile;
     if (llvm::Expected<double> untimed = time(test, &profile); !untimed)
       return untimed.takeError();

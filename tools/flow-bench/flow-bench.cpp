@@ -7,6 +7,7 @@
 #include "flow/Compiler/CodeCache.h"
 #include "llvm/ADT/StringSwitch.h"
 
+#include <cstdio>
 #include <malloc.h>
 
 using namespace flow;
@@ -60,6 +61,11 @@ static cl::alias outputLong("output", cl::aliasopt(output), cl::NotHidden,
 static cl::opt<bool> stages("stages",
                             cl::desc("show where the time of a test goes"),
                             cl::cat(category));
+static cl::opt<bool>
+    turns("turns",
+          cl::desc("before each run, say `turn TEST` on standard output and "
+                   "wait for a line on standard input"),
+          cl::cat(category));
 static cl::opt<std::string> numerics("numerics",
                                      cl::desc("auto, f32, bf16 or int8"),
                                      cl::init("auto"), cl::cat(category));
@@ -91,6 +97,18 @@ std::optional<ReportFormat> parseFormat(llvm::StringRef name) {
       .Default(std::nullopt);
 }
 
+/// Lets whoever drives several engines say when this one is to run.
+llvm::Error awaitTurn(const Measurement &test) {
+  llvm::outs() << "turn " << test.name() << '\n';
+  llvm::outs().flush();
+  for (int c; (c = std::getchar()) != '\n';)
+    if (c == EOF)
+      return llvm::createStringError(
+          "--turns: expected a line on standard input before " + test.name() +
+          ", found its end");
+  return llvm::Error::success();
+}
+
 BenchmarkOptions readOptions() {
   BenchmarkOptions options;
   options.prompts = numbersOf(prompts, 512);
@@ -103,6 +121,8 @@ BenchmarkOptions readOptions() {
   options.load.compile.numerics = numerics;
   options.load.prefillChunk = prefillChunk;
   options.load.cacheFolder = getUserCacheFolder();
+  if (turns)
+    options.beforeRun = awaitTurn;
   if (isatty(STDERR_FILENO))
     options.progress = [](llvm::StringRef what) {
       llvm::errs() << "\r\033[K" << what;

@@ -15,6 +15,8 @@
 
 namespace flow {
 
+struct Measurement;
+
 /// What is to be measured. For each number of threads the model is loaded once,
 /// and for each depth there is a test of each prompt and then of each
 /// generation.
@@ -31,6 +33,10 @@ struct BenchmarkOptions {
   bool stages = false;
   /// How the model is loaded, but for its threads and its context.
   LoadOptions load;
+  /// Called before each run, timed or not, and before the machine is measured
+  /// for it; may be empty. It may wait, so that others who are measured on this
+  /// machine have their turn; what it fails with ends the benchmark.
+  std::function<llvm::Error(const Measurement &test)> beforeRun;
   /// Told, in a few words, what happens now; may be empty.
   std::function<void(llvm::StringRef)> progress;
 };
@@ -85,7 +91,8 @@ struct BenchmarkResult {
 };
 
 /// Loads the model at `path` and measures it. Fails where the model cannot be
-/// loaded, has no room for a test, or gives logits that are not finite.
+/// loaded, has no room for a test, or gives logits that are not finite, and as
+/// `beforeRun` does.
 llvm::Expected<BenchmarkResult> runBenchmark(llvm::StringRef path,
                                              const BenchmarkOptions &options);
 
