@@ -30,6 +30,8 @@ if os.path.exists(config.flow_python):
     config.substitutions.append(("%make_model", "%s %s" % (
         config.flow_python,
         os.path.join(config.test_source_root, "tools", "make_model.py"))))
+    config.substitutions.append(("%benchmarks", os.path.join(
+        os.path.dirname(config.test_source_root), "benchmarks")))
     config.substitutions.append(("%corrupt_gguf", "%s %s" % (
         config.flow_python,
         os.path.join(config.test_source_root, "tools", "corrupt_gguf.py"))))
