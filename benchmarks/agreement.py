@@ -18,9 +18,10 @@ from peer_protocol import some_tokens
 
 PROMPT, CONTINUATION = 16, 32
 # Engines that round activations to bytes in different places still correlate
-# well above this; another window, scale or norm somewhere falls far below.
+# well above this, and random weights have near ties at a fifth of the positions;
+# other weights correlate by less than 0.5 and share next to no best token.
 LEAST_CORRELATION = 0.95
-LEAST_SAME = 0.75
+LEAST_SAME = 0.5
 
 
 class Disagreement(Failed):
