@@ -48,17 +48,41 @@ void flow::buildFusionPipeline(OpPassManager &pm,
   pm.addPass(createVerifyPhase({"shared"}));
 }
 
-void flow::buildLinalgPipeline(OpPassManager &pm, const PipelineOptions &) {
-  pm.addPass(createConvertFlowToLinalg());
+namespace {
+/// Rows and columns of the tiles whose sums fit into registers.
+struct TargetTiles {
+  int64_t rowsF32, columnsF32, rowsBf16, columnsBf16, rowsI8, columnsI8;
+
+  /// 32 registers of 16 lanes hold 12 x 2 sums of f32, or 6 x 2 of i32 beside 6
+  /// x 2 of f32. 16 registers hold 6 x 2 sums beside weights and a row's value,
+  /// or 4 x 2 where a register of weights becomes two. Bytes that are widened
+  /// have 8 registers of weights at hand, so there is one of columns, and rows
+  /// come one by one.
+  static TargetTiles of(const PipelineOptions &options) {
+    if (options.isa == "vnni")
+      return {12, 32, 12, 32, 6, 32};
+    if (options.avx512)
+      return {12, 32, 12, 32, 12, 16};
+    if (options.isa == "avx2")
+      return {6, 16, 4, 16, 12, 8};
+    return {6, 8, 4, 8, 1, 32};
+  }
+};
+} // namespace
+
+void flow::buildLinalgPipeline(OpPassManager &pm,
+                               const PipelineOptions &options) {
+  TargetTiles tiles = TargetTiles::of(options);
+  pm.addPass(createConvertFlowToLinalg({tiles.rowsF32, tiles.columnsF32}));
 }
 
 void flow::buildCpuPipeline(OpPassManager &pm, const PipelineOptions &options) {
-  TileContractionsOptions tiles;
-  // 32 registers of 16 lanes hold 12 x 2 accumulators of f32, or 6 x 2 of i32
-  // beside 6 x 2 of f32; 16 registers of 8 lanes hold 3 x 4, or 1 x 4 twice.
-  tiles.rowsF32 = options.avx512 ? 12 : 3;
-  tiles.rowsI8 = options.avx512 ? 6 : 1;
-  pm.addNestedPass<func::FuncOp>(createTileContractions(tiles));
+  TargetTiles tiles = TargetTiles::of(options);
+  bool hasByteDots = options.isa == "vnni" || options.isa == "generic";
+  pm.addNestedPass<func::FuncOp>(createTileContractions(
+      {tiles.rowsF32, tiles.columnsF32, tiles.rowsBf16, tiles.columnsBf16,
+       tiles.rowsI8, tiles.columnsI8,
+       /*widenBf16=*/!options.bf16, /*widenI8=*/!hasByteDots}));
   // Results find their buffers while loops over one row are still loops, and
   // empty tensors become allocations before CSE can make one of two.
   pm.addPass(bufferization::createEmptyTensorEliminationPass());

@@ -43,6 +43,12 @@ def ConvertFlowToLinalg : Pass<"convert-flow-to-linalg", "::mlir::ModuleOp"> {
     whose weight has no layout, attention without a cache, head sizes that are
     no multiple of 32.
   }];
+  let options = [
+    Option<"tileRows", "tile-rows", "int64_t", "12",
+           "rows of attention whose sums the target keeps in registers">,
+    Option<"tileColumns", "tile-columns", "int64_t", "32",
+           "and f32 columns of each of them">
+  ];
   let dependentDialects = ["::mlir::arith::ArithDialect",
     "::mlir::bufferization::BufferizationDialect",
     "::mlir::linalg::LinalgDialect", "::mlir::LLVM::LLVMDialect",

@@ -39,7 +39,8 @@ struct PipelineOptions : mlir::PassPipelineOptions<PipelineOptions> {
                         llvm::cl::desc("rows of a prefill step"),
                         llvm::cl::init(512)};
   Option<std::string> isa{
-      *this, "isa", llvm::cl::desc("dot instructions: vnni, avx2 or generic"),
+      *this, "isa",
+      llvm::cl::desc("dot instructions: vnni, avx512, avx2 or generic"),
       llvm::cl::init("generic")};
   Option<bool> bf16{*this, "bf16", llvm::cl::desc("the target has vdpbf16ps"),
                     llvm::cl::init(false)};

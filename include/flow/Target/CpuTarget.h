@@ -23,7 +23,7 @@ struct CpuTarget {
 
   /// What `cpu-x86-contract` calls the instructions of this target.
   llvm::StringRef getIsa() const {
-    return vnni ? "vnni" : avx2 ? "avx2" : "generic";
+    return vnni ? "vnni" : avx512 ? "avx512" : avx2 ? "avx2" : "generic";
   }
 };
 

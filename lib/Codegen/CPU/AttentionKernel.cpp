@@ -28,8 +28,16 @@ using namespace flow::cpu;
 
 namespace {
 
-/// Rows of a register tile: 12 x 2 accumulators of 16 lanes.
+/// Rows that share what they read of the caches.
 constexpr int64_t kTileRows = kRowTile;
+
+/// The largest divisor of `value` that is at most `bound`.
+int64_t divisorOf(int64_t value, int64_t bound) {
+  int64_t divisor = std::min(value, bound);
+  while (value % divisor != 0)
+    --divisor;
+  return divisor;
+}
 
 class AttentionTile {
 public:
@@ -46,6 +54,8 @@ public:
     bool single = queryType.getDimSize(0) == 1;
     tokens = single || kTileRows % group != 0 ? 1 : kTileRows / group;
     rows = tokens * group;
+    partRows = divisorOf(rows, shape.registers.rows);
+    partColumns = divisorOf(kPanel, shape.registers.columns);
   }
 
   Value build(KernelBuilder &b);
@@ -59,6 +69,8 @@ private:
   Value slotOf(KernelBuilder &b, Value panel) {
     return b.rem(panel, b.div(b.dim(cache.values, 1), kPanel));
   }
+  /// Products of the tile's queries with the keys of `slot`: for each row, 32.
+  SmallVector<Value> dots(KernelBuilder &b, Value slot);
   SmallVector<Value> scores(KernelBuilder &b, Value scratch);
   SmallVector<Value> weights(KernelBuilder &b, Value scratch,
                              ArrayRef<Value> largest);
@@ -72,6 +84,8 @@ private:
   Value spans;
   AttentionShape shape;
   int64_t heads, headDim, kvHeads, group, tokens, rows;
+  /// The part of a tile, `rows` by 32, whose sums are in registers at a time.
+  int64_t partRows, partColumns;
 
   // Of the tile at hand.
   Value kvHead, firstToken, firstPanel, lastPanel;
@@ -132,6 +146,34 @@ void AttentionTile::widenToSpans(KernelBuilder &b) {
   }
 }
 
+SmallVector<Value> AttentionTile::dots(KernelBuilder &b, Value slot) {
+  SmallVector<Value> dots;
+  for (int64_t first = 0; first != rows; first += partRows) {
+    SmallVector<Value> whole(partRows, b.splatF32(0, kPanel));
+    for (int64_t column = 0; column != kPanel; column += partColumns) {
+      SmallVector<Value> zeros(partRows, b.splatF32(0, partColumns));
+      SmallVector<Value> part = b.loop(
+          b.index(0), b.index(headDim), 1, zeros,
+          [&](KernelBuilder &b, Value i, ValueRange acc) {
+            Value keys = b.read(cache.keys, {kvHead, slot, i, b.index(column)},
+                                partColumns);
+            SmallVector<Value> next;
+            for (int64_t r = 0; r != partRows; ++r) {
+              Value q = b.extract(
+                  query, {b.add(firstToken, (first + r) / group),
+                          b.add(b.mul(kvHead, group), (first + r) % group), i});
+              next.push_back(b.fma(b.splat(q, partColumns), keys, acc[r]));
+            }
+            return next;
+          });
+      for (int64_t r = 0; r != partRows; ++r)
+        whole[r] = b.insertLanes(part[r], whole[r], column);
+    }
+    llvm::append_range(dots, whole);
+  }
+  return dots;
+}
+
 SmallVector<Value> AttentionTile::scores(KernelBuilder &b, Value scratch) {
   const float infinity = std::numeric_limits<float>::infinity();
   SmallVector<Value> carried{scratch};
@@ -142,23 +184,7 @@ SmallVector<Value> AttentionTile::scores(KernelBuilder &b, Value scratch) {
   return b.loop(
       firstPanel, lastPanel, 1, carried,
       [&](KernelBuilder &b, Value panel, ValueRange args) {
-        Value slot = slotOf(b, panel);
-        SmallVector<Value> zeros(rows, b.splatF32(0, kPanel));
-        SmallVector<Value> dots =
-            b.loop(b.index(0), b.index(headDim), 1, zeros,
-                   [&](KernelBuilder &b, Value i, ValueRange acc) {
-                     Value keys = b.read(cache.keys,
-                                         {kvHead, slot, i, b.index(0)}, kPanel);
-                     SmallVector<Value> next;
-                     for (int64_t r = 0; r != rows; ++r) {
-                       Value q = b.extract(
-                           query, {b.add(firstToken, r / group),
-                                   b.add(b.mul(kvHead, group), r % group), i});
-                       next.push_back(b.fma(b.splat(q, kPanel), keys, acc[r]));
-                     }
-                     return next;
-                   });
-
+        SmallVector<Value> dots = this->dots(b, slotOf(b, panel));
         Value lane = arith::ConstantOp::create(
             b, DenseIntElementsAttr::get(b.vector(kPanel, b.getI32Type()),
                                          ArrayRef<int32_t>(lanes)));
@@ -200,17 +226,19 @@ SmallVector<Value> AttentionTile::weights(KernelBuilder &b, Value scratch,
   Value width = b.mul(b.sub(lastPanel, firstPanel), kPanel);
   SmallVector<Value> results{scratch};
   for (int64_t r = 0; r != rows; ++r) {
-    Value maximum = b.splat(b.reduceMax(largest[r]), kPanel);
+    Value maximum = b.splat(b.reduceMax(largest[r]), partColumns);
     SmallVector<Value> out = b.loop(
-        b.index(0), width, kPanel, {results[0], b.splatF32(0, kPanel)},
+        b.index(0), width, partColumns,
+        {results[0], b.splatF32(0, partColumns)},
         [&](KernelBuilder &b, Value column,
             ValueRange args) -> SmallVector<Value> {
-          Value s = b.read(args[0], {b.index(r), column}, kPanel);
-          Value masked = arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ, s,
-                                               b.splatF32(-infinity, kPanel));
+          Value s = b.read(args[0], {b.index(r), column}, partColumns);
+          Value masked =
+              arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ, s,
+                                    b.splatF32(-infinity, partColumns));
           Value e = math::ExpOp::create(b, b.sub(s, maximum));
           Value p =
-              arith::SelectOp::create(b, masked, b.splatF32(0, kPanel), e);
+              arith::SelectOp::create(b, masked, b.splatF32(0, partColumns), e);
           return {b.write(p, args[0], {b.index(r), column}), b.add(args[1], p)};
         });
     results[0] = out[0];
@@ -228,40 +256,44 @@ SmallVector<Value> AttentionTile::weights(KernelBuilder &b, Value scratch,
 Value AttentionTile::values(KernelBuilder &b, Value scratch,
                             ArrayRef<Value> inverseSums, Value out) {
   return b.loop(
-      b.index(0), b.index(headDim), kPanel, out,
+      b.index(0), b.index(headDim), partColumns, out,
       [&](KernelBuilder &b, Value column,
           ValueRange outs) -> SmallVector<Value> {
-        SmallVector<Value> zeros(rows, b.splatF32(0, kPanel));
-        SmallVector<Value> sums = b.loop(
-            firstPanel, lastPanel, 1, zeros,
-            [&](KernelBuilder &b, Value panel, ValueRange acc) {
-              Value firstRow = b.mul(slotOf(b, panel), kPanel);
-              Value firstScore = b.mul(b.sub(panel, firstPanel), kPanel);
-              return b.loop(
-                  b.index(0), b.index(kPanel), 1, acc,
-                  [&](KernelBuilder &b, Value j, ValueRange acc) {
-                    Value v =
-                        b.read(cache.values,
-                               {kvHead, b.add(firstRow, j), column}, kPanel);
-                    SmallVector<Value> next;
-                    for (int64_t r = 0; r != rows; ++r) {
-                      Value p = b.extract(scratch,
-                                          {b.index(r), b.add(firstScore, j)});
-                      next.push_back(b.fma(b.splat(p, kPanel), v, acc[r]));
-                    }
-                    return next;
-                  });
-            });
         Value result = outs[0];
-        for (int64_t r = 0; r != rows; ++r) {
-          Value o = b.mul(sums[r], b.splat(inverseSums[r], kPanel));
-          SmallVector<Value> indices;
-          if (tokens != 1)
-            indices.push_back(b.index(r / group));
-          if (group != 1)
-            indices.push_back(b.index(r % group));
-          indices.push_back(column);
-          result = b.write(o, result, indices);
+        for (int64_t first = 0; first != rows; first += partRows) {
+          SmallVector<Value> zeros(partRows, b.splatF32(0, partColumns));
+          SmallVector<Value> sums = b.loop(
+              firstPanel, lastPanel, 1, zeros,
+              [&](KernelBuilder &b, Value panel, ValueRange acc) {
+                Value firstRow = b.mul(slotOf(b, panel), kPanel);
+                Value firstScore = b.mul(b.sub(panel, firstPanel), kPanel);
+                return b.loop(
+                    b.index(0), b.index(kPanel), 1, acc,
+                    [&](KernelBuilder &b, Value j, ValueRange acc) {
+                      Value v = b.read(cache.values,
+                                       {kvHead, b.add(firstRow, j), column},
+                                       partColumns);
+                      SmallVector<Value> next;
+                      for (int64_t r = 0; r != partRows; ++r) {
+                        Value p = b.extract(scratch, {b.index(first + r),
+                                                      b.add(firstScore, j)});
+                        next.push_back(
+                            b.fma(b.splat(p, partColumns), v, acc[r]));
+                      }
+                      return next;
+                    });
+              });
+          for (int64_t r = 0; r != partRows; ++r) {
+            Value o =
+                b.mul(sums[r], b.splat(inverseSums[first + r], partColumns));
+            SmallVector<Value> indices;
+            if (tokens != 1)
+              indices.push_back(b.index((first + r) / group));
+            if (group != 1)
+              indices.push_back(b.index((first + r) % group));
+            indices.push_back(column);
+            result = b.write(o, result, indices);
+          }
         }
         return {result};
       })[0];

@@ -130,6 +130,13 @@ public:
                                          element);
   }
 
+  /// `vec` with `part` in place of the lanes from `first` on.
+  Value insertLanes(Value part, Value vec, int64_t first) {
+    return mlir::vector::InsertStridedSliceOp::create(
+        *this, part, vec, llvm::ArrayRef<int64_t>{first},
+        llvm::ArrayRef<int64_t>{1});
+  }
+
   /// Sum of the lanes, as a tree: the order is fixed but not ascending.
   Value reduceAdd(Value vec) {
     if (!isFloat(vec))

@@ -174,14 +174,23 @@ int64_t dimOf(Value value, int64_t position) {
   return cast<RankedTensorType>(value.getType()).getDimSize(position);
 }
 
+/// Rows and columns of a register tile.
+struct TileShape {
+  int64_t rows, columns;
+};
+
 /// The loop nest around one register tile: panels in parallel, row tiles
 /// inside, so that a panel stays in the second-level cache while all rows pass
-/// over it. `prepare` is called once for a panel that several tiles meet.
-/// `tile` returns the tile's rows of 32 results each; the whole is `init`, `[M,
+/// over it, and in them the parts of the panel, so that the rows stay in the
+/// first-level cache. A single row takes whole panels. `tile` returns the
+/// results of a tile for panel, first column of it and first row; `prepare` is
+/// called once for a panel that several rows meet. The whole is `init`, `[M,
 /// N]`.
 Value emitTiles(
-    KernelBuilder &b, Value init, int64_t tileRows,
-    llvm::function_ref<SmallVector<Value>(KernelBuilder &, Value, Value)> tile,
+    KernelBuilder &b, Value init, TileShape shape,
+    llvm::function_ref<SmallVector<Value>(KernelBuilder &, Value, Value, Value,
+                                          TileShape)>
+        tile,
     llvm::function_ref<void(KernelBuilder &, Value)> prepare = nullptr) {
   bool single = dimOf(init, 0) == 1;
   Value rows = b.dim(init, 0);
@@ -195,64 +204,73 @@ Value emitTiles(
       },
       [&](KernelBuilder &b, Value panel,
           ValueRange outs) -> SmallVector<Value> {
+        Value zero = b.index(0);
         if (single) {
-          SmallVector<Value> acc = tile(b, panel, b.index(0));
-          return {b.write(acc[0], outs[0], {b.index(0)})};
+          SmallVector<Value> acc = tile(b, panel, zero, zero, {1, kPanel});
+          return {b.write(acc[0], outs[0], {zero})};
         }
         if (prepare)
           prepare(b, panel);
-        return b.loop(b.index(0), rows, tileRows, outs,
-                      [&](KernelBuilder &b, Value row,
-                          ValueRange outs) -> SmallVector<Value> {
-                        SmallVector<Value> acc = tile(b, panel, row);
-                        Value result = outs[0];
-                        for (int64_t r = 0; r != tileRows; ++r)
-                          result = b.write(acc[r], result,
-                                           {b.add(row, r), b.index(0)});
-                        return {result};
-                      });
+        return b.loop(
+            zero, rows, shape.rows, outs,
+            [&](KernelBuilder &b, Value row, ValueRange outs) {
+              return b.loop(
+                  zero, b.index(kPanel), shape.columns, outs,
+                  [&](KernelBuilder &b, Value column,
+                      ValueRange outs) -> SmallVector<Value> {
+                    SmallVector<Value> acc = tile(b, panel, column, row, shape);
+                    Value result = outs[0];
+                    for (int64_t r = 0; r != shape.rows; ++r)
+                      result = b.write(acc[r], result, {b.add(row, r), column});
+                    return {result};
+                  });
+            });
       })[0];
 }
 
 Value emitF32(KernelBuilder &b, const F32Product &product, Value init,
-              int64_t tileRows) {
-  int64_t rows = dimOf(init, 0) == 1 ? 1 : tileRows;
+              TileShape shape) {
   int64_t depth = dimOf(product.rows, 1);
   return emitTiles(
-      b, init, rows, [&](KernelBuilder &b, Value panel, Value row) {
-        SmallVector<Value> zeros(rows, b.splatF32(0, kPanel));
-        return b.loop(b.index(0), b.index(depth), 1, zeros,
-                      [&](KernelBuilder &b, Value k, ValueRange acc) {
-                        Value w = b.read(product.panels, {panel, k, b.index(0)},
-                                         kPanel);
-                        SmallVector<Value> next;
-                        for (int64_t r = 0; r != rows; ++r) {
-                          Value x = b.extract(product.rows, {b.add(row, r), k});
-                          next.push_back(b.fma(b.splat(x, kPanel), w, acc[r]));
-                        }
-                        return next;
-                      });
+      b, init, shape,
+      [&](KernelBuilder &b, Value panel, Value column, Value row,
+          TileShape shape) {
+        SmallVector<Value> zeros(shape.rows, b.splatF32(0, shape.columns));
+        return b.loop(
+            b.index(0), b.index(depth), 1, zeros,
+            [&](KernelBuilder &b, Value k, ValueRange acc) {
+              Value w =
+                  b.read(product.panels, {panel, k, column}, shape.columns);
+              SmallVector<Value> next;
+              for (int64_t r = 0; r != shape.rows; ++r) {
+                Value x = b.extract(product.rows, {b.add(row, r), k});
+                next.push_back(b.fma(b.splat(x, shape.columns), w, acc[r]));
+              }
+              return next;
+            });
       });
 }
 
-/// `acc[n] + sum over kk of w[n, kk] * x[kk]` of u8 by s8 in i32 or of bf16 in
-/// f32: the forms that the target turns into its dot instructions. `w` holds
-/// the `kk` of one `n` side by side.
+/// `acc[n] + sum over kk of w[n, kk] * x[kk]` of u8 by s8 or of s16 in i32, or
+/// of bf16 in f32: the forms that the target turns into its dot instructions.
+/// `w` holds the `kk` of one `n` side by side.
 Value emitDot(KernelBuilder &b, Value w, Value x, Value acc) {
   auto shortType = cast<VectorType>(x.getType());
   int64_t count = shortType.getDimSize(0);
-  bool isFloat = isa<FloatType>(shortType.getElementType());
+  Type element = shortType.getElementType();
   auto widen = [&](Value v, bool isSigned) -> Value {
     Type wide = cast<VectorType>(v.getType())
                     .clone(getElementTypeOrSelf(acc.getType()));
-    if (isFloat)
+    if (isa<FloatType>(element))
       return arith::ExtFOp::create(b, wide, v);
     return isSigned ? Value(arith::ExtSIOp::create(b, wide, v))
                     : Value(arith::ExtUIOp::create(b, wide, v));
   };
-  auto grouped = VectorType::get({kPanel, count}, shortType.getElementType());
-  Value w32 = widen(vector::ShapeCastOp::create(b, grouped, w), false);
-  Value x32 = widen(x, true);
+  auto grouped = VectorType::get(
+      {cast<VectorType>(acc.getType()).getDimSize(0), count}, element);
+  Value w32 = widen(vector::ShapeCastOp::create(b, grouped, w),
+                    /*isSigned=*/!element.isInteger(8));
+  Value x32 = widen(x, /*isSigned=*/true);
   AffineExpr n = b.getAffineDimExpr(0), k = b.getAffineDimExpr(1);
   return vector::ContractionOp::create(
       b, w32, x32, acc, ArrayRef<ArrayRef<AffineExpr>>{{n, k}, {k}, {n}},
@@ -260,25 +278,125 @@ Value emitDot(KernelBuilder &b, Value w, Value x, Value acc) {
                                      vector::IteratorType::reduction});
 }
 
-Value emitBf16(KernelBuilder &b, const Bf16Product &product, Value init,
-               int64_t tileRows) {
-  int64_t rows = dimOf(init, 0) == 1 ? 1 : tileRows;
-  int64_t pairs = dimOf(product.panels, 1);
-  return emitTiles(
-      b, init, rows, [&](KernelBuilder &b, Value panel, Value row) {
-        SmallVector<Value> zeros(rows, b.splatF32(0, kPanel));
-        return b.loop(b.index(0), b.index(pairs), 1, zeros,
-                      [&](KernelBuilder &b, Value pair, ValueRange acc) {
-                        Value w = b.read(product.panels,
-                                         {panel, pair, b.index(0)}, 2 * kPanel);
-                        SmallVector<Value> next;
-                        for (int64_t r = 0; r != rows; ++r) {
-                          Value x = b.read(product.rows,
-                                           {b.add(row, r), b.mul(pair, 2)}, 2);
-                          next.push_back(emitDot(b, w, x, acc[r]));
+/// Numbers of 2 n that are pairs, each half wide.
+struct WidePair {
+  Value even, odd;
+};
+
+/// bf16 as f32: a bf16 is the upper half of one.
+WidePair splitPair(KernelBuilder &b, Value w) {
+  int64_t lanes = cast<VectorType>(w.getType()).getDimSize(0) / 2;
+  Value words =
+      vector::BitCastOp::create(b, b.vector(lanes, b.getI32Type()), w);
+  auto asFloats = [&](Value v) -> Value {
+    return vector::BitCastOp::create(b, b.f32Vector(lanes), v);
+  };
+  Value upper = b.splat(b.i32(static_cast<int32_t>(0xffff0000)), lanes);
+  Value sixteen = b.splat(b.i32(16), lanes);
+  return {asFloats(arith::ShLIOp::create(b, words, sixteen)),
+          asFloats(arith::AndIOp::create(b, words, upper))};
+}
+
+/// Unsigned bytes as i16.
+WidePair splitBytes(KernelBuilder &b, Value w) {
+  int64_t lanes = cast<VectorType>(w.getType()).getDimSize(0) / 2;
+  auto constant = [&](int16_t value) {
+    Value scalar =
+        arith::ConstantOp::create(b, b.getIntegerAttr(b.getI16Type(), value));
+    return b.splat(scalar, lanes);
+  };
+  Value halves =
+      vector::BitCastOp::create(b, b.vector(lanes, b.getI16Type()), w);
+  return {arith::AndIOp::create(b, halves, constant(0xff)),
+          arith::ShRUIOp::create(b, halves, constant(8))};
+}
+
+/// `loc` with "widen" behind its name, so that profiles tell the loops apart.
+Location widenLoc(Location loc) {
+  Location result = loc;
+  loc->walk([&](Location part) {
+    auto named = dyn_cast<NameLoc>(part);
+    if (!named)
+      return WalkResult::advance();
+    auto name =
+        StringAttr::get(loc.getContext(), named.getName().strref() + "/widen");
+    result = NameLoc::get(name, loc);
+    return WalkResult::interrupt();
+  });
+  return result;
+}
+
+/// `rows [M, K]` widened once, for tiles that would each widen them again:
+/// bf16 to f32, bytes to i16 with the four of each word in the order 0, 2, 1,
+/// 3, as even and odd bytes of the weights are multiplied apart. A single row
+/// meets each weight once and stays as it is.
+Value widenRows(OpBuilder &builder, Location loc, Value rows) {
+  KernelBuilder b(widenLoc(loc), builder);
+  RankedTensorType type = typeOf(rows);
+  if (type.getDimSize(0) == 1)
+    return rows;
+  bool isFloat = type.getElementType().isBF16();
+  Type element = isFloat ? Type(b.getF32Type()) : Type(b.getI16Type());
+  int64_t width = type.getDimSize(1), lanes = lanesFor(width);
+  SmallVector<int64_t> order;
+  for (int64_t lane = 0; lane != lanes; ++lane)
+    order.push_back(lane % 4 % 3 == 0 ? lane : lane ^ 3);
+  return b.forall(
+      b.dim(rows, 0), b.empty(type.clone(element), b.dim(rows, 0)),
+      [&](KernelBuilder &b, Value t) -> SmallVector<KernelBuilder::Slice> {
+        return {b.rowSlice(t, width)};
+      },
+      [&](KernelBuilder &b, Value t, ValueRange outs) {
+        return b.loop(b.index(0), b.index(width), lanes, outs,
+                      [&](KernelBuilder &b, Value i,
+                          ValueRange outs) -> SmallVector<Value> {
+                        Value v = b.read(rows, {t, i}, lanes);
+                        auto wide = b.vector(lanes, element);
+                        if (isFloat) {
+                          v = arith::ExtFOp::create(b, wide, v);
+                        } else {
+                          v = arith::ExtSIOp::create(b, wide, v);
+                          v = vector::ShuffleOp::create(b, v, v, order);
                         }
-                        return next;
+                        return {b.write(v, outs[0], {i})};
                       });
+      })[0];
+}
+
+Value emitBf16(KernelBuilder &b, const Bf16Product &product, Value init,
+               TileShape shape) {
+  int64_t pairs = dimOf(product.panels, 1);
+  bool isWide = typeOf(product.rows).getElementType().isF32();
+  return emitTiles(
+      b, init, shape,
+      [&](KernelBuilder &b, Value panel, Value column, Value row,
+          TileShape shape) {
+        SmallVector<Value> zeros(shape.rows, b.splatF32(0, shape.columns));
+        return b.loop(
+            b.index(0), b.index(pairs), 1, zeros,
+            [&](KernelBuilder &b, Value pair, ValueRange acc) {
+              Value w = b.read(product.panels, {panel, pair, b.mul(column, 2)},
+                               2 * shape.columns);
+              Value k = b.mul(pair, 2);
+              SmallVector<Value> next;
+              if (!isWide) {
+                for (int64_t r = 0; r != shape.rows; ++r) {
+                  Value x = b.read(product.rows, {b.add(row, r), k}, 2);
+                  next.push_back(emitDot(b, w, x, acc[r]));
+                }
+                return next;
+              }
+              auto [even, odd] = splitPair(b, w);
+              for (int64_t r = 0; r != shape.rows; ++r) {
+                auto x = [&](int64_t offset) {
+                  return b.splat(b.extract(product.rows,
+                                           {b.add(row, r), b.add(k, offset)}),
+                                 shape.columns);
+                };
+                next.push_back(b.fma(even, x(0), b.fma(odd, x(1), acc[r])));
+              }
+              return next;
+            });
       });
 }
 
@@ -359,108 +477,141 @@ Value unpackPanel(KernelBuilder &b, const BytePanels &panels, Value panel) {
       })[0];
 }
 
-/// A register tile of `rows` rows of the block product from row `row` on, in
-/// steps of `columns` columns. `readQuad` reads four columns of the panel,
-/// given the step and which of its fours they are.
+/// A tile of the block product, the rows from `row` and the columns from
+/// `column` on, in steps of `depth` values of a row. `readQuad` reads four
+/// values for each column of the tile, given the step and which four they are.
 SmallVector<Value> emitI8Tile(
-    KernelBuilder &b, const I8Product &product, int64_t rows, Value panel,
-    Value row, int64_t columns,
+    KernelBuilder &b, const I8Product &product, TileShape shape, Value panel,
+    Value column, Value row, int64_t depth,
     llvm::function_ref<Value(KernelBuilder &, Value, int64_t)> readQuad) {
-  int64_t depth = dimOf(product.quants, 1);
-  int64_t block = depth / dimOf(product.rowScales, 1);
-  int64_t rowBlocks =
-      dimOf(product.rowScales, 1) / dimOf(product.panelScales, 1);
-  auto widen = [](KernelBuilder &b, Value v) {
-    auto wide = b.f32Vector(kPanel);
-    return v.getType() == wide ? v
-                               : arith::ExtFOp::create(b, wide, v).getResult();
+  int64_t blocks = dimOf(product.rowScales, 1);
+  int64_t block = dimOf(product.quants, 1) / blocks;
+  int64_t rowBlocks = blocks / dimOf(product.panelScales, 1);
+  bool isWide = typeOf(product.quants).getElementType().isInteger(16);
+  // Sums of all rows are in registers while one quad of weights passes by; or
+  // wide weights of four quads are, while the rows do, each with one sum.
+  int64_t quads = isWide ? 4 : 1;
+  // Weights that meet `count` numbers of a row, `offset` after the first.
+  struct Weights {
+    Value values;
+    int64_t offset, count;
   };
-  auto toFloat = [](KernelBuilder &b, Value v) {
-    return arith::SIToFPOp::create(b, b.f32Vector(kPanel), v).getResult();
+  auto floats = b.f32Vector(shape.columns);
+  auto toFloat = [&](KernelBuilder &b, Value v) -> Value {
+    return arith::SIToFPOp::create(b, floats, v);
   };
-  auto emitBlock = [&](KernelBuilder &b, Value step, int64_t first,
+  auto emitBlock = [&](KernelBuilder &b, Value step, int64_t begin,
                        ValueRange acc) {
-    Value blk = b.add(b.mul(step, columns / block), first / block);
-    SmallVector<Value> sums, dots;
-    for (int64_t r = 0; r != rows; ++r) {
-      if (product.startShift || product.panelMinima)
-        sums.push_back(
-            b.splat(b.extract(product.sums, {b.add(row, r), blk}), kPanel));
+    Value blk = b.add(b.mul(step, depth / block), begin / block);
+    Value panelBlock = b.div(blk, rowBlocks);
+    Value scales =
+        b.read(product.panelScales, {panel, panelBlock, column}, shape.columns);
+    if (scales.getType() != floats)
+      scales = arith::ExtFOp::create(b, floats, scales);
+    Value minima;
+    if (product.panelMinima)
+      minima = b.read(product.panelMinima, {panel, panelBlock, column},
+                      shape.columns);
+    SmallVector<Value> sums, dots, next;
+    for (int64_t r = 0; r != shape.rows; ++r) {
+      if (product.startShift || minima)
+        sums.push_back(b.splat(b.extract(product.sums, {b.add(row, r), blk}),
+                               shape.columns));
       if (!product.startShift)
-        dots.push_back(b.splat(b.i32(0), kPanel));
+        dots.push_back(b.splat(b.i32(0), shape.columns));
       else if (*product.startShift == 0)
         dots.push_back(sums.back());
       else
         dots.push_back(arith::ShRSIOp::create(
-            b, sums.back(), b.splat(b.i32(*product.startShift), kPanel)));
+            b, sums.back(),
+            b.splat(b.i32(*product.startShift), shape.columns)));
     }
-    for (int64_t quad = first / 4; quad != (first + block) / 4; ++quad) {
-      Value w = readQuad(b, step, quad);
-      Value column = b.add(b.mul(step, columns), 4 * quad);
-      for (int64_t r = 0; r != rows; ++r) {
-        Value x = b.read(product.quants, {b.add(row, r), column}, 4);
-        dots[r] = emitDot(b, w, x, dots[r]);
-      }
-    }
-    Value panelBlock = b.div(blk, rowBlocks);
-    Value scales = widen(b, b.read(product.panelScales,
-                                   {panel, panelBlock, b.index(0)}, kPanel));
-    Value minima;
-    if (product.panelMinima)
-      minima =
-          b.read(product.panelMinima, {panel, panelBlock, b.index(0)}, kPanel);
-    SmallVector<Value> next;
-    for (int64_t r = 0; r != rows; ++r) {
+    auto scaled = [&](int64_t r, Value dots) {
       Value rowScale =
-          b.splat(b.extract(product.rowScales, {b.add(row, r), blk}), kPanel);
-      Value sum = b.fma(toFloat(b, dots[r]), b.mul(rowScale, scales), acc[r]);
+          b.splat(b.extract(product.rowScales, {b.add(row, r), blk}),
+                  shape.columns);
+      Value sum = b.fma(toFloat(b, dots), b.mul(rowScale, scales), acc[r]);
       if (minima)
         sum = b.fma(toFloat(b, sums[r]), b.mul(rowScale, minima), sum);
-      next.push_back(sum);
+      return sum;
+    };
+
+    for (int64_t first = begin; first != begin + block; first += 4 * quads) {
+      Value k = b.add(b.mul(step, depth), first);
+      SmallVector<Weights> weights;
+      for (int64_t quad = 0; quad != quads; ++quad) {
+        Value w = readQuad(b, step, first / 4 + quad);
+        if (!isWide) {
+          weights.push_back({w, 4 * quad, 4});
+          continue;
+        }
+        auto [even, odd] = splitBytes(b, w);
+        weights.push_back({even, 4 * quad, 2});
+        weights.push_back({odd, 4 * quad + 2, 2});
+      }
+      for (int64_t r = 0; r != shape.rows; ++r) {
+        for (const Weights &w : weights) {
+          Value x = b.read(product.quants,
+                           {b.add(row, r), b.add(k, w.offset)}, w.count);
+          dots[r] = emitDot(b, w.values, x, dots[r]);
+        }
+        // A sum that no other row's waits for leaves its register.
+        if (isWide && first + 4 * quads == begin + block)
+          next.push_back(scaled(r, dots[r]));
+      }
     }
+    for (int64_t r = next.size(); r != shape.rows; ++r)
+      next.push_back(scaled(r, dots[r]));
     return next;
   };
-  SmallVector<Value> zeros(rows, b.splatF32(0, kPanel));
-  return b.loop(b.index(0), b.index(depth / columns), 1, zeros,
+  SmallVector<Value> zeros(shape.rows, b.splatF32(0, shape.columns));
+  return b.loop(b.index(0), b.index(dimOf(product.quants, 1) / depth), 1, zeros,
                 [&](KernelBuilder &b, Value step, ValueRange acc) {
                   SmallVector<Value> sums = llvm::to_vector(acc);
-                  for (int64_t first = 0; first != columns; first += block)
-                    sums = emitBlock(b, step, first, sums);
+                  for (int64_t begin = 0; begin != depth; begin += block)
+                    sums = emitBlock(b, step, begin, sums);
                   return sums;
                 });
 }
 
 Value emitI8(KernelBuilder &b, const I8Product &product, Value init,
-             int64_t tileRows) {
-  int64_t rows = dimOf(init, 0) == 1 ? 1 : tileRows;
+             TileShape shape) {
   int64_t block = dimOf(product.quants, 1) / dimOf(product.rowScales, 1);
-  if (rows == 1 && product.panels.isNarrow)
-    return emitTiles(
-        b, init, rows, [&](KernelBuilder &b, Value panel, Value row) {
-          PanelReader reader(product.panels);
-          return emitI8Tile(b, product, rows, panel, row, PanelReader::kColumns,
-                            [&](KernelBuilder &b, Value step, int64_t quad) {
-                              return reader.read(b, panel, step, quad);
-                            });
-        });
+  bool isSingle = dimOf(init, 0) == 1;
+  // One row unpacks a narrow panel in registers, several share one of bytes.
+  if (isSingle && product.panels.isNarrow)
+    return emitTiles(b, init, shape,
+                     [&](KernelBuilder &b, Value panel, Value column, Value row,
+                         TileShape shape) {
+                       PanelReader reader(product.panels);
+                       return emitI8Tile(
+                           b, product, shape, panel, column, row,
+                           PanelReader::kColumns,
+                           [&](KernelBuilder &b, Value step, int64_t quad) {
+                             return reader.read(b, panel, step, quad);
+                           });
+                     });
 
-  // Several rows share a panel of bytes; one that is narrow is unpacked first.
   Value unpacked;
-  auto tile = [&](KernelBuilder &b, Value panel, Value row) {
-    return emitI8Tile(
-        b, product, rows, panel, row, block,
-        [&](KernelBuilder &b, Value step, int64_t quad) {
-          Value at = b.add(b.mul(step, block / 4), quad);
-          SmallVector<Value> indices{panel, at, b.index(0)};
-          return unpacked ? b.read(unpacked, ArrayRef(indices).drop_front(),
-                                   4 * kPanel)
-                          : b.read(product.panels.quants, indices, 4 * kPanel);
-        });
-  };
-  return emitTiles(b, init, rows, tile, [&](KernelBuilder &b, Value panel) {
-    if (product.panels.isNarrow)
-      unpacked = unpackPanel(b, product.panels, panel);
-  });
+  return emitTiles(
+      b, init, shape,
+      [&](KernelBuilder &b, Value panel, Value column, Value row,
+          TileShape shape) {
+        return emitI8Tile(
+            b, product, shape, panel, column, row, block,
+            [&](KernelBuilder &b, Value step, int64_t quad) {
+              Value at = b.add(b.mul(step, block / 4), quad);
+              SmallVector<Value> indices{panel, at, b.mul(column, 4)};
+              return unpacked ? b.read(unpacked, ArrayRef(indices).drop_front(),
+                                       4 * shape.columns)
+                              : b.read(product.panels.quants, indices,
+                                       4 * shape.columns);
+            });
+      },
+      [&](KernelBuilder &b, Value panel) {
+        if (product.panels.isNarrow)
+          unpacked = unpackPanel(b, product.panels, panel);
+      });
 }
 
 struct TileContractions : flow::impl::TileContractionsBase<TileContractions> {
@@ -484,9 +635,13 @@ struct TileContractions : flow::impl::TileContractionsBase<TileContractions> {
       Value rows = f32 ? f32->rows : bf16 ? bf16->rows : i8->quants;
       Value init =
           b.empty(cast<RankedTensorType>(flat.getType()), b.dim(rows, 0));
-      Value tiled = f32    ? emitF32(b, *f32, init, rowsF32)
-                    : bf16 ? emitBf16(b, *bf16, init, rowsF32)
-                           : emitI8(b, *i8, init, rowsI8);
+      if (bf16 && widenBf16)
+        bf16->rows = widenRows(b, b.getLoc(), bf16->rows);
+      if (i8 && widenI8)
+        i8->quants = widenRows(b, b.getLoc(), i8->quants);
+      Value tiled = f32    ? emitF32(b, *f32, init, {rowsF32, columnsF32})
+                    : bf16 ? emitBf16(b, *bf16, init, {rowsBf16, columnsBf16})
+                           : emitI8(b, *i8, init, {rowsI8, columnsI8});
       flat.replaceAllUsesWith(tiled);
       flat.erase();
       eraseDead(generic);

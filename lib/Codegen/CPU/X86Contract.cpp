@@ -15,12 +15,16 @@ namespace flow {
 
 namespace {
 
-enum class Isa { Generic, Avx2, Vnni };
+enum class Isa { Generic, Avx2, Avx512, Vnni };
 
-/// The operands of `acc [32] + sum over k of weights [32, K] * row [K]`, before
+/// The operands of `acc [n] + sum over k of weights [n, K] * row [K]`, before
 /// both were widened to the accumulator's type.
 struct Dot {
   Value weights, row, acc;
+
+  int64_t columns() const {
+    return cast<VectorType>(acc.getType()).getDimSize(0);
+  }
 };
 
 /// The dot of `contract` if `LhsExt` and `RhsExt` widened its operands, `count`
@@ -37,10 +41,12 @@ std::optional<Dot> matchDot(vector::ContractionOp contract, int64_t count,
     return vector && vector.getShape() == shape &&
            isElement(vector.getElementType());
   };
-  if (!weights || !row ||
-      !isVector(weights.getIn().getType(), {kPanel, count}, isNarrow) ||
+  auto result = dyn_cast<VectorType>(contract.getResultType());
+  if (!weights || !row || !result || result.getRank() != 1 ||
+      !isWide(result.getElementType()) ||
+      !isVector(weights.getIn().getType(), {result.getDimSize(0), count},
+                isNarrow) ||
       !isVector(row.getIn().getType(), {count}, isNarrow) ||
-      !isVector(contract.getResultType(), {kPanel}, isWide) ||
       contract.getKind() != vector::CombiningKind::ADD)
     return std::nullopt;
   MLIRContext *context = contract.getContext();
@@ -56,6 +62,13 @@ std::optional<Dot> matchDot(vector::ContractionOp contract, int64_t count,
 std::optional<Dot> matchByteDot(vector::ContractionOp contract) {
   return matchDot<arith::ExtUIOp, arith::ExtSIOp>(
       contract, 4, [](Type t) { return t.isInteger(8); },
+      [](Type t) { return t.isInteger(32); });
+}
+
+/// A pair of 16-bit numbers onto i32.
+std::optional<Dot> matchPairDot(vector::ContractionOp contract) {
+  return matchDot<arith::ExtSIOp, arith::ExtSIOp>(
+      contract, 2, [](Type t) { return t.isInteger(16); },
       [](Type t) { return t.isInteger(32); });
 }
 
@@ -96,26 +109,55 @@ Value asWord(KernelBuilder &b, Value row) {
   return vector::ExtractOp::create(b, one, ArrayRef<int64_t>{0});
 }
 
-/// Two `vpdpbusd`. It does not saturate, and 4 * 255 * 127 fits.
+/// What `emit` returns for each `lanes` of the accumulator and the words of
+/// weights that they meet, side by side.
+Value perRegister(KernelBuilder &b, const Dot &dot, Value weights,
+                  int64_t lanes,
+                  llvm::function_ref<Value(Value acc, Value words)> emit) {
+  int64_t elements = cast<VectorType>(weights.getType()).getDimSize(0);
+  int64_t perLane = elements / dot.columns();
+  SmallVector<Value> parts;
+  for (int64_t first = 0; first != dot.columns(); first += lanes)
+    parts.push_back(emit(slice(b, dot.acc, first, lanes),
+                         slice(b, weights, first * perLane, lanes * perLane)));
+  return join(b, parts, cast<VectorType>(dot.acc.getType()));
+}
+
+/// `vpdpbusd`. It does not saturate, and 4 * 255 * 127 fits.
 Value emitVnni(KernelBuilder &b, const Dot &dot, Value weights) {
   auto words = b.vector(16, b.getI32Type());
   auto bytes = b.vector(64, b.getI8Type());
   Value x =
       vector::BitCastOp::create(b, bytes, b.splat(asWord(b, dot.row), 16));
-  SmallVector<Value> parts;
-  for (int64_t half = 0; half != 2; ++half)
-    parts.push_back(callIntrinsic(b, "llvm.x86.avx512.vpdpbusd.512", words,
-                                  {slice(b, dot.acc, 16 * half, 16),
-                                   slice(b, weights, 64 * half, 64), x}));
-  return join(b, parts, b.vector(kPanel, b.getI32Type()));
+  return perRegister(b, dot, weights, 16, [&](Value acc, Value w) {
+    return callIntrinsic(b, "llvm.x86.avx512.vpdpbusd.512", words, {acc, w, x});
+  });
+}
+
+/// `vpmaddwd` of `2 * lanes` halves, added to `acc`.
+Value addPairs(KernelBuilder &b, Value acc, Value w, Value x, int64_t lanes) {
+  StringRef name =
+      lanes == 16 ? "llvm.x86.avx512.pmaddw.d.512" : "llvm.x86.avx2.pmadd.wd";
+  return b.add(acc, callIntrinsic(b, name, acc.getType(), {w, x}));
+}
+
+Value emitPairs(KernelBuilder &b, const Dot &dot, Value weights,
+                int64_t lanes) {
+  Value x = vector::BitCastOp::create(b, b.vector(2 * lanes, b.getI16Type()),
+                                      b.splat(asWord(b, dot.row), lanes));
+  return perRegister(b, dot, weights, lanes, [&](Value acc, Value w) {
+    return addPairs(b, acc, w, x, lanes);
+  });
 }
 
 /// `vpmaddwd` adds the products of two 16-bit halves of a word: once for the
 /// bytes 0 and 2, once for the bytes 1 and 3.
-Value emitAvx2(KernelBuilder &b, const Dot &dot, Value weights) {
-  auto words = b.vector(8, b.getI32Type());
-  auto halves = b.vector(16, b.getI16Type());
-  Value mask = b.splat(b.i32(0x00ff00ff), 8), eight = b.splat(b.i32(8), 8);
+Value emitHalves(KernelBuilder &b, const Dot &dot, Value weights,
+                 int64_t lanes) {
+  auto words = b.vector(lanes, b.getI32Type());
+  auto halves = b.vector(2 * lanes, b.getI16Type());
+  Value mask = b.splat(b.i32(0x00ff00ff), lanes);
+  Value eight = b.splat(b.i32(8), lanes);
   auto asHalves = [&](Value v) {
     return vector::BitCastOp::create(b, halves, v).getResult();
   };
@@ -125,69 +167,63 @@ Value emitAvx2(KernelBuilder &b, const Dot &dot, Value weights) {
     Value two = vector::ShuffleOp::create(b, wide, wide,
                                           ArrayRef<int64_t>{first, first + 2});
     Value one = vector::BitCastOp::create(b, b.vector(1, b.getI32Type()), two);
-    return asHalves(
-        b.splat(vector::ExtractOp::create(b, one, ArrayRef<int64_t>{0}), 8));
+    return asHalves(b.splat(
+        vector::ExtractOp::create(b, one, ArrayRef<int64_t>{0}), lanes));
   };
   Value even = pair(0), odd = pair(1);
-  SmallVector<Value> parts;
-  for (int64_t part = 0; part != kPanel / 8; ++part) {
-    Value w =
-        vector::BitCastOp::create(b, words, slice(b, weights, 32 * part, 32));
+  return perRegister(b, dot, weights, lanes, [&](Value acc, Value bytes) {
+    Value w = vector::BitCastOp::create(b, words, bytes);
     Value low = arith::AndIOp::create(b, w, mask);
     Value high = arith::AndIOp::create(
         b, arith::ShRUIOp::create(b, w, eight).getResult(), mask);
-    Value sum = slice(b, dot.acc, 8 * part, 8);
-    for (auto [v, x] : {std::pair(low, even), std::pair(high, odd)})
-      sum = b.add(sum, callIntrinsic(b, "llvm.x86.avx2.pmadd.wd", words,
-                                     {asHalves(v), x}));
-    parts.push_back(sum);
-  }
-  return join(b, parts, b.vector(kPanel, b.getI32Type()));
+    acc = addPairs(b, acc, asHalves(low), even, lanes);
+    return addPairs(b, acc, asHalves(high), odd, lanes);
+  });
 }
 
 Value emitGeneric(KernelBuilder &b, const Dot &dot, Value weights) {
-  auto words = b.vector(kPanel, b.getI32Type());
+  int64_t lanes = dot.columns();
+  auto words = b.vector(lanes, b.getI32Type());
   Value w = vector::BitCastOp::create(b, words, weights);
   Value x = arith::ExtSIOp::create(b, b.vector(4, b.getI32Type()), dot.row);
-  Value sum = dot.acc, mask = b.splat(b.i32(255), kPanel);
+  Value sum = dot.acc, mask = b.splat(b.i32(255), lanes);
   for (int64_t k = 0; k != 4; ++k) {
-    Value shifted = arith::ShRUIOp::create(b, w, b.splat(b.i32(8 * k), kPanel));
+    Value shifted = arith::ShRUIOp::create(b, w, b.splat(b.i32(8 * k), lanes));
     Value byte = arith::AndIOp::create(b, shifted, mask);
     Value xk = vector::ExtractOp::create(b, x, ArrayRef<int64_t>{k});
-    sum = b.add(sum, b.mul(byte, b.splat(xk, kPanel)));
+    sum = b.add(sum, b.mul(byte, b.splat(xk, lanes)));
   }
   return sum;
 }
 
-/// Two `vdpbf16ps`.
+/// `vdpbf16ps`.
 Value emitBf16Dot(KernelBuilder &b, const Dot &dot, Value weights) {
   auto floats = b.f32Vector(16);
   auto halves = b.vector(32, b.getBF16Type());
   Value x =
       vector::BitCastOp::create(b, halves, b.splat(asWord(b, dot.row), 16));
-  SmallVector<Value> parts;
-  for (int64_t half = 0; half != 2; ++half)
-    parts.push_back(callIntrinsic(b, "llvm.x86.avx512bf16.dpbf16ps.512", floats,
-                                  {slice(b, dot.acc, 16 * half, 16),
-                                   slice(b, weights, 32 * half, 32), x}));
-  return join(b, parts, b.f32Vector(kPanel));
+  return perRegister(b, dot, weights, 16, [&](Value acc, Value w) {
+    return callIntrinsic(b, "llvm.x86.avx512bf16.dpbf16ps.512", floats,
+                         {acc, w, x});
+  });
 }
 
 /// A bf16 is the upper half of an f32. The odd product is added first, as
 /// `vdpbf16ps` does.
 Value emitFmaPairs(KernelBuilder &b, const Dot &dot, Value weights) {
-  auto words = b.vector(kPanel, b.getI32Type());
+  int64_t lanes = dot.columns();
+  auto words = b.vector(lanes, b.getI32Type());
   Value w = vector::BitCastOp::create(b, words, weights);
-  Value x = b.splat(asWord(b, dot.row), kPanel);
+  Value x = b.splat(asWord(b, dot.row), lanes);
   auto asFloats = [&](Value v) -> Value {
-    return vector::BitCastOp::create(b, b.f32Vector(kPanel), v);
+    return vector::BitCastOp::create(b, b.f32Vector(lanes), v);
   };
   auto odd = [&](Value v) {
     return asFloats(arith::AndIOp::create(
-        b, v, b.splat(b.i32(static_cast<int32_t>(0xffff0000)), kPanel)));
+        b, v, b.splat(b.i32(static_cast<int32_t>(0xffff0000)), lanes)));
   };
   auto even = [&](Value v) {
-    return asFloats(arith::ShLIOp::create(b, v, b.splat(b.i32(16), kPanel)));
+    return asFloats(arith::ShLIOp::create(b, v, b.splat(b.i32(16), lanes)));
   };
   Value oddW = odd(w), oddX = odd(x), evenW = even(w), evenX = even(x);
   return b.fma(evenW, evenX, b.fma(oddW, oddX, dot.acc));
@@ -199,12 +235,13 @@ struct X86Contract : flow::impl::X86ContractBase<X86Contract> {
   void runOnOperation() override {
     std::optional<Isa> target = llvm::StringSwitch<std::optional<Isa>>(isa)
                                     .Case("vnni", Isa::Vnni)
+                                    .Case("avx512", Isa::Avx512)
                                     .Case("avx2", Isa::Avx2)
                                     .Case("generic", Isa::Generic)
                                     .Default(std::nullopt);
     if (!target) {
       getOperation()->emitError("unknown isa '")
-          << isa << "', expected vnni, avx2 or generic";
+          << isa << "', expected vnni, avx512, avx2 or generic";
       return signalPassFailure();
     }
     SmallVector<vector::ContractionOp> contracts;
@@ -214,8 +251,10 @@ struct X86Contract : flow::impl::X86ContractBase<X86Contract> {
       KernelBuilder b(contract.getLoc(), contract);
       Value result = emit(b, contract, *target);
       if (!result) {
-        contract.emitOpError("is no dot product of unsigned by signed bytes or "
-                             "of bf16 that the target has instructions for");
+        contract.emitOpError(
+            "is no dot product of unsigned by signed bytes, of "
+            "pairs of 16 bits or of bf16 that the target has "
+            "instructions for");
         return signalPassFailure();
       }
       Operation *lhs = contract.getLhs().getDefiningOp();
@@ -228,23 +267,32 @@ struct X86Contract : flow::impl::X86ContractBase<X86Contract> {
     }
   }
 
-  /// What replaces `contract`; null if it is neither of the two dots.
+  /// What replaces `contract`; null if it is none of the dots, or of columns
+  /// that do not fill registers.
   Value emit(KernelBuilder &b, vector::ContractionOp contract, Isa target) {
     auto flat = [&](Value weights) -> Value {
       auto type = cast<VectorType>(weights.getType());
       return vector::ShapeCastOp::create(
           b, b.vector(type.getNumElements(), type.getElementType()), weights);
     };
-    if (std::optional<Dot> dot = matchBf16Dot(contract))
-      return bf16 ? emitBf16Dot(b, *dot, flat(dot->weights))
-                  : emitFmaPairs(b, *dot, flat(dot->weights));
+    if (std::optional<Dot> dot = matchBf16Dot(contract)) {
+      if (!bf16)
+        return emitFmaPairs(b, *dot, flat(dot->weights));
+      return dot->columns() % 16 == 0 ? emitBf16Dot(b, *dot, flat(dot->weights))
+                                      : Value();
+    }
+    int64_t lanes = target == Isa::Generic ? 1 : target == Isa::Avx2 ? 8 : 16;
+    std::optional<Dot> pairs = matchPairDot(contract);
+    if (pairs && target != Isa::Generic && pairs->columns() % lanes == 0)
+      return emitPairs(b, *pairs, flat(pairs->weights), lanes);
     std::optional<Dot> dot = matchByteDot(contract);
-    if (!dot)
+    if (!dot || dot->columns() % lanes != 0)
       return {};
     Value weights = flat(dot->weights);
-    return target == Isa::Vnni   ? emitVnni(b, *dot, weights)
-           : target == Isa::Avx2 ? emitAvx2(b, *dot, weights)
-                                 : emitGeneric(b, *dot, weights);
+    if (target == Isa::Generic)
+      return emitGeneric(b, *dot, weights);
+    return target == Isa::Vnni ? emitVnni(b, *dot, weights)
+                               : emitHalves(b, *dot, weights, lanes);
   }
 };
 } // namespace

@@ -115,8 +115,8 @@ cpu::RowLayout rowLayoutOf(Value value) {
 /// Lowers one function of stages into a new one beside it.
 class FunctionLowering {
 public:
-  explicit FunctionLowering(func::FuncOp source)
-      : source(source), b(source.getLoc(), source) {}
+  FunctionLowering(func::FuncOp source, cpu::RegisterTile registers)
+      : source(source), b(source.getLoc(), source), registers(registers) {}
 
   LogicalResult run();
 
@@ -170,6 +170,7 @@ private:
 
   func::FuncOp source, target;
   ImplicitLocOpBuilder b;
+  cpu::RegisterTile registers;
   DenseMap<Value, Parts> parts;
   /// The buffer behind each cache argument, and behind what became of it.
   DenseMap<Value, Value> cacheBuffers;
@@ -448,6 +449,7 @@ LogicalResult FunctionLowering::lower(AttentionOp op) {
     return op.emitOpError("has heads of ")
            << op.getType().getDimSize(2) << ", not a multiple of 32";
   cpu::AttentionShape shape;
+  shape.registers = registers;
   shape.scale = op.getScale().convertToDouble();
   if (std::optional<llvm::APFloat> cap = op.getSoftcap())
     shape.softcap = cap->convertToDouble();
@@ -655,6 +657,8 @@ bool isSchedule(func::FuncOp function) {
 
 struct ConvertFlowToLinalg
     : flow::impl::ConvertFlowToLinalgBase<ConvertFlowToLinalg> {
+  using ConvertFlowToLinalgBase::ConvertFlowToLinalgBase;
+
   void runOnOperation() override {
     SmallVector<func::FuncOp> functions(getOperation().getOps<func::FuncOp>());
     for (func::FuncOp function : functions)
@@ -666,7 +670,8 @@ struct ConvertFlowToLinalg
     functions.assign(getOperation().getOps<func::FuncOp>().begin(),
                      getOperation().getOps<func::FuncOp>().end());
     for (func::FuncOp function : functions)
-      if (!function.isExternal() && failed(FunctionLowering(function).run()))
+      if (!function.isExternal() &&
+          failed(FunctionLowering(function, {tileRows, tileColumns}).run()))
         return signalPassFailure();
   }
 };

@@ -2,10 +2,10 @@
 
 // CHECK-LABEL: func.func @rows
 // CHECK-NOT: linalg
+// CHECK: arith.extf {{.*}} : vector<32xf16> to vector<32xf32>
 // CHECK: vector.transfer_read {{.*}} : tensor<4x16x128xi8>, vector<128xi8>
 // CHECK-COUNT-48: vector.contract
 // CHECK-NOT: vector.contract
-// CHECK: arith.extf {{.*}} : vector<32xf16> to vector<32xf32>
 // CHECK-COUNT-6: vector.fma
 // CHECK-NOT: vector.fma
 // CHECK: tensor.parallel_insert_slice

@@ -1,5 +1,5 @@
 // RUN: flow-opt %s --pass-pipeline='builtin.module(convert-flow-to-linalg,func.func(cpu-tile-contractions))' | FileCheck %s
-// RUN: flow-opt %s --pass-pipeline='builtin.module(convert-flow-to-linalg,func.func(cpu-tile-contractions{rows-f32=3}))' | FileCheck %s --check-prefix=SMALL
+// RUN: flow-opt %s --pass-pipeline='builtin.module(convert-flow-to-linalg,func.func(cpu-tile-contractions{rows-f32=6 columns-f32=16}))' | FileCheck %s --check-prefix=SMALL
 
 // CHECK-LABEL: func.func @rows
 // CHECK-NOT: linalg
@@ -11,7 +11,9 @@
 // CHECK-NOT: vector.fma
 // CHECK: tensor.parallel_insert_slice
 // SMALL-LABEL: func.func @rows
-// SMALL-COUNT-3: vector.fma
+// SMALL: scf.for %[[COLUMN:.*]] = %c0{{.*}} to %c32{{.*}} step %c16
+// SMALL: vector.transfer_read {{.*}}[%{{.*}}, %{{.*}}, %[[COLUMN]]]{{.*}} vector<16xf32>
+// SMALL-COUNT-6: vector.fma {{.*}} : vector<16xf32>
 // SMALL-NOT: vector.fma
 // SMALL: return
 func.func @rows(%x: tensor<?x64xf32>, %w: tensor<128x64xf32, #flow.panels<f32>>) -> tensor<?x128xf32> {
@@ -20,6 +22,8 @@ func.func @rows(%x: tensor<?x64xf32>, %w: tensor<128x64xf32, #flow.panels<f32>>)
 }
 
 // One row needs no loop over tiles.
+// SMALL-LABEL: func.func @one_row
+// SMALL: vector.fma {{.*}} : vector<32xf32>
 // CHECK-LABEL: func.func @one_row
 // CHECK: scf.forall
 // CHECK-COUNT-1: vector.fma

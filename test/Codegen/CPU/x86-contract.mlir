@@ -1,9 +1,10 @@
 // RUN: flow-opt %s --cpu-x86-contract=isa=vnni | FileCheck %s --check-prefix=VNNI
 // RUN: flow-opt %s --cpu-x86-contract=isa=avx2 | FileCheck %s --check-prefix=AVX2
 // RUN: flow-opt %s --cpu-x86-contract=isa=generic | FileCheck %s --check-prefix=GENERIC
+// RUN: flow-opt %s --cpu-x86-contract=isa=avx512 | FileCheck %s --check-prefix=AVX512
 // RUN: not flow-opt %s --cpu-x86-contract=isa=neon 2>&1 | FileCheck %s --check-prefix=UNKNOWN
 
-// UNKNOWN: unknown isa 'neon', expected vnni, avx2 or generic
+// UNKNOWN: unknown isa 'neon', expected vnni, avx512, avx2 or generic
 
 #nk = affine_map<(n, k) -> (n, k)>
 #k = affine_map<(n, k) -> (k)>
@@ -15,6 +16,9 @@
 // AVX2-LABEL: @dot
 // AVX2-COUNT-8: llvm.call_intrinsic "llvm.x86.avx2.pmadd.wd"
 // AVX2-NOT: vector.contract
+// AVX512-LABEL: @dot
+// AVX512-COUNT-4: llvm.call_intrinsic "llvm.x86.avx512.pmaddw.d.512"
+// AVX512-NOT: vector.contract
 // GENERIC-LABEL: @dot
 // GENERIC-COUNT-4: arith.muli
 // GENERIC-NOT: vector.contract

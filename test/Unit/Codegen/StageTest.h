@@ -30,10 +30,10 @@ struct StepForm {
   llvm::ArrayRef<StepRows> steps;
 };
 
-/// Rows of f32 are computed 3 or 12 at a time, rows of bytes 1 or 6: one row
-/// more and less than each.
+/// Rows of f32 are computed 6 or 12 at a time, of bf16 4 or 12, of bytes 6 or
+/// 12: one row more and less than each.
 constexpr StepRows kDecode[] = {{1, 1}};
-constexpr StepRows kPrefill[] = {{1, 12}, {2, 12},  {4, 12},  {5, 12},
+constexpr StepRows kPrefill[] = {{1, 12}, {3, 12},  {4, 12},  {5, 12},
                                  {7, 12}, {11, 12}, {12, 12}, {13, 24}};
 inline const StepForm kForms[] = {{"1", kDecode}, {"?", kPrefill}};
 

@@ -164,8 +164,15 @@ KvTensors buildAppend(mlir::OpBuilder &builder, mlir::Location loc,
                       const KvTensors &cache, mlir::Value start,
                       mlir::Value count);
 
+/// Rows and f32 columns of sums that a target keeps in registers, beside what
+/// they are made of. Results do not depend on it.
+struct RegisterTile {
+  int64_t rows = kRowTile, columns = kPanel;
+};
+
 /// The numbers of one attention.
 struct AttentionShape {
+  RegisterTile registers;
   double scale = 1;
   /// Cap on scores before the mask; 0 = none.
   double softcap = 0;

@@ -26,9 +26,15 @@ def TileContractions : Pass<"cpu-tile-contractions", "::mlir::func::FuncOp"> {
       `[N/32, K/16, 128]`. A single row unpacks them in registers, several rows
       share a panel that was unpacked into memory.
 
-    The order of addition is ascending in the depth, whatever the tile, so a
-    row's result does not depend on `rows-f32` and `rows-i8`. A dynamic number
-    of rows must be a multiple of both.
+    A tile is `rows` by `columns`, of a panel's 32; a single row takes whole
+    panels. The order of addition is ascending in the depth, whatever the tile,
+    so a row's result does not depend on it. A dynamic number of rows must be a
+    multiple of `rows-f32`, `rows-bf16` and `rows-i8`.
+
+    A target without dot products of bytes or of bf16 multiplies wider numbers.
+    With `widen-i8` and `widen-bf16` rows are widened once, in a loop in front
+    of the product, rather than by each tile that reads them: bytes to 16 bits,
+    which meet the even and the odd bytes of weights in pairs, bf16 to f32.
 
     Example:
 
@@ -52,9 +58,18 @@ def TileContractions : Pass<"cpu-tile-contractions", "::mlir::func::FuncOp"> {
   }];
   let options = [
     Option<"rowsF32", "rows-f32", "int64_t", "12",
-           "rows of a register tile of floating-point numbers">,
+           "rows of a register tile of f32">,
+    Option<"columnsF32", "columns-f32", "int64_t", "32", "columns of it">,
+    Option<"rowsBf16", "rows-bf16", "int64_t", "12",
+           "rows of a register tile of bf16">,
+    Option<"columnsBf16", "columns-bf16", "int64_t", "32", "columns of it">,
     Option<"rowsI8", "rows-i8", "int64_t", "6",
-           "rows of an 8-bit register tile">
+           "rows of an 8-bit register tile">,
+    Option<"columnsI8", "columns-i8", "int64_t", "32", "columns of it">,
+    Option<"widenBf16", "widen-bf16", "bool", "false",
+           "widen rows of bf16 to f32">,
+    Option<"widenI8", "widen-i8", "bool", "false",
+           "widen rows of bytes to 16 bits">
   ];
   let dependentDialects = ["::mlir::arith::ArithDialect",
     "::mlir::scf::SCFDialect", "::mlir::tensor::TensorDialect",
@@ -64,16 +79,19 @@ def TileContractions : Pass<"cpu-tile-contractions", "::mlir::func::FuncOp"> {
 def X86Contract : Pass<"cpu-x86-contract"> {
   let summary = "Lower dot products to the machine's instructions";
   let description = [{
-    A `vector.contract` of `u8 [32, 4]` by `s8 [4]` onto `i32 [32]` becomes, by
-    `isa`:
+    A `vector.contract` of `u8 [n, 4]` by `s8 [4]` onto `i32 [n]` becomes, by
+    `isa`, for each register:
 
-    - `vnni`: two `vpdpbusd` on 512-bit registers;
-    - `avx2`: `vpmaddwd` on the even and the odd bytes of each word;
+    - `vnni`: `vpdpbusd` on 512 bits;
+    - `avx512` and `avx2`: `vpmaddwd` on the even and the odd bytes of each word,
+      on 512 and 256 bits;
     - `generic`: multiplications in i32.
 
-    All three are exact. One of a pair of `bf16 [32, 2]` by `bf16 [2]` onto
-    `f32 [32]` becomes two `vdpbf16ps` with `bf16`, and otherwise two fused
-    multiply-adds in f32 for each register, of the odd numbers first.
+    One of `s16 [n, 2]` by `s16 [2]` onto `i32 [n]` becomes a `vpmaddwd`; it is
+    not for `generic`. All are exact. One of `bf16 [n, 2]` by `bf16 [2]` onto
+    `f32 [n]` becomes a `vdpbf16ps` for 512 bits with `bf16`, and otherwise two
+    fused multiply-adds in f32, of the odd numbers first. `n` must be a multiple
+    of the words of a register.
 
     Example:
 
@@ -91,7 +109,7 @@ def X86Contract : Pass<"cpu-x86-contract"> {
   }];
   let options = [
     Option<"isa", "isa", "std::string", "\"generic\"",
-           "instructions of the target: vnni, avx2 or generic">,
+           "instructions of the target: vnni, avx512, avx2 or generic">,
     Option<"bf16", "bf16", "bool", "false", "the target has vdpbf16ps">
   ];
   let dependentDialects = ["::mlir::arith::ArithDialect",
