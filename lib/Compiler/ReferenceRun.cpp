@@ -47,6 +47,11 @@ const std::vector<float> &ReferenceRun::logits() const {
   return state->lastLogits;
 }
 
+void ReferenceRun::clear() {
+  state->model->clear();
+  state->lastLogits.clear();
+}
+
 llvm::Expected<std::unique_ptr<ReferenceRun>>
 ReferenceRun::create(const ImportedModel &model, int64_t capacity) {
   mlir::DialectRegistry registry;

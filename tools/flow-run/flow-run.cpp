@@ -2,14 +2,15 @@
 // Runs a model: prompt in, text or tokens out.
 
 #include "Common/CommandLine.h"
+#include "PerplexityRun.h"
+#include "Steps.h"
 #include "flow/Compiler/CodeCache.h"
 #include "flow/Compiler/LoadedModel.h"
 #include "flow/Compiler/OutputFile.h"
-#include "flow/Compiler/ReferenceRun.h"
 #include "flow/Support/Stopwatch.h"
 #include "flow/Text/Chat.h"
-#include "flow/Text/Sampler.h"
 #include "flow/Text/StreamingDecoder.h"
+#include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/JSON.h"
 #include "llvm/Support/MemoryBuffer.h"
 
@@ -36,6 +37,11 @@ static cl::opt<std::string>
 static cl::opt<std::string>
     tokenList("tokens", cl::desc("token ids to continue, nothing added"),
               cl::value_desc("2,105,9731"), cl::cat(category));
+static cl::opt<std::string>
+    perplexityFile("perplexity",
+                   cl::desc("file whose tokens are scored, in windows of "
+                            "--context tokens (512)"),
+                   cl::value_desc("path"), cl::cat(category));
 static cl::opt<bool> chat("chat",
                           cl::desc("put the prompt into a turn of a chat"),
                           cl::cat(category));
@@ -87,9 +93,15 @@ static cl::opt<bool> stats("stats", cl::desc("print statistics as JSON"),
 
 namespace {
 
+/// Tokens of a window of --perplexity when nobody says how many, as llama.cpp's
+/// llama-perplexity has them.
+constexpr int64_t kDefaultWindow = 512;
+
 struct RunStatistics {
   double prefillSeconds = 0, decodeSeconds = 0;
   int64_t prefillTokens = 0, decodeTokens = 0;
+  /// Of --perplexity.
+  std::optional<text::Perplexity> perplexity;
 };
 
 llvm::Error toError(const std::string &message) {
@@ -110,15 +122,20 @@ llvm::Expected<std::vector<int32_t>> parseTokens(llvm::StringRef list) {
   return ids;
 }
 
+bool scoresText() { return perplexityFile.getNumOccurrences() != 0; }
+
+llvm::Expected<std::string> readText(const std::string &path) {
+  auto buffer = llvm::MemoryBuffer::getFile(path);
+  if (!buffer)
+    return toError(path + ": cannot be read: " + buffer.getError().message());
+  return (*buffer)->getBuffer().str();
+}
+
 /// The text of --prompt or --prompt-file.
 llvm::Expected<std::string> readPrompt() {
-  if (promptFile.empty())
+  if (promptFile.getNumOccurrences() == 0)
     return prompt.getValue();
-  auto buffer = llvm::MemoryBuffer::getFile(promptFile);
-  if (!buffer)
-    return toError(promptFile +
-                   ": cannot be read: " + buffer.getError().message());
-  return (*buffer)->getBuffer().str();
+  return readText(promptFile);
 }
 
 /// The tokens of a model.
@@ -165,7 +182,7 @@ int64_t candidatesFor(const ModelTokens &known) {
   constexpr uint64_t kFewest = 64, kMost = 512;
   std::optional<size_t> needed =
       text::Sampler::bestNeeded(samplerOptions(known));
-  if (!logitsOut.empty() || !needed)
+  if (scoresText() || !logitsOut.empty() || !needed)
     return 0;
   uint64_t rows = known.rows;
   // What is not to be chosen may be among the best.
@@ -232,74 +249,6 @@ private:
   bool first = true;
 };
 
-/// A sequence of tokens, however it is computed.
-class Steps {
-public:
-  virtual ~Steps() = default;
-  /// Appends a prompt; the sink, if not empty, gets the logits of every row.
-  using Sink = std::function<void(const float *rows, int64_t count)>;
-  virtual llvm::Error prefill(const std::vector<int32_t> &tokens,
-                              const Sink &sink) = 0;
-  virtual llvm::Error decode(int32_t token) = 0;
-  /// The logits of the last token, which a prefill with a sink has left.
-  virtual const float *logits() const = 0;
-  /// The next token, among those below `choices`.
-  virtual Result<int32_t> sample(text::Sampler &sampler, size_t choices) const {
-    return sampler.sample(logits(), choices);
-  }
-};
-
-class CompiledSteps : public Steps {
-public:
-  explicit CompiledSteps(runtime::Sequence &sequence) : sequence(sequence) {}
-
-  llvm::Error prefill(const std::vector<int32_t> &tokens,
-                      const Sink &sink) override {
-    runtime::Sequence::LogitsSink rows;
-    if (sink)
-      rows = [&](const float *data, int64_t count) {
-        sink(data, count);
-        return Status();
-      };
-    Status status = sequence.prefill(tokens, rows);
-    return status ? llvm::Error::success() : toError(status.error());
-  }
-  llvm::Error decode(int32_t token) override {
-    Status status = sequence.decode(token);
-    return status ? llvm::Error::success() : toError(status.error());
-  }
-  const float *logits() const override { return sequence.logits(); }
-  Result<int32_t> sample(text::Sampler &sampler,
-                         size_t choices) const override {
-    runtime::Candidates best = sequence.candidates();
-    if (best.count == 0)
-      return Steps::sample(sampler, choices);
-    return sampler.sample(
-        {best.logits, best.tokens, static_cast<size_t>(best.count), choices});
-  }
-
-private:
-  runtime::Sequence &sequence;
-};
-
-class ReferenceSteps : public Steps {
-public:
-  explicit ReferenceSteps(ReferenceRun &run) : run(run) {}
-
-  llvm::Error prefill(const std::vector<int32_t> &tokens,
-                      const Sink &sink) override {
-    return run.prefill(tokens, [&](llvm::ArrayRef<float> row) {
-      if (sink)
-        sink(row.data(), 1);
-    });
-  }
-  llvm::Error decode(int32_t token) override { return run.decode(token); }
-  const float *logits() const override { return run.logits().data(); }
-
-private:
-  ReferenceRun &run;
-};
-
 /// Prefills `tokens` and generates from there. `logits`, if given, gets those
 /// of every position.
 llvm::Error generate(Steps &steps, const std::vector<int32_t> &tokens,
@@ -354,9 +303,76 @@ llvm::Error generateTo(Steps &steps, const std::vector<int32_t> &tokens,
   });
 }
 
+int64_t windowLength() {
+  return contextSize != 0 ? contextSize.getValue() : kDefaultWindow;
+}
+
+/// The windows of the text of --perplexity.
+llvm::Expected<text::PerplexityWindows>
+readWindows(const text::Vocabulary &vocabulary) {
+  llvm::Expected<std::string> input = readText(perplexityFile);
+  if (!input)
+    return input.takeError();
+  Result<std::vector<int32_t>> ids = text::Tokenizer(vocabulary).encode(*input);
+  if (!ids)
+    return toError(perplexityFile + ": " + ids.error());
+  Result<text::PerplexityWindows> windows = text::PerplexityWindows::create(
+      std::move(*ids), windowLength(),
+      vocabulary.addBos() ? vocabulary.bos() : text::kNoToken);
+  if (!windows)
+    return toError(perplexityFile + ": " + windows.error());
+  return std::move(*windows);
+}
+
+int threadCount() {
+  return threads != 0 ? threads
+                      : static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN));
+}
+
+/// Scores the text of --perplexity.
+llvm::Error score(Steps &steps, const ModelTokens &known,
+                  RunStatistics &statistics) {
+  llvm::Expected<text::PerplexityWindows> windows =
+      readWindows(*known.vocabulary);
+  if (!windows)
+    return windows.takeError();
+  bool isTerminal = isatty(STDERR_FILENO);
+  auto progress = [&](int64_t done, const text::Perplexity &soFar) {
+    if (isTerminal)
+      llvm::errs() << llvm::formatv("\r\033[Kwindow {0} of {1}: {2:f4}", done,
+                                    windows->count(), soFar.value());
+  };
+  Stopwatch watch;
+  llvm::Expected<text::Perplexity> perplexity =
+      measurePerplexity(steps, *windows, known.rows, threadCount(), progress);
+  if (isTerminal)
+    llvm::errs() << "\r\033[K";
+  if (!perplexity)
+    return perplexity.takeError();
+  statistics.prefillSeconds = watch.seconds();
+  statistics.prefillTokens = windows->count() * (windows->length() - 1);
+  statistics.perplexity = *perplexity;
+  llvm::outs() << llvm::formatv(
+      "perplexity {0:f4} ± {1:f4} of {2} tokens\n", perplexity->value(),
+      perplexity->standardError(), perplexity->tokens());
+  return llvm::Error::success();
+}
+
+/// Does what was asked for: scores a text, or generates one.
+llvm::Error runSteps(Steps &steps, const ModelTokens &known,
+                     llvm::StringRef architecture, RunStatistics &statistics) {
+  if (scoresText())
+    return score(steps, known, statistics);
+  llvm::Expected<std::vector<int32_t>> tokens =
+      encodePrompt(known.vocabulary, architecture);
+  if (!tokens)
+    return tokens.takeError();
+  return generateTo(steps, *tokens, known, statistics);
+}
+
 void printStatistics(const LoadedModel &loaded, runtime::Model &model,
                      const runtime::Sequence &sequence,
-                     const RunStatistics &statistics, int threadCount) {
+                     const RunStatistics &statistics) {
   struct rusage usage;
   getrusage(RUSAGE_SELF, &usage);
   const LoadTimes &times = loaded.times();
@@ -378,19 +394,26 @@ void printStatistics(const LoadedModel &loaded, runtime::Model &model,
       {"peak_rss_bytes", static_cast<int64_t>(usage.ru_maxrss) * 1024},
       {"weight_bytes", static_cast<int64_t>(model.weightBytes())},
       {"cache_bytes", static_cast<int64_t>(sequence.cacheBytes())},
-      {"threads", threadCount},
+      {"threads", threadCount()},
       {"numerics", numerics.getValue()}};
+  if (const std::optional<text::Perplexity> &found = statistics.perplexity) {
+    object["perplexity"] = found->value();
+    object["perplexity_tokens"] = found->tokens();
+    // That of a single token is no number.
+    object["perplexity_error"] = found->tokens() > 1
+                                     ? llvm::json::Value(found->standardError())
+                                     : llvm::json::Value(nullptr);
+  }
   llvm::errs() << llvm::json::Value(std::move(object)) << '\n';
 }
 
 llvm::Error run() {
   LoadOptions options;
   options.cpu = cpu;
-  options.threads =
-      threads != 0 ? threads : static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN));
+  options.threads = threadCount();
   options.compile.numerics = numerics;
-  options.compile.logitsAll = !logitsOut.empty();
-  options.context = contextSize;
+  options.compile.logitsAll = scoresText() || !logitsOut.empty();
+  options.context = scoresText() ? windowLength() : contextSize.getValue();
   options.prefillChunk = prefillChunk;
   options.weightsPath = weightsPath;
   options.cacheFolder = getUserCacheFolder();
@@ -413,10 +436,6 @@ llvm::Error run() {
       LoadedModel::load(modelPath, options);
   if (!loaded)
     return loaded.takeError();
-  llvm::Expected<std::vector<int32_t>> tokens = encodePrompt(
-      known->vocabulary, (*loaded)->imported().config.architecture);
-  if (!tokens)
-    return tokens.takeError();
   runtime::Model &model = (*loaded)->model();
   Result<std::unique_ptr<runtime::Sequence>> sequence =
       runtime::Sequence::create(model);
@@ -425,10 +444,11 @@ llvm::Error run() {
 
   RunStatistics statistics;
   CompiledSteps steps(**sequence);
-  if (llvm::Error error = generateTo(steps, *tokens, *known, statistics))
+  if (llvm::Error error = runSteps(
+          steps, *known, (*loaded)->imported().config.architecture, statistics))
     return error;
   if (stats)
-    printStatistics(**loaded, model, **sequence, statistics, options.threads);
+    printStatistics(**loaded, model, **sequence, statistics);
   return llvm::Error::success();
 }
 
@@ -439,11 +459,8 @@ llvm::Error runReference() {
   llvm::Expected<ModelTokens> known = findTokens(*model);
   if (!known)
     return known.takeError();
-  llvm::Expected<std::vector<int32_t>> tokens =
-      encodePrompt(known->vocabulary, model->config.architecture);
-  if (!tokens)
-    return tokens.takeError();
-  int64_t capacity = contextSize != 0
+  int64_t capacity = scoresText() ? windowLength()
+                     : contextSize != 0
                          ? contextSize.getValue()
                          : std::min<int64_t>(model->config.context, 8192);
   llvm::Expected<std::unique_ptr<ReferenceRun>> reference =
@@ -452,16 +469,30 @@ llvm::Error runReference() {
     return reference.takeError();
   RunStatistics statistics;
   ReferenceSteps steps(**reference);
-  return generateTo(steps, *tokens, *known, statistics);
+  return runSteps(steps, *known, model->config.architecture, statistics);
 }
 
 /// What is wrong with the options, if anything.
 std::string checkUsage() {
   int prompts = prompt.getNumOccurrences() + promptFile.getNumOccurrences() +
-                tokenList.getNumOccurrences();
+                tokenList.getNumOccurrences() +
+                perplexityFile.getNumOccurrences();
   if (prompts != 1)
-    return "expected one of --prompt, --prompt-file and --tokens, got " +
+    return "expected one of --prompt, --prompt-file, --tokens and "
+           "--perplexity, got " +
            std::to_string(prompts);
+  if (scoresText())
+    for (const cl::Option *option : std::initializer_list<const cl::Option *>{
+             &chat, &maxTokens, &temperature, &topK, &topP, &seed, &printTokens,
+             &logitsOut})
+      if (option->getNumOccurrences())
+        return "--perplexity generates nothing: --" + option->ArgStr.str() +
+               " has no place beside it";
+  if (scoresText() && contextSize > 0 &&
+      contextSize < text::PerplexityWindows::kLeastLength)
+    return "--context is the window of --perplexity, " +
+           std::to_string(text::PerplexityWindows::kLeastLength) +
+           " tokens at least, got " + std::to_string(contextSize);
   for (auto [name, value] :
        {std::pair<const char *, int64_t>{"--max-tokens", maxTokens},
         {"--threads", threads},

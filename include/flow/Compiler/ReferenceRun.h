@@ -26,6 +26,8 @@ public:
                       const std::function<void(llvm::ArrayRef<float>)> &sink);
   /// Appends one token.
   llvm::Error decode(int32_t token);
+  /// Forgets every token.
+  void clear();
   /// `[vocab]` logits of the last token.
   const std::vector<float> &logits() const;
 

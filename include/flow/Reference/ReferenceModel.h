@@ -35,6 +35,9 @@ public:
     return session.decode(token);
   }
 
+  /// Forgets every token.
+  void clear() { session.clear(); }
+
   /// The number of tokens so far.
   int64_t getPosition() const { return session.getPosition(); }
 

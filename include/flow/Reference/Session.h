@@ -29,6 +29,12 @@ public:
   /// Runs one more token through @decode.
   llvm::Expected<TensorRef> decode(int32_t token);
 
+  /// Forgets every token: what follows is what it would be in a new session.
+  void clear() {
+    caches = CacheState(caches.getCapacity());
+    position = 0;
+  }
+
   /// The number of tokens so far: the position of the next one. A failed call
   /// leaves it as it was, and the caches too.
   int64_t getPosition() const { return position; }
