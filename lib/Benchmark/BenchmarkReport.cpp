@@ -61,6 +61,7 @@ Fields fieldsOf(const BenchmarkFacts &facts, const Measurement &test) {
           {"n_prompt", test.prompt},
           {"n_gen", test.generate},
           {"n_depth", test.depth},
+          {"n_parallel", test.parallel},
           {"test", test.name()},
           {"test_time", describeTime(test.began)},
           {"avg_ns", whole(mean(times))},

@@ -4,6 +4,7 @@
 #include "flow/Benchmark/ModelBenchmark.h"
 
 #include "flow/Benchmark/Statistics.h"
+#include "flow/Runtime/Batch.h"
 #include "flow/Support/Stopwatch.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/FormatVariadic.h"
@@ -20,6 +21,8 @@ using namespace flow;
 std::string Measurement::name() const {
   std::string text =
       prompt ? "pp" + std::to_string(prompt) : "tg" + std::to_string(generate);
+  if (parallel != 1)
+    text += " x" + std::to_string(parallel);
   if (depth)
     text += " @ d" + std::to_string(depth);
   return text;
@@ -28,7 +31,7 @@ std::string Measurement::name() const {
 std::vector<double> Measurement::rates() const {
   std::vector<double> rates;
   for (double each : seconds)
-    rates.push_back(static_cast<double>(prompt + generate) / each);
+    rates.push_back(static_cast<double>(prompt + generate * parallel) / each);
   return rates;
 }
 
@@ -97,8 +100,8 @@ public:
                                       const BenchmarkOptions &options,
                                       int64_t threads);
 
-  llvm::Expected<Measurement> measure(int64_t prompt, int64_t generate,
-                                      int64_t depth);
+  /// Measures `test`, of which is known what it is to be.
+  llvm::Expected<Measurement> measure(Measurement test);
   const LoadedModel &model() const { return *loaded; }
 
 private:
@@ -108,7 +111,14 @@ private:
   /// It is told to `profile`, if there is one.
   llvm::Expected<double> time(const Measurement &test,
                               runtime::Profile *profile = nullptr);
-  llvm::Error append(int64_t count, bool oneByOne);
+  /// Empties what runs `test`, and appends what is there before it.
+  llvm::Error prepare(const Measurement &test);
+  llvm::Error run(const Measurement &test);
+  /// Appends the tokens that have their place behind those that are there, to
+  /// the first `sequences` of the batch.
+  llvm::Error appendToBatch(int64_t sequences, int64_t count);
+  /// An error if a logit of the last tokens of `test` is not finite.
+  llvm::Error checkLogits(const Measurement &test) const;
   /// What a run of `test` costs, by function.
   std::vector<FunctionWork> workOf(const Measurement &test) const;
   llvm::Error awaitTurn(const Measurement &test) const {
@@ -122,6 +132,8 @@ private:
   const BenchmarkOptions &options;
   std::unique_ptr<LoadedModel> loaded;
   std::unique_ptr<runtime::Sequence> sequence;
+  /// Null where no test has several sequences.
+  std::unique_ptr<runtime::Batch> batch;
   std::unique_ptr<MachineProbe> probe;
   std::optional<ModelWork> work;
   int64_t threads = 1;
@@ -152,6 +164,8 @@ llvm::Expected<Bench> Bench::create(llvm::StringRef path,
   if (__builtin_add_overflow(most, *llvm::max_element(options.depths),
                              &load.context))
     return llvm::createStringError("a test is longer than any context");
+  int64_t sequences = *llvm::max_element(options.parallels);
+  load.compile.batch = sequences > 1;
   llvm::Expected<std::unique_ptr<LoadedModel>> loaded =
       LoadedModel::load(path, load);
   if (!loaded)
@@ -162,6 +176,13 @@ llvm::Expected<Bench> Bench::create(llvm::StringRef path,
   if (!sequence)
     return llvm::createStringError(sequence.error());
   bench.sequence = std::move(*sequence);
+  if (sequences > 1) {
+    Result<std::unique_ptr<runtime::Batch>> batch =
+        runtime::Batch::create(bench.loaded->model(), sequences);
+    if (!batch)
+      return llvm::createStringError(batch.error());
+    bench.batch = std::move(*batch);
+  }
   llvm::Expected<std::unique_ptr<MachineProbe>> probe =
       MachineProbe::create(static_cast<int>(threads));
   if (!probe)
@@ -176,42 +197,76 @@ llvm::Expected<Bench> Bench::create(llvm::StringRef path,
   return std::move(bench);
 }
 
-/// Appends the tokens that have their place behind those that are there.
-llvm::Error Bench::append(int64_t count, bool oneByOne) {
-  auto first = tokens.begin() + sequence->position();
-  if (!oneByOne)
-    return toError(sequence->prefill({first, first + count}));
-  for (int64_t i = 0; i != count; ++i)
-    if (Status status = sequence->decode(first[i]); !status)
-      return toError(status);
+llvm::Error Bench::appendToBatch(int64_t sequences, int64_t count) {
+  std::vector<runtime::Batch::Part> parts;
+  for (int64_t slot = 0; slot != sequences; ++slot) {
+    auto first = tokens.begin() + batch->position(slot);
+    parts.push_back({slot, {first, first + count}});
+  }
+  return toError(batch->append(parts));
+}
+
+llvm::Error Bench::prepare(const Measurement &test) {
+  if (test.parallel != 1) {
+    for (int64_t slot = 0; slot != test.parallel; ++slot)
+      batch->clear(slot);
+    return test.depth ? appendToBatch(test.parallel, test.depth)
+                      : llvm::Error::success();
+  }
+  sequence->clear();
+  return test.depth ? toError(sequence->prefill(
+                          {tokens.begin(), tokens.begin() + test.depth}))
+                    : llvm::Error::success();
+}
+
+llvm::Error Bench::run(const Measurement &test) {
+  auto first = tokens.begin() + test.depth;
+  if (test.prompt)
+    return toError(sequence->prefill({first, first + test.prompt}));
+  for (int64_t i = 0; i != test.generate; ++i)
+    if (llvm::Error error = test.parallel != 1
+                                ? appendToBatch(test.parallel, 1)
+                                : toError(sequence->decode(first[i])))
+      return error;
   return llvm::Error::success();
+}
+
+llvm::Error Bench::checkLogits(const Measurement &test) const {
+  int64_t count = loaded->model().plan().vocab, strange = 0;
+  auto look = [&](const float *logits) {
+    strange += std::count_if(logits, logits + count,
+                             [](float logit) { return !std::isfinite(logit); });
+  };
+  if (test.parallel != 1) {
+    for (int64_t slot = 0; slot != test.parallel; ++slot)
+      look(batch->logits(slot));
+  } else if (runtime::Candidates best = sequence->candidates(); best.count) {
+    count = best.count;
+    look(best.logits);
+  } else {
+    look(sequence->logits());
+  }
+  if (strange == 0)
+    return llvm::Error::success();
+  return llvm::createStringError(
+      test.name() + ": expected finite logits, found " +
+      std::to_string(strange) + " of " + std::to_string(count * test.parallel) +
+      " that are not");
 }
 
 llvm::Expected<double> Bench::time(const Measurement &test,
                                    runtime::Profile *profile) {
-  sequence->clear();
-  if (test.depth)
-    if (llvm::Error error = append(test.depth, /*oneByOne=*/false))
-      return error;
+  if (llvm::Error error = prepare(test))
+    return error;
   loaded->model().setProfile(profile);
   Stopwatch watch;
-  llvm::Error error = append(test.prompt + test.generate,
-                             /*oneByOne=*/test.generate != 0);
+  llvm::Error error = run(test);
   double seconds = watch.seconds();
   loaded->model().setProfile(nullptr);
   if (error)
     return error;
-  runtime::Candidates best = sequence->candidates();
-  const float *logits = best.count ? best.logits : sequence->logits();
-  int64_t count = best.count ? best.count : loaded->model().plan().vocab;
-  int64_t strange = std::count_if(logits, logits + count, [](float logit) {
-    return !std::isfinite(logit);
-  });
-  if (strange)
-    return llvm::createStringError(test.name() +
-                                   ": expected finite logits, found " +
-                                   std::to_string(strange) + " of " +
-                                   std::to_string(count) + " that are not");
+  if (llvm::Error strange = checkLogits(test))
+    return strange;
   return seconds;
 }
 
@@ -220,17 +275,12 @@ std::vector<FunctionWork> Bench::workOf(const Measurement &test) const {
     return work->prefill(test.depth, test.prompt, options.load.prefillChunk);
   std::vector<FunctionWork> functions;
   for (int64_t i = 0; i != test.generate; ++i)
-    for (FunctionWork &each : work->decode(test.depth + i))
+    for (FunctionWork &each : work->decode(test.depth + i, test.parallel))
       functions.push_back(std::move(each));
   return functions;
 }
 
-llvm::Expected<Measurement> Bench::measure(int64_t prompt, int64_t generate,
-                                           int64_t depth) {
-  Measurement test;
-  test.prompt = prompt;
-  test.generate = generate;
-  test.depth = depth;
+llvm::Expected<Measurement> Bench::measure(Measurement test) {
   test.threads = threads;
   std::vector<FunctionWork> functions = workOf(test);
   test.work = total(functions);
@@ -281,24 +331,31 @@ flow::runBenchmark(llvm::StringRef path, const BenchmarkOptions &options) {
     if (!bench)
       return bench.takeError();
     result.facts = describe(path, options.load, bench->model());
-    auto add = [&](int64_t prompt, int64_t generate,
-                   int64_t depth) -> llvm::Error {
-      if (prompt + generate == 0)
+    auto add = [&](const Measurement &asked) -> llvm::Error {
+      if (asked.prompt + asked.generate == 0)
         return llvm::Error::success();
-      llvm::Expected<Measurement> test =
-          bench->measure(prompt, generate, depth);
+      llvm::Expected<Measurement> test = bench->measure(asked);
       if (!test)
         return test.takeError();
       result.measurements.push_back(std::move(*test));
       return llvm::Error::success();
     };
     for (int64_t depth : options.depths) {
-      for (int64_t prompt : options.prompts)
-        if (llvm::Error error = add(prompt, 0, depth))
+      Measurement asked;
+      asked.depth = depth;
+      for (int64_t prompt : options.prompts) {
+        asked.prompt = prompt;
+        if (llvm::Error error = add(asked))
           return error;
+      }
+      asked.prompt = 0;
       for (int64_t generate : options.generations)
-        if (llvm::Error error = add(0, generate, depth))
-          return error;
+        for (int64_t parallel : options.parallels) {
+          asked.generate = generate;
+          asked.parallel = parallel;
+          if (llvm::Error error = add(asked))
+            return error;
+        }
     }
   }
   return std::move(result);

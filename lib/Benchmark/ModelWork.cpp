@@ -144,6 +144,7 @@ ModelWork::ModelWork(const runtime::Plan &plan, const ImportedModel &model)
                       layer.sliding ? model.config.window : 0});
   prefillCalls = countCalls(plan, "prefill", model);
   decodeCalls = countCalls(plan, "decode", model);
+  batchCalls = countCalls(plan, "batch_decode", model);
 }
 
 std::vector<ModelWork::Call>
@@ -251,9 +252,11 @@ std::vector<FunctionWork> ModelWork::prefill(int64_t position, int64_t count,
   return functions;
 }
 
-std::vector<FunctionWork> ModelWork::decode(int64_t position) const {
+std::vector<FunctionWork> ModelWork::decode(int64_t position,
+                                            int64_t sequences) const {
   std::vector<FunctionWork> functions;
-  for (const Call &call : decodeCalls) {
+  auto times = static_cast<double>(sequences);
+  for (const Call &call : sequences == 1 ? decodeCalls : batchCalls) {
     Work work;
     work.operations = call.token;
     work.operations += call.once;
@@ -263,9 +266,10 @@ std::vector<FunctionWork> ModelWork::decode(int64_t position) const {
           4.0 * static_cast<double>(layer.heads * layer.headDim) *
           static_cast<double>(visibleKeys(position, 1, layer.window));
     }
+    work.operations = times * work.operations;
     work.readBytes = call.stepBytes + call.onceBytes +
-                     expertShare(1) * call.expertBytes +
-                     cachedBytes(call, position);
+                     expertShare(sequences) * call.expertBytes +
+                     times * cachedBytes(call, position);
     add(functions, call.function, work);
   }
   return functions;

@@ -50,9 +50,10 @@ KeysAndValues GemmaLayerBuilder::append(KvCacheOp cache, KeysAndValues rows) {
       b, type, type,
       SymbolRefAttr::get(step.getModel().getSymNameAttr(),
                          {FlatSymbolRefAttr::get(cache.getSymNameAttr())}));
-  auto append = KvAppendOp::create(
-      b, type, type, rows.keys, rows.values, ref.getKey(), ref.getValue(),
-      step.inputs.start, step.inputs.count, step.inputs.sequences);
+  auto append =
+      KvAppendOp::create(b, type, type, rows.keys, rows.values, ref.getKey(),
+                         ref.getValue(), step.inputs.start, step.inputs.count,
+                         step.inputs.sequences, step.inputs.singleRows);
   return known = {append.getNewKeyCache(), append.getNewValueCache()};
 }
 
@@ -145,7 +146,8 @@ GemmaLayerBuilder::selfAttention(const SelfAttention &attention) {
       b, q.getType(), q, position, step.inputs.sequences, tapped.keys,
       tapped.values, total, hasSpans ? step.inputs.spans : Value(),
       attention.mask, /*blocks=*/KeyBlocksAttr(),
-      b.getF64FloatAttr(spec.getEffectiveScale()), cap);
+      b.getF64FloatAttr(spec.getEffectiveScale()), cap,
+      step.inputs.singleRows ? b.getUnitAttr() : UnitAttr());
   current = tensor::CollapseShapeOp::create(
       b, o, SmallVector<ReassociationIndices>{{0}, {1, 2}});
   return *this;

@@ -46,7 +46,7 @@ public:
       : module(recipe.clone()), options(options),
         collector(recipe.getContext()) {
     passOptions.step = step.str();
-    logitsAll = options.logitsAll || step == "batch";
+    logitsAll = options.logitsAll || step.starts_with("batch");
     passOptions.logits = logitsAll ? "all" : "last";
     passOptions.topK = options.topK;
     passOptions.numerics = options.numerics;
@@ -112,7 +112,7 @@ planSteps(ModuleOp recipe, const CpuTarget &target,
   PlanBuilder builder(*model);
   SmallVector<StringRef> steps{"prefill", "decode"};
   if (options.batch)
-    steps.push_back("batch");
+    steps.append({"batch", "batch_decode"});
   for (StringRef step : steps) {
     StepCompilation compilation(recipe, step, target, options);
     if (llvm::Error error = compilation.run(buildStagesPipeline))

@@ -48,6 +48,11 @@ void flow::buildFusionPipeline(OpPassManager &pm,
   pm.addPass(createVerifyPhase({"shared"}));
 }
 
+/// True of a step whose rows may be of any number rather than whole tiles.
+static bool hasAnyRows(const PipelineOptions &options) {
+  return options.step == "batch_decode";
+}
+
 namespace {
 /// Rows and columns of the tiles whose sums fit into registers.
 struct TargetTiles {
@@ -73,16 +78,31 @@ struct TargetTiles {
 void flow::buildLinalgPipeline(OpPassManager &pm,
                                const PipelineOptions &options) {
   TargetTiles tiles = TargetTiles::of(options);
-  pm.addPass(createConvertFlowToLinalg({tiles.rowsF32, tiles.columnsF32}));
+  ConvertFlowToLinalgOptions lowering;
+  lowering.tileRows = tiles.rowsF32;
+  lowering.tileColumns = tiles.columnsF32;
+  // Experts have few rows each: none is added to make tiles whole.
+  if (hasAnyRows(options))
+    lowering.rowUnit = 1;
+  pm.addPass(createConvertFlowToLinalg(lowering));
 }
 
 void flow::buildCpuPipeline(OpPassManager &pm, const PipelineOptions &options) {
   TargetTiles tiles = TargetTiles::of(options);
   bool hasByteDots = options.isa == "vnni" || options.isa == "generic";
-  pm.addNestedPass<func::FuncOp>(createTileContractions(
-      {tiles.rowsF32, tiles.columnsF32, tiles.rowsBf16, tiles.columnsBf16,
-       tiles.rowsI8, tiles.columnsI8,
-       /*widenBf16=*/!options.bf16, /*widenI8=*/!hasByteDots}));
+  TileContractionsOptions tiling{
+      tiles.rowsF32, tiles.columnsF32, tiles.rowsBf16, tiles.columnsBf16,
+      tiles.rowsI8,  tiles.columnsI8,
+      /*widenBf16=*/!options.bf16, /*widenI8=*/!hasByteDots};
+  if (hasAnyRows(options)) {
+    // Sequences that decode together are few, often a power of two: of smaller
+    // tiles fewer rows are left over.
+    constexpr int64_t kFewRows = 4;
+    for (int64_t *rows : {&tiling.rowsF32, &tiling.rowsBf16, &tiling.rowsI8})
+      *rows = std::min(*rows, kFewRows);
+    tiling.rowUnit = 1;
+  }
+  pm.addNestedPass<func::FuncOp>(createTileContractions(tiling));
   // Results find their buffers while loops over one row are still loops, and
   // empty tensors become allocations before CSE can make one of two.
   pm.addPass(bufferization::createEmptyTensorEliminationPass());

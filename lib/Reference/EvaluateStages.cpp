@@ -56,13 +56,14 @@ static llvm::Error requireRange(Operation *op, StringRef name, int64_t value,
                           ", got " + llvm::Twine(value));
 }
 
-/// What the table `sequences` says of a step of `rows` rows and caches like
-/// `cache`, or of an op without caches if it is null.
+/// What the table `sequences` says of a step of `rows` rows, each that of one
+/// sequence if `singleRows`, and caches like `cache`, or of an op without
+/// caches if it is null.
 static llvm::Expected<std::vector<SequenceRows>>
-sequencesOf(Operation *op, Value sequences, const Frame &frame, int64_t rows,
-            const Tensor *cache) {
+sequencesOf(Operation *op, Value sequences, bool singleRows, const Frame &frame,
+            int64_t rows, const Tensor *cache) {
   llvm::Expected<std::vector<SequenceRows>> read = readSequences(
-      frame.tokens(sequences), rows, cache ? cache->shape[0] : -1);
+      frame.tokens(sequences), rows, singleRows, cache ? cache->shape[0] : -1);
   if (!read)
     return failedAt(op, "expects other sequences: " +
                             llvm::toString(read.takeError()));
@@ -152,7 +153,8 @@ static Result evaluateRopeAngles(RopeAnglesOp op, ModuleOp module,
       int64_t(table.getHeadDim()), table.getEffectivePairs()};
   if (!op.getSequences())
     return single(ropeAngles(parameters, start, rows));
-  auto sequences = sequencesOf(op, op.getSequences(), frame, rows, nullptr);
+  auto sequences = sequencesOf(op, op.getSequences(), /*singleRows=*/false,
+                               frame, rows, nullptr);
   if (!sequences)
     return sequences.takeError();
   return single(ropeAngles(parameters, *sequences, rows));
@@ -172,7 +174,8 @@ Result Evaluator::appendToCache(Append op, const Tensor &key,
     return std::move(error);
   std::vector<SequenceRows> sequences;
   if (op.getSequences()) {
-    auto read = sequencesOf(op, op.getSequences(), frame, key.shape[0], &keys);
+    auto read = sequencesOf(op, op.getSequences(), op.getSingleRows(), frame,
+                            key.shape[0], &keys);
     if (!read)
       return read.takeError();
     sequences = std::move(*read);
@@ -253,8 +256,8 @@ static Result evaluateAttention(AttentionOp op, const Frame &frame) {
     return std::move(error);
   Element element = elementOf(op.getType());
   if (isBatch) {
-    auto sequences =
-        sequencesOf(op, op.getSequences(), frame, query.shape[0], &key);
+    auto sequences = sequencesOf(op, op.getSequences(), op.getSingleRows(),
+                                 frame, query.shape[0], &key);
     if (!sequences)
       return sequences.takeError();
     return single(attention(*op.getContext(), query, key, value, parameters,

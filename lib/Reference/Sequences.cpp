@@ -13,7 +13,11 @@ constexpr int64_t kColumns = 4;
 
 llvm::Expected<std::vector<SequenceRows>>
 reference::readSequences(const TokenTensor &table, int64_t rows,
-                         int64_t slots) {
+                         bool singleRows, int64_t slots) {
+  if (singleRows && table.shape[0] != rows)
+    return llvm::createStringError("there are " + llvm::Twine(table.shape[0]) +
+                                   " for " + llvm::Twine(rows) +
+                                   " rows, of which each is to have one");
   std::vector<SequenceRows> sequences;
   std::vector<bool> rowTaken(rows), slotTaken(std::max<int64_t>(slots, 0));
   for (int64_t i = 0; i < table.shape[0]; ++i) {
@@ -29,6 +33,10 @@ reference::readSequences(const TokenTensor &table, int64_t rows,
       return refuse("has " + llvm::Twine(s.count) + " rows from row " +
                     llvm::Twine(s.first) + " on, in a step of " +
                     llvm::Twine(rows));
+    if (singleRows && (s.first != i || s.count != 1))
+      return refuse("has " + llvm::Twine(s.count) + " rows from row " +
+                    llvm::Twine(s.first) + " on, expected row " +
+                    llvm::Twine(i) + " alone");
     if (s.start < 0 || s.start > kMaxPositions)
       return refuse("begins at position " + llvm::Twine(s.start) +
                     ", expected 0 to " + llvm::Twine(kMaxPositions));

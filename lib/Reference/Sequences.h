@@ -22,9 +22,11 @@ struct SequenceRows {
 /// What a row of a table of sequences says, as `SequenceRows` has it.
 /// `rows` is the number of rows of the step, `slots` that of the caches, or -1
 /// for an op without caches. Refuses rows and slots that are not there or that
-/// two sequences claim, empty sequences, and positions out of range.
+/// two sequences claim, empty sequences, and positions out of range; with
+/// `singleRows` all but a step whose row `t` is the only one of sequence `t`.
 llvm::Expected<std::vector<SequenceRows>>
-readSequences(const TokenTensor &table, int64_t rows, int64_t slots);
+readSequences(const TokenTensor &table, int64_t rows, bool singleRows,
+              int64_t slots);
 
 /// `flow.rope_angles` of `rows` rows; those of no sequence have position 0.
 Tensor ropeAngles(const RopeParameters &table,

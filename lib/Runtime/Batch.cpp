@@ -34,12 +34,14 @@ struct Batch::State {
 
   Model::State &model;
   StepRunner runner;
-  const Schedule *schedule = nullptr;
+  /// Of rows of any sequences, and of one row of each.
+  const Schedule *rowsSchedule = nullptr, *decodeSchedule = nullptr;
   std::vector<int64_t> positions;
   /// By slot; empty as long as there are none.
   std::vector<std::vector<float>> lastLogits;
 
   // Of the step at hand.
+  const Schedule *schedule = nullptr;
   std::vector<Piece> pieces;
   /// The logits of the last row of each piece, kept until it is appended.
   std::vector<std::vector<float>> pieceLogits;
@@ -52,6 +54,11 @@ struct Batch::State {
     int64_t all = slots() * roundUp(model.options.context, model.plan.rowTile);
     return roundUp(std::min(model.options.prefillChunk, all),
                    model.plan.rowTile);
+  }
+
+  /// What the rows of each part, and those of the step, are padded to.
+  int64_t rowUnit() const {
+    return schedule == decodeSchedule ? 1 : model.plan.rowTile;
   }
 
   Status check(const std::vector<Part> &parts) const;
@@ -94,7 +101,10 @@ void Batch::State::beginStep(const std::vector<Part> &parts,
   runner.tokens.clear();
   runner.positions.clear();
   runner.sequences.clear();
-  const int64_t tile = model.plan.rowTile;
+  schedule = decodeSchedule;
+  for (size_t i = 0; i != parts.size(); ++i)
+    if (parts[i].tokens.size() > done[i] + 1)
+      schedule = rowsSchedule;
   for (size_t i = 0; i != parts.size(); ++i) {
     const Part &part = parts[i];
     int64_t left = static_cast<int64_t>(part.tokens.size() - done[i]);
@@ -115,7 +125,7 @@ void Batch::State::beginStep(const std::vector<Part> &parts,
     for (int64_t t = 0; t != count; ++t)
       runner.positions.push_back(start + t);
     // Rows of padding hold token 0 at position 0.
-    size_t padded = roundUp(first + count, tile);
+    size_t padded = roundUp(first + count, rowUnit());
     runner.tokens.resize(padded);
     runner.positions.resize(padded);
   }
@@ -161,7 +171,7 @@ void Batch::State::lastRowLogits() {
   int64_t wanted = static_cast<int64_t>(ending.size());
   for (int64_t first = 0; first < wanted; first += most) {
     int64_t valid = std::min(most, wanted - first);
-    runner.runHead(*schedule, first, roundUp(valid, model.plan.rowTile));
+    runner.runHead(*schedule, first, roundUp(valid, rowUnit()));
     for (int64_t row = 0; row != valid; ++row)
       keepLogits(ending[first + row],
                  runner.buffer(schedule->logits) + row * model.plan.vocab);
@@ -212,8 +222,9 @@ Result<std::unique_ptr<Batch>> Batch::create(Model &model, int64_t slots) {
     return Error{"a batch has 1 to " + std::to_string(kMaxSlots) +
                  " slots, got " + std::to_string(slots)};
   auto state = std::make_unique<State>(*model.state);
-  state->schedule = state->runner.schedule("batch");
-  if (!state->schedule)
+  state->rowsSchedule = state->runner.schedule("batch");
+  state->decodeSchedule = state->runner.schedule("batch_decode");
+  if (!state->rowsSchedule || !state->decodeSchedule)
     return Error{"the model was not compiled for batches"};
   state->positions.resize(slots);
   state->lastLogits.resize(slots);
@@ -225,12 +236,12 @@ Result<std::unique_ptr<Batch>> Batch::create(Model &model, int64_t slots) {
 Status Batch::append(const std::vector<Part> &parts, const LogitsSink &sink) {
   if (Status status = state->check(parts); !status)
     return status;
-  const Schedule &schedule = *state->schedule;
   std::vector<size_t> done(parts.size());
   for (;;) {
     state->beginStep(parts, done);
     if (state->pieces.empty())
       return {};
+    const Schedule &schedule = *state->schedule;
     state->runner.run(schedule, 0, schedule.headBegin);
     if (!sink)
       state->lastRowLogits();

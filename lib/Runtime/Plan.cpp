@@ -381,7 +381,7 @@ Step readStep(Reader &r, const json &object, const Plan &plan, int64_t rows) {
 
 /// What makes a schedule one for rows of several sequences, or of one.
 void checkSequences(Reader &r, const Schedule &schedule) {
-  bool batch = schedule.name == "batch";
+  bool batch = schedule.name == "batch" || schedule.name == "batch_decode";
   auto refuse = [&](const std::string &why) {
     r.fail("schedule '" + schedule.name + "' " + why);
   };

@@ -15,14 +15,18 @@ using namespace flow;
 
 namespace {
 
+bool isBatchPhase(StringRef phase) {
+  return phase == "batch" || phase == "batch_decode";
+}
+
 /// Builds the function of one step: one row in decode, any number in prefill,
-/// rows of several sequences in a batch.
+/// rows of several sequences in a batch, one of each where it decodes.
 LogicalResult buildStep(ModelOp model, StringRef phase, StepLogits logits,
                         int64_t topK) {
   OpBuilder b(model->getContext());
   b.setInsertionPointAfter(model);
   Location loc = NameLoc::get(b.getStringAttr("step"));
-  bool isBatch = phase == "batch";
+  bool isBatch = isBatchPhase(phase);
   bool hasSpans =
       llvm::any_of(model.getBody().front().getOps<LayerOp>(),
                    [](LayerOp layer) { return layer.getMask().hasSpans(); });
@@ -44,6 +48,7 @@ LogicalResult buildStep(ModelOp model, StringRef phase, StepLogits logits,
   inputs.tokens = entry->getArgument(0);
   if (isBatch) {
     inputs.sequences = entry->getArgument(1);
+    inputs.singleRows = phase == "batch_decode";
   } else {
     inputs.start = entry->getArgument(1);
     inputs.count = entry->getArgument(2);
@@ -79,9 +84,9 @@ struct ExpandLayers : flow::impl::ExpandLayersBase<ExpandLayers> {
   }
 
   LogicalResult expand() {
-    if (phase != "prefill" && phase != "decode" && phase != "batch")
+    if (phase != "prefill" && phase != "decode" && !isBatchPhase(phase))
       return getOperation().emitError("unknown phase '")
-             << phase << "', expected prefill, decode or batch";
+             << phase << "', expected prefill, decode, batch or batch_decode";
     auto kind = llvm::StringSwitch<std::optional<StepLogits>>(logits)
                     .Case("last", StepLogits::Last)
                     .Case("all", StepLogits::All)
@@ -90,7 +95,7 @@ struct ExpandLayers : flow::impl::ExpandLayersBase<ExpandLayers> {
     if (!kind)
       return getOperation().emitError("unknown logits '")
              << logits << "', expected last, all or none";
-    if (phase == "batch" && *kind == StepLogits::Last)
+    if (isBatchPhase(phase) && *kind == StepLogits::Last)
       return getOperation().emitError(
           "a batch has a last row for each sequence: its logits are those of "
           "all rows or none, not 'last'");
@@ -112,10 +117,10 @@ struct ExpandLayers : flow::impl::ExpandLayersBase<ExpandLayers> {
     if (layers.empty())
       return model.emitOpError("has no layers to expand");
     for (LayerOp layer : layers) {
-      if (phase == "batch" && !layer.getCache())
+      if (isBatchPhase(phase) && !layer.getCache())
         return layer.emitOpError("has no cache, by whose slots a batch keeps "
                                  "its sequences apart");
-      if (phase == "batch" && layer.getMask().hasSpans())
+      if (isBatchPhase(phase) && layer.getMask().hasSpans())
         return layer.emitOpError("has a mask with spans, which a batch of "
                                  "sequences cannot have");
     }

@@ -201,7 +201,7 @@ private:
         weight, qNorm ? qNorm.getWeight() : Value(),
         kNorm ? kNorm.getWeight() : Value(), queryRope.getAngles(),
         append.getKeyCache(), append.getValueCache(), append.getStart(),
-        append.getCount(), append.getSequences(), kEqV,
+        append.getCount(), append.getSequences(), append.getSingleRows(), kEqV,
         /*v_norm=*/static_cast<bool>(v.norm),
         eps.value_or(llvm::APFloat(1e-6)));
     carryArithmetic(project, fused);

@@ -36,6 +36,10 @@ static cl::list<int64_t>
 static cl::alias generationsLong("n-gen", cl::aliasopt(generations),
                                  cl::NotHidden, cl::desc("-n"),
                                  cl::cat(category));
+static cl::list<int64_t>
+    parallels("parallel", cl::CommaSeparated,
+              cl::desc("sequences that generate together (1)"),
+              cl::value_desc("n,..."), cl::cat(category));
 static cl::list<int64_t> depths("d", cl::CommaSeparated,
                                 cl::desc("tokens that are there before (0)"),
                                 cl::value_desc("n,..."), cl::cat(category));
@@ -113,6 +117,7 @@ BenchmarkOptions readOptions() {
   BenchmarkOptions options;
   options.prompts = numbersOf(prompts, 512);
   options.generations = numbersOf(generations, 128);
+  options.parallels = numbersOf(parallels, 1);
   options.depths = numbersOf(depths, 0);
   options.threads = numbersOf(threads, sysconf(_SC_NPROCESSORS_ONLN));
   options.repetitions = repetitions;
@@ -143,6 +148,7 @@ std::string checkUsage(const BenchmarkOptions &options) {
   for (const std::string &problem :
        {checkList("-p", options.prompts, 0),
         checkList("-n", options.generations, 0),
+        checkList("--parallel", options.parallels, 1),
         checkList("-d", options.depths, 0), checkList("-t", options.threads, 1),
         checkList("-r", options.repetitions, 1),
         checkList("--prefill-chunk", options.load.prefillChunk, 1)})

@@ -180,7 +180,8 @@ LogicalResult QkvRopeAppendOp::verify() {
   RankedTensorType query = getQuery().getType(),
                    cache = getKeyCache().getType();
   if (failed(verifyPlace(*this, "(C7)", "start and count",
-                         {getStart(), getCount()}, getSequences())))
+                         {getStart(), getCount()}, getSequences())) ||
+      failed(verifySingleRows(*this, "(C8)", getSingleRows(), getSequences())))
     return failure();
   RankedTensorType slot = getSlotType(cache, getSequences());
   int64_t heads = query.getDimSize(1), kvHeads = slot ? slot.getDimSize(1) : 0;

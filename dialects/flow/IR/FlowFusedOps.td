@@ -71,8 +71,8 @@ def Flow_QkvRopeAppendOp : Flow_Op<"qkv_rope_append",
     caches  = kv_append(rope(k, angles), v)
     ```
 
-    Equals those stages bit for bit, with `sequences` too. `H` follows from the
-    result, `K` and `D` from the caches.
+    Equals those stages bit for bit, with `sequences` and `single_rows` too. `H`
+    follows from the result, `K` and `D` from the caches.
 
     Example:
 
@@ -80,6 +80,7 @@ def Flow_QkvRopeAppendOp : Flow_Op<"qkv_rope_append",
     %q, %k1, %v1 = flow.qkv_rope_append %x, %w norms %qn, %kn rope %angles into %kc, %vc at %start count %count : tensor<?x64xf32>, tensor<128x64xf32>, tensor<32xf32>, tensor<?x16x2xf32>, tensor<?x1x32xf32> -> tensor<?x2x32xf32>
     %p, %k2, %v2 = flow.qkv_rope_append %x, %u k_eq_v norms %qn, %kn v_norm rope %angles into %kc, %vc at %start count %count : tensor<?x64xf32>, tensor<96x64xf32>, tensor<32xf32>, tensor<?x16x2xf32>, tensor<?x1x32xf32> -> tensor<?x2x32xf32>
     %r, %k3, %v3 = flow.qkv_rope_append %x, %w rope %angles into %ks, %vs sequences %s : tensor<?x64xf32>, tensor<128x64xf32>, tensor<?x16x2xf32>, tensor<?x?x1x32xf32> -> tensor<?x2x32xf32>
+    %t, %k4, %v4 = flow.qkv_rope_append %x, %w rope %angles into %ks, %vs sequences %s single_rows : tensor<?x64xf32>, tensor<128x64xf32>, tensor<?x16x2xf32>, tensor<?x?x1x32xf32> -> tensor<?x2x32xf32>
     ```
 
     Constraints:
@@ -96,12 +97,14 @@ def Flow_QkvRopeAppendOp : Flow_Op<"qkv_rope_append",
       `i8` panels of the same block or twice it.
     - (C6) `eps` is finite and positive.
     - (C7) there are either `start` and `count` or `sequences`.
+    - (C8) `single_rows` needs `sequences`.
   }];
   let arguments = (ins Flow_ProductRows:$input, Flow_ProductWeight:$weight,
     Optional<Flow_Vector>:$q_norm, Optional<Flow_Vector>:$k_norm,
     Flow_Angles:$angles, Flow_CacheRows:$key_cache,
     Flow_CacheRows:$value_cache, Optional<Index>:$start,
-    Optional<Index>:$count, Optional<Flow_Sequences>:$sequences, UnitAttr:$k_eq_v, UnitAttr:$v_norm,
+    Optional<Index>:$count, Optional<Flow_Sequences>:$sequences,
+    UnitAttr:$single_rows, UnitAttr:$k_eq_v, UnitAttr:$v_norm,
     DefaultValuedAttr<F64Attr, "1.0e-6">:$eps);
   let results = (outs Flow_Heads:$query, Flow_CacheRows:$new_key_cache,
     Flow_CacheRows:$new_value_cache);
@@ -109,8 +112,8 @@ def Flow_QkvRopeAppendOp : Flow_Op<"qkv_rope_append",
     $input `,` $weight (`k_eq_v` $k_eq_v^)? (`norms` $q_norm^ `,` $k_norm)?
     (`v_norm` $v_norm^)?
     `rope` $angles `into` $key_cache `,` $value_cache
-    (`at` $start^ `count` $count) : (`sequences` $sequences)? (`eps` $eps^)?
-    attr-dict
+    (`at` $start^ `count` $count) : (`sequences` $sequences)?
+    (`single_rows` $single_rows^)? (`eps` $eps^)? attr-dict
     `:` type($input) `,` type($weight) `,`
     custom<NormAndAngleTypes>(type($q_norm), type($k_norm), type($angles),
                               ref($q_norm))

@@ -35,6 +35,13 @@ LogicalResult flow::verifyPlace(Operation *op, StringRef constraint,
                            << " or sequences";
 }
 
+LogicalResult flow::verifySingleRows(Operation *op, StringRef constraint,
+                                     bool singleRows, Value sequences) {
+  if (!singleRows || sequences)
+    return success();
+  return op->emitOpError() << constraint << ": single_rows needs sequences";
+}
+
 RankedTensorType flow::getSlotType(RankedTensorType cache, Value sequences) {
   if (cache.getRank() != (sequences ? 4 : 3))
     return {};
@@ -234,7 +241,8 @@ SmallVector<OpOperand *> RopeOp::getRowOperands() {
 LogicalResult KvAppendOp::verify() {
   RankedTensorType rows = getKey().getType(), cache = getKeyCache().getType();
   if (failed(verifyPlace(*this, "(C4)", "start and count",
-                         {getStart(), getCount()}, getSequences())))
+                         {getStart(), getCount()}, getSequences())) ||
+      failed(verifySingleRows(*this, "(C5)", getSingleRows(), getSequences())))
     return failure();
   RankedTensorType slot = getSlotType(cache, getSequences());
   if (!slot || rows.getDimSize(1) != slot.getDimSize(1) ||
@@ -278,7 +286,8 @@ static LogicalResult verifyBlocks(AttentionOp op, KeyBlocksAttr blocks) {
 LogicalResult AttentionOp::verify() {
   RankedTensorType q = getQuery().getType(), keys = getKey().getType();
   if (failed(verifyPlace(*this, "(C11)", "start and total",
-                         {getStart(), getTotal()}, getSequences())))
+                         {getStart(), getTotal()}, getSequences())) ||
+      failed(verifySingleRows(*this, "(C12)", getSingleRows(), getSequences())))
     return failure();
   RankedTensorType k = getSlotType(keys, getSequences());
   if (!k)

@@ -57,7 +57,9 @@ def Flow_RopeAnglesOp : Flow_Op<"rope_angles",
     `start` on, of the sequence that is kept in `slot` of the caches. It is for
     the caller to see that `count >= 1`, that the rows are in the step and the
     slot in the caches, and that no row or slot is two sequences'. Generated
-    code moreover relies on `first` being a multiple of 12.
+    code moreover relies on `first` being a multiple of 12, but for a step of
+    `single_rows`: an op that says so relies on sequence `t` having row `t` and
+    no other (`first = t`, `count = 1`), and the step no row of none.
 
     Example:
 
@@ -326,12 +328,14 @@ def Flow_KvAppendOp : Flow_Op<"kv_append",
     With `sequences` (see `flow.rope_angles`) caches have a leading dimension of
     slots, and each sequence writes so to its own: `cache[slot, (start + t) mod
     C] = rows[first + t]` for `t < count`. Rows of no sequence are not written.
+    With `single_rows` each has one.
 
     Example:
 
     ```mlir
     %k1, %v1 = flow.kv_append %k, %v into %kc, %vc at %start count %count : tensor<?x1x32xf32>, tensor<?x1x32xf32>
     %k2, %v2 = flow.kv_append %k, %v into %ks, %vs sequences %s : tensor<?x1x32xf32>, tensor<?x?x1x32xf32>
+    %k3, %v3 = flow.kv_append %k, %v into %ks, %vs sequences %s single_rows : tensor<?x1x32xf32>, tensor<?x?x1x32xf32>
     ```
 
     Constraints:
@@ -341,16 +345,18 @@ def Flow_KvAppendOp : Flow_Op<"kv_append",
     - (C2) keys and values have the same type.
     - (C3) the four cache types are equal.
     - (C4) there are either `start` and `count` or `sequences`.
+    - (C5) `single_rows` needs `sequences`.
   }];
   let arguments = (ins Flow_Heads:$key, Flow_Heads:$value,
     Flow_CacheRows:$key_cache, Flow_CacheRows:$value_cache,
     Optional<Index>:$start, Optional<Index>:$count,
-    Optional<Flow_Sequences>:$sequences);
+    Optional<Flow_Sequences>:$sequences, UnitAttr:$single_rows);
   let results = (outs Flow_CacheRows:$new_key_cache,
     Flow_CacheRows:$new_value_cache);
   let assemblyFormat = [{
     $key `,` $value `into` $key_cache `,` $value_cache
-    (`at` $start^ `count` $count) : (`sequences` $sequences)? attr-dict
+    (`at` $start^ `count` $count) : (`sequences` $sequences)?
+    (`single_rows` $single_rows^)? attr-dict
     `:` type($key) `,` type($key_cache)
   }];
   let hasVerifier = 1;
@@ -389,7 +395,8 @@ def Flow_AttentionOp : Flow_Op<"attention",
     With `sequences` (see `flow.rope_angles`) keys and values have a leading
     dimension of slots, and the rows of each sequence attend to its own slot:
     row `first + t` has the position `start + t`, and `total` is `start +
-    count`. The result of a row of no sequence is anything.
+    count`. The result of a row of no sequence is anything. With `single_rows`
+    each has one.
 
     Numeric contract: dot products, `z`, softmax and the weighted sum are f32;
     one rounding to the element type at the end. A row's result does not depend
@@ -405,6 +412,7 @@ def Flow_AttentionOp : Flow_Op<"attention",
     %c = flow.attention %q at %start, %k, %v total %total mask <causal> blocks <first = zero, size = 32> scale 1.25e-01 softcap 5.0e+01 : tensor<?x2x32xf32>, tensor<?x1x32xf32>
     %i = flow.attention %q at %start, %k, %v total %total spans %s : tensor<?x2xi32> mask <causal, window = 16, spans = windowed> scale 1.25e-01 : tensor<?x2x32xf32>, tensor<?x1x32xf32>
     %b = flow.attention %q sequences %s, %ks, %vs mask <causal> scale 1.25e-01 : tensor<?x2x32xf32>, tensor<?x?x1x32xf32>
+    %d = flow.attention %q sequences %s single_rows, %ks, %vs mask <causal> scale 1.25e-01 : tensor<?x2x32xf32>, tensor<?x?x1x32xf32>
     ```
 
     Constraints:
@@ -424,6 +432,7 @@ def Flow_AttentionOp : Flow_Op<"attention",
     - (C10) `spans` is `[N, 2]`.
     - (C11) there are either `start` and `total` or `sequences`, and with
       `sequences` no spans.
+    - (C12) `single_rows` needs `sequences`.
   }];
   let arguments = (ins
     Arg<Flow_Heads, "[T, H, D]">:$query, Optional<Index>:$start,
@@ -432,10 +441,11 @@ def Flow_AttentionOp : Flow_Op<"attention",
     Arg<Flow_CacheRows, "[S, K, D]">:$value,
     Optional<Index>:$total, Arg<Optional<Flow_Spans>, "[N, 2]">:$spans,
     Flow_MaskAttr:$mask, OptionalAttr<Flow_KeyBlocksAttr>:$blocks,
-    F64Attr:$scale, OptionalAttr<F64Attr>:$softcap);
+    F64Attr:$scale, OptionalAttr<F64Attr>:$softcap, UnitAttr:$single_rows);
   let results = (outs Flow_Heads:$result);
   let assemblyFormat = [{
-    $query (`at` $start^) : (`sequences` $sequences)? `,` $key `,` $value
+    $query (`at` $start^) : (`sequences` $sequences)?
+    (`single_rows` $single_rows^)? `,` $key `,` $value
     (`total` $total^)? (`spans` $spans^ `:` type($spans))?
     `mask` custom<Mask>($mask) (`blocks` $blocks^)? `scale` $scale
     (`softcap` $softcap^)? attr-dict `:` type($query) `,` type($key)

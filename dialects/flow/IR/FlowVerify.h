@@ -21,6 +21,12 @@ mlir::LogicalResult verifyPlace(mlir::Operation *op, llvm::StringRef constraint,
                                 llvm::ArrayRef<mlir::Value> scalars,
                                 mlir::Value sequences);
 
+/// Fails if an op says that its `sequences`, which may be null, have single
+/// rows, and has none.
+mlir::LogicalResult verifySingleRows(mlir::Operation *op,
+                                     llvm::StringRef constraint,
+                                     bool singleRows, mlir::Value sequences);
+
 /// The type of one sequence's keys or values, `[C, K, D]`, in caches of type
 /// `cache`, which have a leading dimension of slots with `sequences`; null if
 /// they have another rank.

@@ -19,10 +19,12 @@ struct Measurement;
 
 /// What is to be measured. For each number of threads the model is loaded once,
 /// and for each depth there is a test of each prompt and then of each
-/// generation.
+/// generation, by each number of sequences.
 struct BenchmarkOptions {
   /// Tokens of prompts and tokens to generate; 0 is no test.
   std::vector<int64_t> prompts = {512}, generations = {128};
+  /// Sequences that generate together, each as many tokens; at least 1.
+  std::vector<int64_t> parallels = {1};
   /// Tokens that are there before what is measured, at least 0.
   std::vector<int64_t> depths = {0};
   /// At least 1.
@@ -42,8 +44,10 @@ struct BenchmarkOptions {
 };
 
 /// A test and what was measured. One of `prompt` and `generate` is 0.
+/// `generate` and `depth` are those of each of `parallel` sequences, of which a
+/// prompt has one.
 struct Measurement {
-  int64_t prompt = 0, generate = 0, depth = 0, threads = 1;
+  int64_t prompt = 0, generate = 0, parallel = 1, depth = 0, threads = 1;
   /// When the first timed run began.
   std::time_t began = 0;
   /// Of each timed run.
@@ -56,9 +60,9 @@ struct Measurement {
   /// Of a run that is none of those above, if it was asked for.
   std::optional<StageTimes> stages;
 
-  /// `pp512`, `tg128`, `pp512 @ d1024`.
+  /// `pp512`, `tg128`, `tg128 x8`, `pp512 @ d1024`.
   std::string name() const;
-  /// Tokens a second of each timed run.
+  /// Tokens a second of each timed run, of all sequences together.
   std::vector<double> rates() const;
   /// The part of the time that the operations would take at the machine's peaks
   /// of their kinds; nothing where it has no such instruction.

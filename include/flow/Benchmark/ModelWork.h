@@ -57,8 +57,8 @@ Work total(llvm::ArrayRef<FunctionWork> functions);
 /// Bytes: a step reads each packed weight once, of experts no more than its
 /// tokens use, and the head once in a prompt; and keys and values of the
 /// positions before the step that a token of it sees. A prompt is a step for
-/// each chunk. Rows of embeddings are not counted, nor is what a step has
-/// written itself.
+/// each chunk, a token of each of several sequences one step. Rows of
+/// embeddings are not counted, nor is what a step has written itself.
 class ModelWork {
 public:
   /// Of a plan that was made of `model`. A schedule that it lacks costs
@@ -70,8 +70,10 @@ public:
   /// the order of the plan.
   std::vector<FunctionWork> prefill(int64_t position, int64_t count,
                                     int64_t chunk) const;
-  /// Of one token behind `position` others.
-  std::vector<FunctionWork> decode(int64_t position) const;
+  /// Of one token behind `position` others, or of one of each of `sequences`
+  /// that run together.
+  std::vector<FunctionWork> decode(int64_t position,
+                                   int64_t sequences = 1) const;
 
 private:
   struct Attention {
@@ -95,7 +97,7 @@ private:
 
   std::vector<Attention> layers;
   GemmaExperts experts;
-  std::vector<Call> prefillCalls, decodeCalls;
+  std::vector<Call> prefillCalls, decodeCalls, batchCalls;
 };
 
 /// The sum of the keys that the `count` queries from position `first` on see,

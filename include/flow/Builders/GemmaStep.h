@@ -32,6 +32,8 @@ struct StepInputs {
   mlir::Value start, count;
   /// In a batch the table `[S, 4]` of i32 that `flow.rope_angles` describes.
   mlir::Value sequences = {};
+  /// Of a batch: row `t` is the only one of sequence `t`.
+  bool singleRows = false;
   /// `[N, 2]` of i32, where a mask of the model has spans.
   mlir::Value spans = {};
 };

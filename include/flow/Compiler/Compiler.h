@@ -55,8 +55,8 @@ llvm::Expected<runtime::Plan> planModel(mlir::ModuleOp recipe,
                                         const CpuTarget &target,
                                         const CompileOptions &options);
 
-/// The compilation of one step, `prefill`, `decode` or `batch`, as text or, for
-/// `Object`, as bytes.
+/// The compilation of one step, `prefill`, `decode`, `batch` or `batch_decode`,
+/// as text or, for `Object`, as bytes.
 llvm::Expected<std::string> emitStep(mlir::ModuleOp recipe,
                                      llvm::StringRef step, EmitKind kind,
                                      const CpuTarget &target,

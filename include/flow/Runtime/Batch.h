@@ -30,10 +30,10 @@ public:
       std::function<Status(int64_t slot, const float *logits, int64_t rows)>;
 
   /// Appends the tokens of each part to its sequence; one token each is a step
-  /// of decoding. Parts may be of any lengths. As many rows run together as the
-  /// engine's `prefillChunk` allows, each part beginning a new row tile; what
-  /// does not fit runs after it. Afterwards `logits` of the slots are those of
-  /// the parts' last tokens.
+  /// of decoding, which has as many rows as parts. Parts may be of any lengths;
+  /// where one is longer, each begins a new row tile. As many rows run together
+  /// as the engine's `prefillChunk` allows; what does not fit runs after it.
+  /// Afterwards `logits` of the slots are those of the parts' last tokens.
   ///
   /// Fails, with nothing appended, on no parts, a slot that is not there or in
   /// two parts, a part without tokens, a token outside the vocabulary, or more

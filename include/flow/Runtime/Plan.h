@@ -99,8 +99,8 @@ struct BufferPlan {
 enum class Scalar { Start, Count, Total, Rows };
 
 /// An argument of a call. Keys and values are those of one sequence, or have a
-/// leading dimension of slots in the schedule `batch`, which alone has a table
-/// of sequences.
+/// leading dimension of slots in the schedules `batch` and `batch_decode`,
+/// which alone have a table of sequences.
 struct Argument {
   enum class Kind { Buffer, Weight, Keys, Values, Scalar, Sequences };
   Kind kind = Kind::Buffer;
@@ -144,7 +144,8 @@ struct Step {
 /// The steps of one phase.
 struct Schedule {
   std::string name;
-  /// Fixed number of rows; 0 = any multiple of the plan's row tile.
+  /// Fixed number of rows; 0 = any multiple of the plan's row tile, or in
+  /// `batch_decode` any number, of which each is the row of one sequence.
   int64_t rows = 0;
   std::vector<Step> steps;
   /// The first step that only serves logits or candidates.
@@ -164,7 +165,8 @@ struct Schedule {
 
 struct Plan {
   int64_t hidden = 0, vocab = 0, context = 0;
-  /// Rows of a step without fixed rows are padded to a multiple of this.
+  /// Rows of a step without fixed rows are padded to a multiple of this, but in
+  /// `batch_decode`.
   int64_t rowTile = 12;
   std::vector<PackedWeight> weights;
   std::vector<CachePlan> caches;

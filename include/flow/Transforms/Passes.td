@@ -10,11 +10,11 @@ def ExpandLayers : Pass<"flow-expand-layers", "::mlir::ModuleOp"> {
   let summary = "Replace layer recipes by their stages, for one phase";
   let description = [{
     Adds one function beside the model that runs a step of it: `@prefill` over
-    any number of rows, `@decode` over one, or `@batch` over rows of several
-    sequences. Its arguments are the tokens, the absolute position of the first
+    any number of rows, `@decode` over one, `@batch` over rows of several
+    sequences, or `@batch_decode` over one row of each of several. Its arguments are the tokens, the absolute position of the first
     one and the number of rows that hold tokens (the others are padding), and,
-    where a mask has spans, those; the arguments of `@batch` are the tokens and
-    the table of `sequences` that `flow.rope_angles` describes. Each layer becomes
+    where a mask has spans, those; the arguments of the batches are the tokens
+    and the table of `sequences` that `flow.rope_angles` describes. Each layer becomes
     the stages of its recipe, in
     order; names such as `layer3/attention/q` stand on the locations. The
     recipes stay in the model.
@@ -53,7 +53,7 @@ def ExpandLayers : Pass<"flow-expand-layers", "::mlir::ModuleOp"> {
   }];
   let options = [
     Option<"phase", "phase", "std::string", "\"prefill\"",
-           "prefill, decode or batch">,
+           "prefill, decode, batch or batch_decode">,
     Option<"logits", "logits", "std::string", "\"last\"",
            "rows with logits: last, all or none">,
     Option<"topK", "top-k", "int64_t", "0",

@@ -16,9 +16,11 @@
 // What a row sees is one interval of positions under every mask, whose ends
 // never move back from a row to the next. Spans therefore only widen the bounds
 // of rows, before the passes, and the first and the last row bound the tile.
+//
+// In a step whose sequences have one row each, a tile is one token, which looks
+// up its position and its caches in the table.
 
-#include "KernelBuilder.h"
-#include "flow/Codegen/CPU/Kernels.h"
+#include "SequenceTable.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 
 #include <limits>
@@ -41,26 +43,45 @@ int64_t divisorOf(int64_t value, int64_t bound) {
 
 class AttentionTile {
 public:
+  /// Of one sequence: the first row stands at `start`.
   AttentionTile(Value query, const KvTensors &cache, Value start, Value total,
                 Value spans, const AttentionShape &shape)
       : query(query), cache(cache), start(start), total(total), spans(spans),
         shape(shape) {
-    auto queryType = cast<RankedTensorType>(query.getType());
-    auto valueType = cast<RankedTensorType>(cache.values.getType());
-    heads = queryType.getDimSize(1);
-    headDim = queryType.getDimSize(2);
-    kvHeads = valueType.getDimSize(0);
-    group = heads / kvHeads;
-    bool single = queryType.getDimSize(0) == 1;
-    tokens = single || kTileRows % group != 0 ? 1 : kTileRows / group;
-    rows = tokens * group;
-    partRows = divisorOf(rows, shape.registers.rows);
-    partColumns = divisorOf(kPanel, shape.registers.columns);
+    setSizes(typeOf(query).getDimSize(0) == 1);
+  }
+  /// Of several, a row of each: `sequences` says where it stands.
+  AttentionTile(Value query, const KvTensors &slots, Value sequences,
+                const AttentionShape &shape)
+      : query(query), slots(slots), sequences(sequences), shape(shape) {
+    setSizes(/*singleRows=*/true);
   }
 
   Value build(KernelBuilder &b);
 
 private:
+  void setSizes(bool singleRows) {
+    RankedTensorType values = typeOf(sequences ? slots.values : cache.values);
+    heads = typeOf(query).getDimSize(1);
+    headDim = typeOf(query).getDimSize(2);
+    kvHeads = values.getDimSize(values.getRank() - 3);
+    group = heads / kvHeads;
+    tokens = singleRows || kTileRows % group != 0 ? 1 : kTileRows / group;
+    rows = tokens * group;
+    partRows = divisorOf(rows, shape.registers.rows);
+    partColumns = divisorOf(kPanel, shape.registers.columns);
+  }
+  /// Finds the caches and the position of the tile, whose token is a sequence.
+  void lookUp(KernelBuilder &b) {
+    SequencePlace place = placeOf(b, sequences, firstToken);
+    cache = takeSlot(b, slots, place.slot);
+    start = place.start;
+    total = b.add(start, int64_t(1));
+  }
+  /// The position of token `t` of the tile.
+  Value positionOf(KernelBuilder &b, int64_t t) {
+    return sequences ? start : b.add(start, b.add(firstToken, t));
+  }
   /// First and one-past-last visible position of tile row `r`.
   std::pair<Value, Value> boundsOf(KernelBuilder &b, int64_t r);
   /// Widens the bounds of all rows to their spans.
@@ -78,6 +99,10 @@ private:
                Value out);
 
   Value query;
+  /// Null where there is one sequence.
+  KvTensors slots;
+  Value sequences;
+  /// Of the only sequence, or of that of the tile at hand.
   KvTensors cache;
   Value start, total;
   /// Null if the mask has none.
@@ -93,7 +118,7 @@ private:
 };
 
 std::pair<Value, Value> AttentionTile::boundsOf(KernelBuilder &b, int64_t r) {
-  Value position = b.add(start, b.add(firstToken, r / group));
+  Value position = positionOf(b, r / group);
   Value high = shape.causal ? b.add(position, int64_t(1)) : total;
   Value low = b.index(0);
   if (shape.window != 0) {
@@ -107,7 +132,7 @@ void AttentionTile::widenToSpans(KernelBuilder &b) {
   // Begin and end of the span of each token; without one, of the token alone.
   SmallVector<Value> positions, ends;
   for (int64_t t = 0; t != tokens; ++t) {
-    positions.push_back(b.add(start, b.add(firstToken, t)));
+    positions.push_back(positionOf(b, t));
     ends.push_back(positions.back());
     ends.push_back(b.add(positions.back(), int64_t(1)));
   }
@@ -315,6 +340,8 @@ Value AttentionTile::build(KernelBuilder &b) {
       [&](KernelBuilder &b, Value iv, ValueRange outs) -> SmallVector<Value> {
         firstToken = b.mul(b.div(iv, kvHeads), tokens);
         kvHead = b.rem(iv, kvHeads);
+        if (sequences)
+          lookUp(b);
         bounds.clear();
         for (int64_t r = 0; r != rows; ++r)
           bounds.push_back(boundsOf(b, r));
@@ -343,4 +370,12 @@ Value flow::cpu::buildAttention(OpBuilder &builder, Location loc, Value query,
                                 const AttentionShape &shape) {
   KernelBuilder b(loc, builder);
   return AttentionTile(query, cache, start, total, spans, shape).build(b);
+}
+
+Value flow::cpu::buildSingleRowAttention(OpBuilder &builder, Location loc,
+                                         Value query, const KvTensors &slots,
+                                         Value sequences,
+                                         const AttentionShape &shape) {
+  KernelBuilder b(loc, builder);
+  return AttentionTile(query, slots, sequences, shape).build(b);
 }

@@ -2,7 +2,7 @@
 // Kernels of heads: norm, rotation, and the write into the caches.
 
 #include "RmsNorm.h"
-#include "flow/Codegen/CPU/Kernels.h"
+#include "SequenceTable.h"
 
 using namespace mlir;
 using namespace flow::cpu;
@@ -61,6 +61,63 @@ HeadStage flattened(KernelBuilder &b, HeadStage stage) {
   return stage;
 }
 
+/// Where a row goes: its absolute position, and the slot of its sequence, or
+/// null in caches of one sequence.
+struct RowPlace {
+  Value position, slot;
+};
+
+/// Writes the keys and values of `count` rows, each to where `placeOf` says.
+KvTensors
+appendRows(KernelBuilder &b, const HeadColumns &keyColumns,
+           const HeadStage &keyStageOf, const HeadColumns &valueColumns,
+           const HeadStage &valueStageOf, const KvTensors &cache, Value count,
+           llvm::function_ref<RowPlace(KernelBuilder &, Value)> placeOf) {
+  HeadStage keyStage = flattened(b, keyStageOf);
+  HeadStage valueStage = flattened(b, valueStageOf);
+  RankedTensorType values = typeOf(cache.values);
+  int64_t rank = values.getRank();
+  int64_t kvHeads = values.getDimSize(rank - 3),
+          headDim = values.getDimSize(rank - 1);
+  Value capacity = b.dim(cache.values, rank - 2);
+  SmallVector<Value> results = b.forall(
+      b.mul(count, kvHeads), ValueRange{cache.keys, cache.values},
+      [&](KernelBuilder &b, Value iv) -> SmallVector<Slice> {
+        RowPlace place = placeOf(b, b.div(iv, kvHeads));
+        Value head = b.rem(iv, kvHeads), line = b.rem(place.position, capacity);
+        auto one = b.getIndexAttr(1), zero = b.getIndexAttr(0);
+        auto extent = b.getIndexAttr(headDim);
+        Slice keys{{head, b.div(line, kPanel), zero, b.rem(line, kPanel)},
+                   {one, one, extent, one}};
+        Slice values{{head, line, zero}, {one, one, extent}};
+        for (Slice *slice : {&keys, &values})
+          if (place.slot) {
+            slice->offsets.insert(slice->offsets.begin(), place.slot);
+            slice->sizes.insert(slice->sizes.begin(), one);
+          }
+        return {keys, values};
+      },
+      [&](KernelBuilder &b, Value iv, ValueRange outs) -> SmallVector<Value> {
+        Value row = b.div(iv, kvHeads);
+        Value offset = b.mul(b.rem(iv, kvHeads), headDim);
+        Value key = emitHead(b, keyColumns.rows, row,
+                             b.add(offset, keyColumns.first), headDim, keyStage,
+                             b.empty(headDim, b.getF32Type()), b.index(0));
+        // A key is one column of its panel: stores with the panel's stride.
+        Value keySlice =
+            b.loop(b.index(0), b.index(headDim), 1, outs[0],
+                   [&](KernelBuilder &b, Value i,
+                       ValueRange outs) -> SmallVector<Value> {
+                     return {b.insert(b.extract(key, {i}), outs[0], {i})};
+                   })[0];
+        Value valueSlice = emitHead(b, valueColumns.rows, row,
+                                    b.add(offset, valueColumns.first), headDim,
+                                    valueStage, outs[1], b.index(0));
+        return {keySlice, valueSlice};
+      });
+  return {results[0], results[1]};
+}
+
 } // namespace
 
 Value flow::cpu::buildHeads(OpBuilder &builder, Location loc,
@@ -89,49 +146,27 @@ Value flow::cpu::buildHeads(OpBuilder &builder, Location loc,
       })[0];
 }
 
-KvTensors flow::cpu::buildAppend(OpBuilder &builder, Location loc,
-                                 const HeadColumns &keyColumns,
-                                 const HeadStage &keyStageOf,
-                                 const HeadColumns &valueColumns,
-                                 const HeadStage &valueStageOf,
-                                 const KvTensors &cache, Value start,
-                                 Value count) {
+KvTensors
+flow::cpu::buildAppend(OpBuilder &builder, Location loc,
+                       const HeadColumns &keys, const HeadStage &keyStage,
+                       const HeadColumns &values, const HeadStage &valueStage,
+                       const KvTensors &cache, Value start, Value count) {
   KernelBuilder b(loc, builder);
-  HeadStage keyStage = flattened(b, keyStageOf);
-  HeadStage valueStage = flattened(b, valueStageOf);
-  RankedTensorType values = typeOf(cache.values);
-  int64_t kvHeads = values.getDimSize(0), headDim = values.getDimSize(2);
-  Value capacity = b.dim(cache.values, 1);
-  auto slotOf = [&](KernelBuilder &b, Value iv) {
-    return b.rem(b.add(start, b.div(iv, kvHeads)), capacity);
-  };
-  SmallVector<Value> results = b.forall(
-      b.mul(count, kvHeads), ValueRange{cache.keys, cache.values},
-      [&](KernelBuilder &b, Value iv) -> SmallVector<Slice> {
-        Value head = b.rem(iv, kvHeads), slot = slotOf(b, iv);
-        auto one = b.getIndexAttr(1), zero = b.getIndexAttr(0);
-        auto extent = b.getIndexAttr(headDim);
-        return {{{head, b.div(slot, kPanel), zero, b.rem(slot, kPanel)},
-                 {one, one, extent, one}},
-                {{head, slot, zero}, {one, one, extent}}};
-      },
-      [&](KernelBuilder &b, Value iv, ValueRange outs) -> SmallVector<Value> {
-        Value row = b.div(iv, kvHeads);
-        Value offset = b.mul(b.rem(iv, kvHeads), headDim);
-        Value key = emitHead(b, keyColumns.rows, row,
-                             b.add(offset, keyColumns.first), headDim, keyStage,
-                             b.empty(headDim, b.getF32Type()), b.index(0));
-        // A key is one column of its panel: stores with the panel's stride.
-        Value keySlice =
-            b.loop(b.index(0), b.index(headDim), 1, outs[0],
-                   [&](KernelBuilder &b, Value i,
-                       ValueRange outs) -> SmallVector<Value> {
-                     return {b.insert(b.extract(key, {i}), outs[0], {i})};
-                   })[0];
-        Value valueSlice = emitHead(b, valueColumns.rows, row,
-                                    b.add(offset, valueColumns.first), headDim,
-                                    valueStage, outs[1], b.index(0));
-        return {keySlice, valueSlice};
-      });
-  return {results[0], results[1]};
+  return appendRows(b, keys, keyStage, values, valueStage, cache, count,
+                    [&](KernelBuilder &b, Value row) -> RowPlace {
+                      return {b.add(start, row), {}};
+                    });
+}
+
+KvTensors flow::cpu::buildSingleRowAppend(
+    OpBuilder &builder, Location loc, const HeadColumns &keys,
+    const HeadStage &keyStage, const HeadColumns &values,
+    const HeadStage &valueStage, const KvTensors &slots, Value sequences) {
+  KernelBuilder b(loc, builder);
+  return appendRows(b, keys, keyStage, values, valueStage, slots,
+                    b.dim(sequences, 0),
+                    [&](KernelBuilder &b, Value row) -> RowPlace {
+                      SequencePlace place = placeOf(b, sequences, row);
+                      return {place.start, place.slot};
+                    });
 }

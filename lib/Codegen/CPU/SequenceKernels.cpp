@@ -4,52 +4,42 @@
 //
 // What a sequence's rows and slot hold, and the kernel that reads them, are
 // those of a step of that sequence alone, so its results are too, bit for bit.
+// Steps whose sequences have one row each need no such loop: the kernels of
+// heads and attention find the slot of each row themselves.
 
-#include "KernelBuilder.h"
-#include "flow/Codegen/CPU/Kernels.h"
+#include "SequenceTable.h"
 
 using namespace mlir;
 using namespace flow::cpu;
 
-namespace {
-
-/// A row of the table of sequences.
-struct SequencePlace {
-  Value slot, first, count, start;
-};
-
-SequencePlace placeOf(KernelBuilder &b, Value sequences, Value i) {
+SequencePlace flow::cpu::placeOf(KernelBuilder &b, Value sequences, Value i) {
   auto column = [&](int64_t number) -> Value {
     return b.toIndex(b.extract(sequences, {i, b.index(number)}));
   };
   return {column(0), column(1), column(2), column(3)};
 }
 
-/// A piece of a tensor: `size` entries of the leading dimension from `first`
-/// on.
-struct LeadingSlice {
-  SmallVector<OpFoldResult> offsets, sizes, strides;
-
-  LeadingSlice(KernelBuilder &b, Value tensor, Value first, OpFoldResult size) {
-    int64_t rank = typeOf(tensor).getRank();
-    offsets.assign(rank, b.getIndexAttr(0));
-    strides.assign(rank, b.getIndexAttr(1));
-    offsets[0] = first;
-    sizes.push_back(size);
-    for (int64_t i = 1; i != rank; ++i)
-      sizes.push_back(getAsOpFoldResult(b.dim(tensor, i)));
-  }
-};
+LeadingSlice::LeadingSlice(KernelBuilder &b, Value tensor, Value first,
+                           OpFoldResult size) {
+  int64_t rank = typeOf(tensor).getRank();
+  offsets.assign(rank, b.getIndexAttr(0));
+  strides.assign(rank, b.getIndexAttr(1));
+  offsets[0] = first;
+  sizes.push_back(size);
+  for (int64_t i = 1; i != rank; ++i)
+    sizes.push_back(getAsOpFoldResult(b.dim(tensor, i)));
+}
 
 /// `count` rows of `tensor`.
-Value sliceRows(KernelBuilder &b, Value tensor, Value first, Value count) {
+static Value sliceRows(KernelBuilder &b, Value tensor, Value first,
+                       Value count) {
   LeadingSlice slice(b, tensor, first, count);
   return tensor::ExtractSliceOp::create(b, tensor, slice.offsets, slice.sizes,
                                         slice.strides);
 }
 
 /// One entry of the leading dimension, which goes.
-Value takeSlot(KernelBuilder &b, Value slots, Value slot) {
+static Value takeSlot(KernelBuilder &b, Value slots, Value slot) {
   RankedTensorType type = typeOf(slots);
   LeadingSlice slice(b, slots, slot, b.getIndexAttr(1));
   return tensor::ExtractSliceOp::create(
@@ -58,17 +48,16 @@ Value takeSlot(KernelBuilder &b, Value slots, Value slot) {
 }
 
 /// `slots` with `value` in the place of `slot`.
-Value putSlot(KernelBuilder &b, Value value, Value slots, Value slot) {
+static Value putSlot(KernelBuilder &b, Value value, Value slots, Value slot) {
   LeadingSlice slice(b, slots, slot, b.getIndexAttr(1));
   return tensor::InsertSliceOp::create(b, value, slots, slice.offsets,
                                        slice.sizes, slice.strides);
 }
 
-KvTensors takeSlot(KernelBuilder &b, const KvTensors &slots, Value slot) {
-  return {takeSlot(b, slots.keys, slot), takeSlot(b, slots.values, slot)};
+KvTensors flow::cpu::takeSlot(KernelBuilder &b, const KvTensors &slots,
+                              Value slot) {
+  return {::takeSlot(b, slots.keys, slot), ::takeSlot(b, slots.values, slot)};
 }
-
-} // namespace
 
 KvTensors flow::cpu::buildSequenceAppend(
     OpBuilder &builder, Location loc, const HeadColumns &keyColumns,

@@ -179,6 +179,16 @@ struct TileShape {
   int64_t rows, columns;
 };
 
+/// How rows and the columns of a panel are cut into register tiles: `tile` at
+/// once, and one by one the rows that are left over, of which there are none if
+/// `unit`, which their number is a multiple of, is one of the tile's rows.
+struct Tiling {
+  TileShape tile;
+  int64_t unit;
+
+  bool leavesRows() const { return unit % tile.rows != 0; }
+};
+
 /// The loop nest around one register tile: panels in parallel, row tiles
 /// inside, so that a panel stays in the second-level cache while all rows pass
 /// over it, and in them the parts of the panel, so that the rows stay in the
@@ -187,13 +197,16 @@ struct TileShape {
 /// called once for a panel that several rows meet. The whole is `init`, `[M,
 /// N]`.
 Value emitTiles(
-    KernelBuilder &b, Value init, TileShape shape,
+    KernelBuilder &b, Value init, const Tiling &tiling,
     llvm::function_ref<SmallVector<Value>(KernelBuilder &, Value, Value, Value,
                                           TileShape)>
         tile,
     llvm::function_ref<void(KernelBuilder &, Value)> prepare = nullptr) {
   bool single = dimOf(init, 0) == 1;
   Value rows = b.dim(init, 0);
+  int64_t tileRows = tiling.tile.rows, columns = tiling.tile.columns;
+  Value wholeTiles =
+      tiling.leavesRows() ? b.mul(b.div(rows, tileRows), tileRows) : rows;
   return b.forall(
       b.index(dimOf(init, 1) / kPanel), init,
       [&](KernelBuilder &b, Value panel) -> SmallVector<KernelBuilder::Slice> {
@@ -211,28 +224,36 @@ Value emitTiles(
         }
         if (prepare)
           prepare(b, panel);
-        return b.loop(
-            zero, rows, shape.rows, outs,
-            [&](KernelBuilder &b, Value row, ValueRange outs) {
-              return b.loop(
-                  zero, b.index(kPanel), shape.columns, outs,
-                  [&](KernelBuilder &b, Value column,
-                      ValueRange outs) -> SmallVector<Value> {
-                    SmallVector<Value> acc = tile(b, panel, column, row, shape);
-                    Value result = outs[0];
-                    for (int64_t r = 0; r != shape.rows; ++r)
-                      result = b.write(acc[r], result, {b.add(row, r), column});
-                    return {result};
-                  });
-            });
+        auto emit = [&](Value begin, Value end, TileShape shape,
+                        ValueRange outs) {
+          return b.loop(
+              begin, end, shape.rows, outs,
+              [&](KernelBuilder &b, Value row, ValueRange outs) {
+                return b.loop(
+                    zero, b.index(kPanel), shape.columns, outs,
+                    [&](KernelBuilder &b, Value column,
+                        ValueRange outs) -> SmallVector<Value> {
+                      SmallVector<Value> acc =
+                          tile(b, panel, column, row, shape);
+                      Value result = outs[0];
+                      for (int64_t r = 0; r != shape.rows; ++r)
+                        result =
+                            b.write(acc[r], result, {b.add(row, r), column});
+                      return {result};
+                    });
+              });
+        };
+        SmallVector<Value> done = emit(zero, wholeTiles, tiling.tile, outs);
+        return tiling.leavesRows() ? emit(wholeTiles, rows, {1, columns}, done)
+                                   : done;
       })[0];
 }
 
 Value emitF32(KernelBuilder &b, const F32Product &product, Value init,
-              TileShape shape) {
+              const Tiling &tiling) {
   int64_t depth = dimOf(product.rows, 1);
   return emitTiles(
-      b, init, shape,
+      b, init, tiling,
       [&](KernelBuilder &b, Value panel, Value column, Value row,
           TileShape shape) {
         SmallVector<Value> zeros(shape.rows, b.splatF32(0, shape.columns));
@@ -364,11 +385,11 @@ Value widenRows(OpBuilder &builder, Location loc, Value rows) {
 }
 
 Value emitBf16(KernelBuilder &b, const Bf16Product &product, Value init,
-               TileShape shape) {
+               const Tiling &tiling) {
   int64_t pairs = dimOf(product.panels, 1);
   bool isWide = typeOf(product.rows).getElementType().isF32();
   return emitTiles(
-      b, init, shape,
+      b, init, tiling,
       [&](KernelBuilder &b, Value panel, Value column, Value row,
           TileShape shape) {
         SmallVector<Value> zeros(shape.rows, b.splatF32(0, shape.columns));
@@ -575,12 +596,12 @@ SmallVector<Value> emitI8Tile(
 }
 
 Value emitI8(KernelBuilder &b, const I8Product &product, Value init,
-             TileShape shape) {
+             const Tiling &tiling) {
   int64_t block = dimOf(product.quants, 1) / dimOf(product.rowScales, 1);
   bool isSingle = dimOf(init, 0) == 1;
   // One row unpacks a narrow panel in registers, several share one of bytes.
   if (isSingle && product.panels.isNarrow)
-    return emitTiles(b, init, shape,
+    return emitTiles(b, init, tiling,
                      [&](KernelBuilder &b, Value panel, Value column, Value row,
                          TileShape shape) {
                        PanelReader reader(product.panels);
@@ -594,7 +615,7 @@ Value emitI8(KernelBuilder &b, const I8Product &product, Value init,
 
   Value unpacked;
   return emitTiles(
-      b, init, shape,
+      b, init, tiling,
       [&](KernelBuilder &b, Value panel, Value column, Value row,
           TileShape shape) {
         return emitI8Tile(
@@ -639,9 +660,10 @@ struct TileContractions : flow::impl::TileContractionsBase<TileContractions> {
         bf16->rows = widenRows(b, b.getLoc(), bf16->rows);
       if (i8 && widenI8)
         i8->quants = widenRows(b, b.getLoc(), i8->quants);
-      Value tiled = f32    ? emitF32(b, *f32, init, {rowsF32, columnsF32})
-                    : bf16 ? emitBf16(b, *bf16, init, {rowsBf16, columnsBf16})
-                           : emitI8(b, *i8, init, {rowsI8, columnsI8});
+      Value tiled =
+          f32    ? emitF32(b, *f32, init, {{rowsF32, columnsF32}, rowUnit})
+          : bf16 ? emitBf16(b, *bf16, init, {{rowsBf16, columnsBf16}, rowUnit})
+                 : emitI8(b, *i8, init, {{rowsI8, columnsI8}, rowUnit});
       flat.replaceAllUsesWith(tiled);
       flat.erase();
       eraseDead(generic);

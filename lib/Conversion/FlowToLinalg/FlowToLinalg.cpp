@@ -115,8 +115,11 @@ cpu::RowLayout rowLayoutOf(Value value) {
 /// Lowers one function of stages into a new one beside it.
 class FunctionLowering {
 public:
-  FunctionLowering(func::FuncOp source, cpu::RegisterTile registers)
-      : source(source), b(source.getLoc(), source), registers(registers) {}
+  /// Products of several rows are made of a multiple of `rowUnit`.
+  FunctionLowering(func::FuncOp source, cpu::RegisterTile registers,
+                   int64_t rowUnit)
+      : source(source), rowUnit(rowUnit), b(source.getLoc(), source),
+        registers(registers) {}
 
   LogicalResult run();
 
@@ -169,6 +172,7 @@ private:
   Value splitHeads(Value rows, RankedTensorType type);
 
   func::FuncOp source, target;
+  int64_t rowUnit;
   ImplicitLocOpBuilder b;
   cpu::RegisterTile registers;
   DenseMap<Value, Parts> parts;
@@ -417,13 +421,16 @@ void FunctionLowering::append(Append op, const cpu::HeadColumns &keys,
                               const cpu::HeadColumns &values,
                               const cpu::HeadStage &valueStage) {
   cpu::KvTensors cache{single(op.getKeyCache()), single(op.getValueCache())};
-  cache = op.getSequences()
-              ? cpu::buildSequenceAppend(b, b.getLoc(), keys, keyStage, values,
-                                         valueStage, cache,
-                                         single(op.getSequences()))
-              : cpu::buildAppend(b, b.getLoc(), keys, keyStage, values,
-                                 valueStage, cache, single(op.getStart()),
-                                 single(op.getCount()));
+  if (op.getSequences()) {
+    auto build = op.getSingleRows() ? cpu::buildSingleRowAppend
+                                    : cpu::buildSequenceAppend;
+    cache = build(b, b.getLoc(), keys, keyStage, values, valueStage, cache,
+                  single(op.getSequences()));
+  } else {
+    cache =
+        cpu::buildAppend(b, b.getLoc(), keys, keyStage, values, valueStage,
+                         cache, single(op.getStart()), single(op.getCount()));
+  }
   set(op.getNewKeyCache(), cache.keys);
   set(op.getNewValueCache(), cache.values);
   cacheBuffers[op.getNewKeyCache()] = cacheBuffers.lookup(op.getKeyCache());
@@ -464,12 +471,16 @@ LogicalResult FunctionLowering::lower(AttentionOp op) {
   shape.freeSpans = op.getMask().getSpans() == SpanRule::Free;
   Value query = single(op.getQuery());
   cpu::KvTensors cache{single(op.getKey()), single(op.getValue())};
-  set(op, op.getSequences()
-              ? cpu::buildSequenceAttention(b, b.getLoc(), query, cache,
-                                            single(op.getSequences()), shape)
-              : cpu::buildAttention(
-                    b, b.getLoc(), query, cache, single(op.getStart()),
-                    single(op.getTotal()), singleOrNull(op.getSpans()), shape));
+  if (op.getSequences()) {
+    auto build = op.getSingleRows() ? cpu::buildSingleRowAttention
+                                    : cpu::buildSequenceAttention;
+    set(op,
+        build(b, b.getLoc(), query, cache, single(op.getSequences()), shape));
+  } else {
+    set(op, cpu::buildAttention(b, b.getLoc(), query, cache,
+                                single(op.getStart()), single(op.getTotal()),
+                                singleOrNull(op.getSpans()), shape));
+  }
   return success();
 }
 
@@ -592,9 +603,10 @@ LogicalResult FunctionLowering::lower(GroupedMlpOp op) {
     inner.restoreInsertionPoint(b.saveInsertionPoint());
     return result;
   };
-  set(op, buildGroupedExperts(b, b.getLoc(), parts.at(op.getInput()),
-                              single(op.getExperts()), single(op.getShares()),
-                              experts, op.getType().getDimSize(1), mlp));
+  set(op,
+      buildGroupedExperts(b, b.getLoc(), parts.at(op.getInput()),
+                          single(op.getExperts()), single(op.getShares()),
+                          experts, op.getType().getDimSize(1), rowUnit, mlp));
   return success();
 }
 
@@ -671,7 +683,8 @@ struct ConvertFlowToLinalg
                      getOperation().getOps<func::FuncOp>().end());
     for (func::FuncOp function : functions)
       if (!function.isExternal() &&
-          failed(FunctionLowering(function, {tileRows, tileColumns}).run()))
+          failed(FunctionLowering(function, {tileRows, tileColumns}, rowUnit)
+                     .run()))
         return signalPassFailure();
   }
 };

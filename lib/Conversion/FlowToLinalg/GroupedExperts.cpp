@@ -87,7 +87,7 @@ Value flow::takeExpert(OpBuilder &builder, Location loc, Value packed,
 Value flow::buildGroupedExperts(OpBuilder &builder, Location loc,
                                 ValueRange parts, Value experts, Value shares,
                                 int64_t expertCount, int64_t width,
-                                ExpertMlp mlp) {
+                                int64_t rowUnit, ExpertMlp mlp) {
   ImplicitLocOpBuilder b(loc, builder);
   Type f32 = b.getF32Type();
   int64_t perRow = typeOf(experts).getDimSize(1);
@@ -116,7 +116,7 @@ Value flow::buildGroupedExperts(OpBuilder &builder, Location loc,
   }
 
   cpu::ExpertGroups groups =
-      cpu::buildExpertGroups(b, loc, experts, expertCount, cpu::kRowTile);
+      cpu::buildExpertGroups(b, loc, experts, expertCount, rowUnit);
   SmallVector<Value> sorted;
   for (Value part : parts)
     sorted.push_back(cpu::buildGatherRows(b, loc, part, groups.owners));

@@ -16,12 +16,12 @@ using ExpertMlp = llvm::function_ref<mlir::Value(
 /// `sum over j of shares[t, j] * mlp(experts[t, j], row t)`, `[T, width] f32`,
 /// over `expertCount` experts. `parts` hold the rows, `experts` is `[T, k]
 /// i32`, `shares` `[T, k] f32`. Each expert that was chosen has one call of
-/// `mlp`, whose rows are a multiple of the row tile; a single row (`T` = 1) has
+/// `mlp`, whose rows are a multiple of `rowUnit`; a single row (`T` = 1) has
 /// one for each of its choices.
 mlir::Value buildGroupedExperts(mlir::OpBuilder &builder, mlir::Location loc,
                                 mlir::ValueRange parts, mlir::Value experts,
                                 mlir::Value shares, int64_t expertCount,
-                                int64_t width, ExpertMlp mlp);
+                                int64_t width, int64_t rowUnit, ExpertMlp mlp);
 
 /// The part of packed weights `[E * n, ...]` that belongs to `expert`, of
 /// `expertCount`.

@@ -1,5 +1,6 @@
 // RUN: flow-opt %s --pass-pipeline='builtin.module(convert-flow-to-linalg,func.func(cpu-tile-contractions))' | FileCheck %s
 // RUN: flow-opt %s --pass-pipeline='builtin.module(convert-flow-to-linalg,func.func(cpu-tile-contractions{rows-f32=6 columns-f32=16}))' | FileCheck %s --check-prefix=SMALL
+// RUN: flow-opt %s --pass-pipeline='builtin.module(convert-flow-to-linalg,func.func(cpu-tile-contractions{rows-f32=4 row-unit=1}))' | FileCheck %s --check-prefix=ANY
 
 // CHECK-LABEL: func.func @rows
 // CHECK-NOT: linalg
@@ -16,6 +17,17 @@
 // SMALL-COUNT-6: vector.fma {{.*}} : vector<16xf32>
 // SMALL-NOT: vector.fma
 // SMALL: return
+// Whole tiles of four rows, and then single ones.
+// ANY-LABEL: func.func @rows
+// ANY: %[[TILES:.*]] = arith.divui %[[ROWS:.*]], %c4{{.*}} : index
+// ANY: %[[WHOLE:.*]] = arith.muli %[[TILES]], %c4{{.*}} : index
+// ANY: scf.for %{{.*}} = %{{.*}} to %[[WHOLE]] step %c4{{.*}} iter_args
+// ANY-COUNT-4: vector.fma
+// ANY-NOT: vector.fma
+// ANY: scf.for %{{.*}} = %[[WHOLE]] to %[[ROWS]] step %c1{{.*}} iter_args
+// ANY-COUNT-1: vector.fma
+// ANY-NOT: vector.fma
+// ANY: return
 func.func @rows(%x: tensor<?x64xf32>, %w: tensor<128x64xf32, #flow.panels<f32>>) -> tensor<?x128xf32> {
   %y = flow.linear %x, %w : tensor<?x64xf32>, tensor<128x64xf32, #flow.panels<f32>> -> tensor<?x128xf32>
   return %y : tensor<?x128xf32>

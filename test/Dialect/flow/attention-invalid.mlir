@@ -238,3 +238,12 @@ func.func @sequences_and_spans(%q: tensor<?x2x32xf32>, %k: tensor<?x?x1x32xf32>,
   %o = flow.attention %q sequences %s, %k, %k spans %p : tensor<?x2xi32> mask <causal, spans = free> scale 1.0 : tensor<?x2x32xf32>, tensor<?x?x1x32xf32>
   return
 }
+
+// -----
+
+// attention (C12)
+func.func @single_rows_of_one_sequence(%q: tensor<?x2x32xf32>, %k: tensor<?x1x32xf32>, %i: index) {
+  // expected-error @+1 {{(C12): single_rows needs sequences}}
+  %o = flow.attention %q at %i single_rows, %k, %k total %i mask <causal> scale 1.0 : tensor<?x2x32xf32>, tensor<?x1x32xf32>
+  return
+}

@@ -47,5 +47,7 @@ func.func @generous_blocks(%q: tensor<?x2x32xf32>, %k: tensor<?x1x32xf32>, %i: i
 func.func @sequences(%q: tensor<?x2x32xf32>, %ks: tensor<?x?x1x32xf32>, %s: tensor<?x4xi32>, %vs: tensor<?x?x1x32xf32>) {
   // CHECK: flow.attention %[[Q]] sequences %[[S]], %[[K]], %[[V]] mask <causal> scale 1.250000e-01 : tensor<?x2x32xf32>, tensor<?x?x1x32xf32>
   %b = flow.attention %q sequences %s, %ks, %vs mask <causal> scale 1.25e-01 : tensor<?x2x32xf32>, tensor<?x?x1x32xf32>
+  // CHECK: flow.attention %[[Q]] sequences %[[S]] single_rows, %[[K]], %[[V]] mask <causal> scale 1.250000e-01 : tensor<?x2x32xf32>, tensor<?x?x1x32xf32>
+  %d = flow.attention %q sequences %s single_rows, %ks, %vs mask <causal> scale 1.25e-01 : tensor<?x2x32xf32>, tensor<?x?x1x32xf32>
   return
 }

@@ -95,3 +95,12 @@ func.func @sequences_and_count(%k: tensor<?x1x32xf32>, %c: tensor<?x?x1x32xf32>,
   %a, %b = "flow.kv_append"(%k, %k, %c, %c, %i, %s) {operandSegmentSizes = array<i32: 1, 1, 1, 1, 0, 1, 1>} : (tensor<?x1x32xf32>, tensor<?x1x32xf32>, tensor<?x?x1x32xf32>, tensor<?x?x1x32xf32>, index, tensor<?x4xi32>) -> (tensor<?x?x1x32xf32>, tensor<?x?x1x32xf32>)
   return
 }
+
+// -----
+
+// kv_append (C5)
+func.func @single_rows_of_one_sequence(%k: tensor<?x1x32xf32>, %c: tensor<?x1x32xf32>, %i: index) {
+  // expected-error @+1 {{(C5): single_rows needs sequences}}
+  %a, %b = flow.kv_append %k, %k into %c, %c at %i count %i single_rows : tensor<?x1x32xf32>, tensor<?x1x32xf32>
+  return
+}

@@ -21,5 +21,7 @@ func.func @rounded(%k: tensor<1x1x32xf32>, %c: tensor<64x1x32xbf16>, %i: index) 
 func.func @sequences(%k: tensor<?x1x32xf32>, %ks: tensor<?x?x1x32xf32>, %vs: tensor<?x?x1x32xf32>, %v: tensor<?x1x32xf32>, %s: tensor<?x4xi32>) {
   // CHECK: flow.kv_append %[[K]], %[[V]] into %[[KS]], %[[VS]] sequences %[[S]] : tensor<?x1x32xf32>, tensor<?x?x1x32xf32>
   %k2, %v2 = flow.kv_append %k, %v into %ks, %vs sequences %s : tensor<?x1x32xf32>, tensor<?x?x1x32xf32>
+  // CHECK: flow.kv_append %[[K]], %[[V]] into %[[KS]], %[[VS]] sequences %[[S]] single_rows : tensor<?x1x32xf32>, tensor<?x?x1x32xf32>
+  %k3, %v3 = flow.kv_append %k, %v into %ks, %vs sequences %s single_rows : tensor<?x1x32xf32>, tensor<?x?x1x32xf32>
   return
 }

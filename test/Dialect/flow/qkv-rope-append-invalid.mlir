@@ -203,3 +203,12 @@ func.func @sequences_and_count(%x: tensor<?x64xf32>, %w: tensor<128x64xf32>, %a:
   %q, %k, %v = "flow.qkv_rope_append"(%x, %w, %a, %c, %c, %i, %s) {operandSegmentSizes = array<i32: 1, 1, 0, 0, 1, 1, 1, 0, 1, 1>} : (tensor<?x64xf32>, tensor<128x64xf32>, tensor<?x16x2xf32>, tensor<?x?x1x32xf32>, tensor<?x?x1x32xf32>, index, tensor<?x4xi32>) -> (tensor<?x2x32xf32>, tensor<?x?x1x32xf32>, tensor<?x?x1x32xf32>)
   return
 }
+
+// -----
+
+// qkv_rope_append (C8)
+func.func @single_rows_of_one_sequence(%x: tensor<?x64xf32>, %w: tensor<128x64xf32>, %a: tensor<?x16x2xf32>, %c: tensor<?x1x32xf32>, %i: index) {
+  // expected-error @+1 {{(C8): single_rows needs sequences}}
+  %q, %k, %v = flow.qkv_rope_append %x, %w rope %a into %c, %c at %i count %i single_rows : tensor<?x64xf32>, tensor<128x64xf32>, tensor<?x16x2xf32>, tensor<?x1x32xf32> -> tensor<?x2x32xf32>
+  return
+}

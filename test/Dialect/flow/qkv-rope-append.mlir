@@ -27,6 +27,8 @@ func.func @raw_keys(%x: tensor<?x64xf32>, %u: tensor<96x64xf32>, %qn: tensor<32x
 func.func @sequences(%x: tensor<?x64xf32>, %w: tensor<128x64xf32>, %angles: tensor<?x16x2xf32>, %ks: tensor<?x?x1x32xf32>, %vs: tensor<?x?x1x32xf32>, %s: tensor<?x4xi32>) {
   // CHECK: flow.qkv_rope_append %{{.*}}, %{{.*}} rope %{{.*}} into %{{.*}}, %{{.*}} sequences %{{.*}} : tensor<?x64xf32>, tensor<128x64xf32>, tensor<?x16x2xf32>, tensor<?x?x1x32xf32> -> tensor<?x2x32xf32>
   %r, %k3, %v3 = flow.qkv_rope_append %x, %w rope %angles into %ks, %vs sequences %s : tensor<?x64xf32>, tensor<128x64xf32>, tensor<?x16x2xf32>, tensor<?x?x1x32xf32> -> tensor<?x2x32xf32>
+  // CHECK: sequences %{{.*}} single_rows : tensor<?x64xf32>
+  %t, %k4, %v4 = flow.qkv_rope_append %x, %w rope %angles into %ks, %vs sequences %s single_rows : tensor<?x64xf32>, tensor<128x64xf32>, tensor<?x16x2xf32>, tensor<?x?x1x32xf32> -> tensor<?x2x32xf32>
   // CHECK: sequences %{{.*}} eps 2.500000e-01 :
   %q, %k1, %v1 = flow.qkv_rope_append %x, %w rope %angles into %ks, %vs sequences %s eps 0.25 : tensor<?x64xf32>, tensor<128x64xf32>, tensor<?x16x2xf32>, tensor<?x?x1x32xf32> -> tensor<?x2x32xf32>
   return

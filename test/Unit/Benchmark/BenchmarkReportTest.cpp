@@ -58,6 +58,11 @@ TEST(BenchmarkReportTest, NamesTests) {
   std::vector<Measurement> tests = someResult().measurements;
   EXPECT_EQ(tests[0].name(), "pp4 @ d7");
   EXPECT_EQ(tests[1].name(), "tg4");
+  tests[1].parallel = 8;
+  EXPECT_EQ(tests[1].name(), "tg4 x8");
+  EXPECT_THAT(tests[1].rates(), ElementsAre(32, 16, 32 / 3.0));
+  tests[1].depth = 7;
+  EXPECT_EQ(tests[1].name(), "tg4 x8 @ d7");
 }
 
 TEST(BenchmarkReportTest, Shares) {
@@ -100,6 +105,7 @@ TEST(BenchmarkReportTest, Json) {
   EXPECT_EQ(test.getInteger("n_prompt"), 4);
   EXPECT_EQ(test.getInteger("n_gen"), 0);
   EXPECT_EQ(test.getInteger("n_depth"), 7);
+  EXPECT_EQ(test.getInteger("n_parallel"), 1);
   EXPECT_EQ(test.getInteger("n_threads"), 2);
   EXPECT_EQ(test.getString("test_time"), "1970-01-01T00:00:00Z");
   EXPECT_EQ(test.getInteger("avg_ns"), 2000000000);

@@ -31,6 +31,7 @@ struct CountedModel {
     TestFile file(gemma3File(sizes));
     LoadOptions options;
     options.compile.numerics = numerics;
+    options.compile.batch = true;
     loaded = llvm::cantFail(LoadedModel::load(file.path(), options));
     work.emplace(loaded->model().plan(), loaded->imported());
   }
@@ -111,6 +112,18 @@ TEST(ModelWorkTest, CountsAToken) {
             2 * (7 * kLayer + kHead) + kPerKey * (6 * 16 + 31));
   EXPECT_EQ(work.readBytes, 4 * (7 * kLayer + kHead) + kVectorBytes +
                                 kKeyBytes * (6 * 15 + 30));
+}
+
+// Sequences that decode together read the weights once, keys and values each.
+TEST(ModelWorkTest, CountsATokenOfEach) {
+  CountedModel model("f32");
+  std::vector<FunctionWork> functions = model.work->decode(30, 8);
+  EXPECT_EQ(functions.front().function, "batch_decode_layer0");
+  Work work = total(functions);
+  EXPECT_EQ(work.operations.f32,
+            8 * total(model.work->decode(30)).operations.f32);
+  EXPECT_EQ(work.readBytes, 4 * (7 * kLayer + kHead) + kVectorBytes +
+                                8 * kKeyBytes * (6 * 15 + 30));
 }
 
 // Products count as what their weights are packed for.

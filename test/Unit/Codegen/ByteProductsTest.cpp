@@ -102,7 +102,7 @@ func.func @f(%x: $X, %w: $W) -> $Y {
 }
 
 void expectRowsAlone(const ByteCase &c, const CodeTarget &target) {
-  auto compile = [&](const char *extent) {
+  auto compile = [&](const char *extent, const char *phase = "prefill") {
     return std::make_unique<CompiledFunction>(
         substitute(R"(
 func.func @f(%x: $X, %w: $W) -> $Y {
@@ -112,9 +112,10 @@ func.func @f(%x: $X, %w: $W) -> $Y {
                    {{"$X", c.rowsType(extent)},
                     {"$W", c.weightType()},
                     {"$Y", c.resultType(extent)}}),
-        target);
+        target, phase);
   };
-  std::unique_ptr<CompiledFunction> step = compile("?"), row = compile("1");
+  std::unique_ptr<CompiledFunction> step = compile("?"), row = compile("1"),
+                                    rows = compile("?", "batch_decode");
   CodeArgument weight = c.weight(45).argument(c.halfScales);
   ByteRows x(24, c.cols, c.rowBlock, 46);
   llvm::SmallVector<int64_t, 4> shape{24, c.rows};
@@ -132,10 +133,20 @@ func.func @f(%x: $X, %w: $W) -> $Y {
                            together[0].values.begin() + t * c.rows))
         << "row " << t;
   }
+  for (int64_t count = 1; count != 10; ++count) {
+    shape[0] = count;
+    std::vector<Tensor> few =
+        rows->run({firstRows(x.argument(), count), weight}, shape);
+    ASSERT_EQ(few.size(), 1u);
+    EXPECT_TRUE(std::equal(few[0].values.begin(), few[0].values.end(),
+                           together[0].values.begin()))
+        << count << " rows";
+  }
 }
 
 // Integers are exact, and the blocks are added in one order in prefill and
-// decode, which unpack narrow weights in different places.
+// decode, of one row and of any number, which unpack narrow weights in different
+// places.
 TEST_P(ByteProducts, ARowDoesNotDependOnItsStep) {
   for (size_t i : {3, 4, 6, 8}) {
     SCOPED_TRACE(kCases[i].weightType());

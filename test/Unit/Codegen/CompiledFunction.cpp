@@ -333,8 +333,18 @@ CodeArgument ByteRows::argument() const {
   return argument;
 }
 
+CodeArgument flow::firstRows(CodeArgument matrix, int64_t count) {
+  for (CodeBuffer &buffer : matrix.buffers) {
+    size_t rowBytes = buffer.bytes.size() / buffer.shape[0];
+    buffer.shape[0] = count;
+    buffer.bytes.resize(count * rowBytes);
+  }
+  return matrix;
+}
+
 CompiledFunction::CompiledFunction(const std::string &text,
-                                   const CodeTarget &target) {
+                                   const CodeTarget &target,
+                                   const std::string &phase) {
   mlir::DialectRegistry registry;
   registerAllDialects(registry);
   context = std::make_unique<mlir::MLIRContext>(
@@ -346,7 +356,7 @@ CompiledFunction::CompiledFunction(const std::string &text,
   }
   findResults();
   interpreter = std::make_unique<Interpreter>(*module, weights);
-  if (!compile(target))
+  if (!compile(target, phase))
     ADD_FAILURE() << "the text of the test does not compile";
 }
 
@@ -370,7 +380,8 @@ void CompiledFunction::findResults() {
   }
 }
 
-bool CompiledFunction::compile(const CodeTarget &target) {
+bool CompiledFunction::compile(const CodeTarget &target,
+                               const std::string &phase) {
   auto fail = [](llvm::Error error) {
     ADD_FAILURE() << llvm::toString(std::move(error));
     return false;
@@ -382,6 +393,7 @@ bool CompiledFunction::compile(const CodeTarget &target) {
   options.bf16 = llvm::StringRef(target.isa) == "bf16";
   options.isa = options.bf16 ? "generic" : target.isa;
   options.avx512 = cpu->avx512;
+  options.step = phase;
   // The interpreter keeps the stages.
   mlir::OwningOpRef<mlir::ModuleOp> lowered = module->clone();
   mlir::PassManager passes(context.get());

@@ -113,6 +113,10 @@ struct ByteRows {
   std::vector<float> scales;
 };
 
+/// The first `count` rows of a matrix to run code with, without the value that
+/// the interpreter sees.
+CodeArgument firstRows(CodeArgument matrix, int64_t count);
+
 /// The results of one call, by both ways.
 struct CallResults {
   std::vector<Tensor> computed, expected;
@@ -125,7 +129,9 @@ struct CallResults {
 /// loops run in several ranges, the last first.
 class CompiledFunction {
 public:
-  CompiledFunction(const std::string &text, const CodeTarget &target);
+  /// `phase` is the step that @f belongs to, as the pipelines name it.
+  CompiledFunction(const std::string &text, const CodeTarget &target,
+                   const std::string &phase = "prefill");
   ~CompiledFunction();
 
   /// Calls @f both ways; the lists are empty after a failure.
@@ -141,7 +147,7 @@ public:
 
 private:
   void findResults();
-  bool compile(const CodeTarget &target);
+  bool compile(const CodeTarget &target, const std::string &phase);
 
   std::unique_ptr<mlir::MLIRContext> context;
   mlir::OwningOpRef<mlir::ModuleOp> module;

@@ -53,16 +53,17 @@ func.func @f(%x: tensor<$Tx$Kxf32>, %w: tensor<$Nx$Kxf32, #flow.panels<f32>>) ->
 
 // A row's chain of additions is the same in prefill and decode.
 TEST_P(Products, ARowDoesNotDependOnItsStep) {
-  auto compile = [&](const char *extent) {
+  auto compile = [&](const char *extent, const char *phase = "prefill") {
     return std::make_unique<CompiledFunction>(substitute(R"(
 func.func @f(%x: tensor<$Tx165xf32>, %w: tensor<32x165xf32, #flow.panels<f32>>) -> tensor<$Tx32xf32> {
   %y = flow.linear %x, %w : tensor<$Tx165xf32>, tensor<32x165xf32, #flow.panels<f32>> -> tensor<$Tx32xf32>
   return %y : tensor<$Tx32xf32>
 })",
                                                          {{"$T", extent}}),
-                                              GetParam());
+                                              GetParam(), phase);
   };
-  std::unique_ptr<CompiledFunction> step = compile("?"), row = compile("1");
+  std::unique_ptr<CompiledFunction> step = compile("?"), row = compile("1"),
+                                    rows = compile("?", "batch_decode");
   CodeArgument weight = f32PanelsArgument(randomTensor({32, 165}, 35));
   Tensor x = randomTensor({24, 165}, 36);
   llvm::SmallVector<int64_t, 4> shape{24, 32};
@@ -77,6 +78,15 @@ func.func @f(%x: tensor<$Tx165xf32>, %w: tensor<32x165xf32, #flow.panels<f32>>) 
     EXPECT_TRUE(std::equal(alone[0].values.begin(), alone[0].values.end(),
                            together[0].values.begin() + t * 32))
         << "row " << t;
+  }
+  for (int64_t count = 1; count != 10; ++count) {
+    shape[0] = count;
+    std::vector<Tensor> few =
+        rows->run({firstRows(plainArgument(x), count), weight}, shape);
+    ASSERT_EQ(few.size(), 1u);
+    EXPECT_TRUE(std::equal(few[0].values.begin(), few[0].values.end(),
+                           together[0].values.begin()))
+        << count << " rows";
   }
 }
 

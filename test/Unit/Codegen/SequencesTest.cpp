@@ -53,10 +53,35 @@ int64_t paddedRows(const std::array<int32_t, 4> &row) {
   return (row[2] + 11) / 12 * 12;
 }
 
-std::string text(bool isBatch, std::string body) {
+/// Row `t` of `tensor` with 11 others behind it, which are padding.
+Tensor rowWithPadding(const Tensor &tensor, int64_t t) {
+  Tensor row = entries(tensor, t, 1);
+  row.values.resize(12 * row.values.size(), 1e30f);
+  row.shape[0] = 12;
+  return row;
+}
+
+/// `count` sequences of one row each, row `t` for sequence `t`, in slots of
+/// `count + 1` in another order: at the beginning, around the end of panels and
+/// rings, and far behind it.
+SequenceTable singleRows(int32_t count) {
+  const int32_t positions[] = {0, 31, 1023, 63, 64, 65, 7, 128, 500, 1, 33};
+  SequenceTable table;
+  for (int32_t t = 0; t != count; ++t)
+    table.push_back({(7 * t + 1) % (count + 1), t, 1, positions[t]});
+  return table;
+}
+
+/// Whose rows a step holds.
+enum class Place { One, Batch, SingleRows };
+
+std::string text(Place place, std::string body) {
+  bool isBatch = place != Place::One;
   return substitute(
       std::move(body),
-      {{"$WHERE", isBatch ? "sequences %s" : "at %start"},
+      {{"$WHERE", place == Place::One     ? "at %start"
+                  : place == Place::Batch ? "sequences %s"
+                                          : "sequences %s single_rows"},
        {"$COUNT", isBatch ? "" : "count %count"},
        {"$TOTAL", isBatch ? "" : "total %count"},
        {"$ARGS",
@@ -64,10 +89,30 @@ std::string text(bool isBatch, std::string body) {
        {"$C", isBatch ? "tensor<?x?x2x64xf32>" : "tensor<?x2x64xf32>"}});
 }
 
+const char *const kMasks[] = {
+    "mask <causal> blocks <first = zero, size = 32> scale 0.125",
+    "mask <causal, window = 16> blocks <first = window, size = 32> scale "
+    "0.125 softcap 3.0"};
+
+std::string attention(const char *mask) {
+  return std::string(R"(
+func.func @f(%q: tensor<?x4x64xf32>, %kc: $C, %vc: $C, $ARGS) -> tensor<?x4x64xf32> {
+  %o = flow.attention %q $WHERE, %kc, %vc $TOTAL )") +
+         mask + R"( : tensor<?x4x64xf32>, $C
+  return %o : tensor<?x4x64xf32>
+})";
+}
+
+const char *const kQkv = R"(
+func.func @f(%x: tensor<?x64xf32>, %w: tensor<512x64xf32, #flow.panels<f32>>, %n: tensor<64xf32>, %a: tensor<?x32x2xf32>, %kc: $C, %vc: $C, $ARGS) -> (tensor<?x4x64xf32>, $C, $C) {
+  %q, %k1, %v1 = flow.qkv_rope_append %x, %w norms %n, %n v_norm rope %a into %kc, %vc $WHERE $COUNT : tensor<?x64xf32>, tensor<512x64xf32, #flow.panels<f32>>, tensor<64xf32>, tensor<?x32x2xf32>, $C -> tensor<?x4x64xf32>
+  return %q, %k1, %v1 : tensor<?x4x64xf32>, $C, $C
+})";
+
 } // namespace
 
 TEST_P(Sequences, AppendEachToItsSlot) {
-  CompiledFunction function(text(true, R"(
+  CompiledFunction function(text(Place::Batch, R"(
 func.func @f(%k: tensor<?x2x64xf32>, %v: tensor<?x2x64xf32>, %kc: $C, %vc: $C, $ARGS) -> ($C, $C) {
   %k1, %v1 = flow.kv_append %k, %v into %kc, %vc $WHERE $COUNT : tensor<?x2x64xf32>, $C
   return %k1, %v1 : $C, $C
@@ -93,7 +138,7 @@ func.func @f(%k: tensor<?x2x64xf32>, %v: tensor<?x2x64xf32>, %kc: $C, %vc: $C, $
 }
 
 TEST_P(Sequences, NoneAtAll) {
-  CompiledFunction function(text(true, R"(
+  CompiledFunction function(text(Place::Batch, R"(
 func.func @f(%k: tensor<?x2x64xf32>, %kc: $C, %vc: $C, $ARGS) -> ($C, $C) {
   %k1, %v1 = flow.kv_append %k, %k into %kc, %vc $WHERE $COUNT : tensor<?x2x64xf32>, $C
   return %k1, %v1 : $C, $C
@@ -110,18 +155,10 @@ func.func @f(%k: tensor<?x2x64xf32>, %kc: $C, %vc: $C, $ARGS) -> ($C, $C) {
 }
 
 TEST_P(Sequences, AttendAsEachAlone) {
-  for (const char *mask :
-       {"mask <causal> blocks <first = zero, size = 32> scale 0.125",
-        "mask <causal, window = 16> blocks <first = window, size = 32> scale "
-        "0.125 softcap 3.0"}) {
-    std::string body = std::string(R"(
-func.func @f(%q: tensor<?x4x64xf32>, %kc: $C, %vc: $C, $ARGS) -> tensor<?x4x64xf32> {
-  %o = flow.attention %q $WHERE, %kc, %vc $TOTAL )") +
-                       mask + R"( : tensor<?x4x64xf32>, $C
-  return %o : tensor<?x4x64xf32>
-})";
-    CompiledFunction batch(text(true, body), GetParam());
-    CompiledFunction single(text(false, body), GetParam());
+  for (const char *mask : kMasks) {
+    std::string body = attention(mask);
+    CompiledFunction batch(text(Place::Batch, body), GetParam());
+    CompiledFunction single(text(Place::One, body), GetParam());
     Tensor query = withGaps(randomTensor({kRows, kHeads, kDim}, 5));
     Tensor keys = randomTensor({kSlots, kCapacity, kKvHeads, kDim}, 6);
     Tensor values = randomTensor({kSlots, kCapacity, kKvHeads, kDim}, 7);
@@ -146,13 +183,8 @@ func.func @f(%q: tensor<?x4x64xf32>, %kc: $C, %vc: $C, $ARGS) -> tensor<?x4x64xf
 }
 
 TEST_P(Sequences, QkvAsEachAlone) {
-  const std::string body = R"(
-func.func @f(%x: tensor<?x64xf32>, %w: tensor<512x64xf32, #flow.panels<f32>>, %n: tensor<64xf32>, %a: tensor<?x32x2xf32>, %kc: $C, %vc: $C, $ARGS) -> (tensor<?x4x64xf32>, $C, $C) {
-  %q, %k1, %v1 = flow.qkv_rope_append %x, %w norms %n, %n v_norm rope %a into %kc, %vc $WHERE $COUNT : tensor<?x64xf32>, tensor<512x64xf32, #flow.panels<f32>>, tensor<64xf32>, tensor<?x32x2xf32>, $C -> tensor<?x4x64xf32>
-  return %q, %k1, %v1 : tensor<?x4x64xf32>, $C, $C
-})";
-  CompiledFunction batch(text(true, body), GetParam());
-  CompiledFunction single(text(false, body), GetParam());
+  CompiledFunction batch(text(Place::Batch, kQkv), GetParam());
+  CompiledFunction single(text(Place::One, kQkv), GetParam());
   Tensor x = withGaps(randomTensor({kRows, kDepth}, 8));
   Tensor angles = randomTensor({kRows, kDim / 2, 2}, 9);
   CodeArgument weight = f32PanelsArgument(randomTensor({512, kDepth}, 10));
@@ -180,5 +212,78 @@ func.func @f(%x: tensor<?x64xf32>, %w: tensor<512x64xf32, #flow.panels<f32>>, %n
     EXPECT_TRUE(sameValues(entries(all[0], row[1], row[2]), alone[0], row[2]));
     EXPECT_TRUE(sameValues(slotOf(all[1], row[0]), alone[1], kCapacity));
     EXPECT_TRUE(sameValues(slotOf(all[2], row[0]), alone[2], kCapacity));
+  }
+}
+
+TEST_P(Sequences, SingleRowsAttendAsEachAlone) {
+  for (const char *mask : kMasks) {
+    CompiledFunction batch(text(Place::SingleRows, attention(mask)), GetParam(),
+                           "batch_decode");
+    CompiledFunction single(text(Place::One, attention(mask)), GetParam());
+    for (int32_t count : {1, 2, 11}) {
+      Tensor query = randomTensor({count, kHeads, kDim}, 15);
+      Tensor keys = randomTensor({count + 1, kCapacity, kKvHeads, kDim}, 16);
+      Tensor values = randomTensor({count + 1, kCapacity, kKvHeads, kDim}, 17);
+      SequenceTable table = singleRows(count);
+      std::vector<Tensor> all =
+          batch.run({plainArgument(query), keyCacheArgument(keys),
+                     valueCacheArgument(values), sequencesArgument(table)},
+                    {query.shape});
+      ASSERT_EQ(all.size(), 1u);
+      for (const std::array<int32_t, 4> &row : table) {
+        SCOPED_TRACE(row[1]);
+        Tensor own = rowWithPadding(query, row[1]);
+        std::vector<Tensor> alone = single.run(
+            {plainArgument(own), keyCacheArgument(slotOf(keys, row[0])),
+             valueCacheArgument(slotOf(values, row[0])), indexArgument(row[3]),
+             indexArgument(row[3] + 1)},
+            {own.shape});
+        ASSERT_EQ(alone.size(), 1u);
+        EXPECT_TRUE(sameValues(entries(all[0], row[1], 1), alone[0], 1));
+      }
+    }
+  }
+}
+
+TEST_P(Sequences, SingleRowsOfQkvAsEachAlone) {
+  CompiledFunction batch(text(Place::SingleRows, kQkv), GetParam(),
+                         "batch_decode");
+  CompiledFunction single(text(Place::One, kQkv), GetParam());
+  CodeArgument weight = f32PanelsArgument(randomTensor({512, kDepth}, 20));
+  CodeArgument norm = plainArgument(randomTensor({kDim}, 21));
+  for (int32_t count : {1, 4, 11}) {
+    Tensor x = randomTensor({count, kDepth}, 18);
+    Tensor angles = randomTensor({count, kDim / 2, 2}, 19);
+    Tensor keys = randomTensor({count + 1, kCapacity, kKvHeads, kDim}, 22);
+    Tensor values = randomTensor({count + 1, kCapacity, kKvHeads, kDim}, 23);
+    SequenceTable table = singleRows(count);
+    llvm::SmallVector<int64_t, 4> queryShape{count, kHeads, kDim};
+    std::vector<Tensor> all =
+        batch.run({plainArgument(x), weight, norm, plainArgument(angles),
+                   keyCacheArgument(keys), valueCacheArgument(values),
+                   sequencesArgument(table)},
+                  {queryShape, keys.shape, values.shape});
+    ASSERT_EQ(all.size(), 3u);
+    queryShape[0] = 12;
+    std::vector<bool> isWritten(count + 1);
+    for (const std::array<int32_t, 4> &row : table) {
+      SCOPED_TRACE(row[1]);
+      isWritten[row[0]] = true;
+      Tensor key = slotOf(keys, row[0]), value = slotOf(values, row[0]);
+      std::vector<Tensor> alone = single.run(
+          {plainArgument(rowWithPadding(x, row[1])), weight, norm,
+           plainArgument(rowWithPadding(angles, row[1])), keyCacheArgument(key),
+           valueCacheArgument(value), indexArgument(row[3]), indexArgument(1)},
+          {queryShape, key.shape, value.shape});
+      ASSERT_EQ(alone.size(), 3u);
+      EXPECT_TRUE(sameValues(entries(all[0], row[1], 1), alone[0], 1));
+      EXPECT_TRUE(sameValues(slotOf(all[1], row[0]), alone[1], kCapacity));
+      EXPECT_TRUE(sameValues(slotOf(all[2], row[0]), alone[2], kCapacity));
+    }
+    // The slot of no sequence is as it was.
+    for (int64_t slot = 0; slot <= count; ++slot)
+      if (!isWritten[slot])
+        EXPECT_TRUE(
+            sameValues(slotOf(all[1], slot), slotOf(keys, slot), kCapacity));
   }
 }

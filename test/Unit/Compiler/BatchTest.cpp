@@ -231,6 +231,37 @@ TEST_P(BatchOfModel, GoesOnWhereSequencesStopped) {
   expect(1, aloneD);
 }
 
+// One row of each: fewer than a tile, whole tiles, and rows left over.
+TEST_P(BatchOfModel, DecodesAnyNumberTogether) {
+  std::vector<std::vector<int32_t>> tokens;
+  std::vector<Rows> alone;
+  std::vector<Batch::Part> prompts;
+  for (int64_t i = 0; i != 7; ++i) {
+    tokens.push_back(randomTokens(30 + 5 * i, 40 + i));
+    alone.push_back(aloneLogits(model.get(), tokens.back()));
+    prompts.push_back({i, slice(tokens.back(), 0, 20 + 5 * i)});
+  }
+  std::unique_ptr<Batch> batch = batchOf(7);
+  Status status = batch->append(prompts);
+  ASSERT_TRUE(status) << status.error();
+  for (int64_t count : {7, 1, 4, 5, 2, 7}) {
+    std::vector<Batch::Part> parts;
+    for (int64_t i = 0; i != count; ++i) {
+      // The last sequences first.
+      int64_t slot = 6 - i, position = batch->position(slot);
+      parts.push_back({slot, slice(tokens[slot], position, position + 1)});
+    }
+    status = batch->append(parts);
+    ASSERT_TRUE(status) << status.error();
+    for (const Batch::Part &part : parts) {
+      const float *logits = batch->logits(part.slot);
+      EXPECT_EQ(std::vector<float>(logits, logits + 512),
+                alone[part.slot][batch->position(part.slot) - 1])
+          << count << ' ' << part.slot;
+    }
+  }
+}
+
 // Keys and values that a sequence has left behind, a whole ring of them, are
 // nothing to the next one.
 TEST_P(BatchOfModel, SequencesAreNewAfterClearing) {

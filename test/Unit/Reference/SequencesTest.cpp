@@ -160,3 +160,29 @@ TEST(Sequences, BadTablesAreRefused) {
                 HasSubstr(std::string("expects other sequences: ") + c.error));
   }
 }
+
+TEST(Sequences, SingleRowsAreOneOfEach) {
+  std::string append = kAppend;
+  append.replace(append.find("sequences %s"), 12, "sequences %s single_rows");
+  auto arguments = [](std::vector<int32_t> rows) {
+    return std::vector<InterpretedValue>{share(numbered(2)),
+                                         share(Tensor({3, 4, 1, 2})),
+                                         table(std::move(rows))};
+  };
+  Tensor written = TestModule(append).run(arguments({2, 0, 1, 5, 0, 1, 1, 0}));
+  EXPECT_EQ(written.values[2 * 9], 10); // slot 2, row 5 mod 4
+  EXPECT_EQ(written.values[0], 11);
+  struct {
+    std::vector<int32_t> table;
+    const char *error;
+  } cases[] = {
+      {{2, 0, 1, 5}, "there are 1 for 2 rows, of which each is to have one"},
+      {{2, 1, 1, 5, 0, 0, 1, 0},
+       "sequence 0 has 1 rows from row 1 on, expected row 0 alone"},
+      {{2, 0, 2, 5, 0, 1, 1, 0},
+       "sequence 0 has 2 rows from row 0 on, expected row 0 alone"},
+  };
+  for (auto &c : cases)
+    EXPECT_THAT(TestModule(append).error(arguments(c.table)),
+                HasSubstr(std::string("expects other sequences: ") + c.error));
+}

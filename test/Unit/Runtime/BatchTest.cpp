@@ -16,6 +16,8 @@ using Parts = std::vector<Batch::Part>;
 
 /// What a call of `layers` saw.
 struct LayersCall {
+  /// By the schedule of single rows.
+  bool decodes = false;
   Table table;
   int64_t rows = 0;
   std::vector<float> tokens, cosines;
@@ -55,7 +57,13 @@ void layersFunction(void **args) {
   layersCalls.push_back(std::move(call));
 }
 
-/// The plan of the machine with a schedule for batches; the row tile is 4.
+/// The same in the schedule of single rows.
+void singlesFunction(void **args) {
+  layersFunction(args);
+  layersCalls.back().decodes = true;
+}
+
+/// The plan of the machine with schedules for batches; the row tile is 4.
 Plan batchPlan(bool ring = false) {
   Plan plan = machinePlan(/*logitsAll=*/false, ring);
   plan.buffers.push_back({"batch.logits", {-1, kVocab}});
@@ -76,6 +84,9 @@ Plan batchPlan(bool ring = false) {
                          Argument::ofScalar(Scalar::Rows),
                          Argument::ofScalar(Scalar::Rows)};
   plan.schedules.push_back(batch);
+  batch.name = "batch_decode";
+  batch.steps[2].function = "singles";
+  plan.schedules.push_back(batch);
   return plan;
 }
 
@@ -87,6 +98,8 @@ protected:
     lookup = [others](const std::string &name) -> void * {
       if (name == "layers")
         return reinterpret_cast<void *>(&layersFunction);
+      if (name == "singles")
+        return reinterpret_cast<void *>(&singlesFunction);
       return others(name);
     };
   }
@@ -219,9 +232,63 @@ TEST_F(BatchTest, RunsTheHeadInBlocks) {
   std::vector<Call> heads = callsOf("head");
   ASSERT_EQ(heads.size(), 2u);
   EXPECT_EQ(heads[0].rows, 48);
-  EXPECT_EQ(heads[1].rows, 4);
+  EXPECT_EQ(heads[1].rows, 2);
   for (int64_t slot = 0; slot != 50; ++slot)
     expectLogits(*batch, slot, parts[slot].tokens[0]);
+}
+
+TEST_F(BatchTest, DecodesOneRowOfEach) {
+  auto model = create(batchPlan(), {});
+  auto batch = batchOf(*model, 6);
+  append(*batch, {{4, {1, 2, 3}}, {0, {4, 5}}});
+  EXPECT_FALSE(layersCalls.back().decodes);
+  calls.clear();
+  // A sequence of one token is one row too.
+  append(*batch, {{0, {6}}, {5, {7}}, {4, {8}}, {2, {9}}, {1, {10}}});
+  const LayersCall &call = layersCalls.back();
+  EXPECT_TRUE(call.decodes);
+  EXPECT_EQ(call.rows, 5);
+  EXPECT_EQ(call.table, (Table{{0, 0, 1, 2},
+                               {5, 1, 1, 0},
+                               {4, 2, 1, 3},
+                               {2, 3, 1, 0},
+                               {1, 4, 1, 0}}));
+  EXPECT_EQ(call.tokens, (std::vector<float>{6, 7, 8, 9, 10}));
+  const int positions[] = {2, 0, 3, 0, 0};
+  for (size_t t = 0; t != 5; ++t)
+    EXPECT_EQ(call.cosines[t],
+              static_cast<float>(std::cos(positions[t] / 8.0)));
+  ASSERT_EQ(callsOf("head").size(), 1u);
+  EXPECT_EQ(callsOf("head")[0].rows, 5);
+  expectLogits(*batch, 0, 6);
+  expectLogits(*batch, 4, 8);
+  EXPECT_EQ(batch->position(4), 4);
+  // One longer part, and all begin tiles.
+  append(*batch, {{0, {1}}, {1, {2, 3}}});
+  EXPECT_FALSE(layersCalls.back().decodes);
+  EXPECT_EQ(layersCalls.back().rows, 8);
+}
+
+TEST_F(BatchTest, SplitsDecodingOfMoreThanAStep) {
+  auto model = create(batchPlan(), chunksOf(4));
+  auto batch = batchOf(*model, 7);
+  Parts parts;
+  for (int64_t slot = 0; slot != 7; ++slot)
+    parts.push_back({slot, {static_cast<int32_t>(slot + 1)}});
+  std::vector<int64_t> told;
+  append(*batch, parts,
+         [&](int64_t slot, const float *, int64_t rows) -> Status {
+           EXPECT_EQ(rows, 1);
+           told.push_back(slot);
+           return {};
+         });
+  ASSERT_EQ(layersCalls.size(), 2u);
+  EXPECT_EQ(layersCalls[0].rows, 4);
+  EXPECT_EQ(layersCalls[1].rows, 3);
+  EXPECT_TRUE(layersCalls[1].decodes);
+  EXPECT_EQ(told, (std::vector<int64_t>{0, 1, 2, 3, 4, 5, 6}));
+  for (int32_t slot = 0; slot != 7; ++slot)
+    expectLogits(*batch, slot, slot + 1);
 }
 
 TEST_F(BatchTest, SplitsWhatIsLargerThanAStep) {
@@ -335,6 +402,11 @@ TEST_F(BatchTest, NeedsAScheduleAndSlots) {
   Result<std::unique_ptr<Batch>> none = Batch::create(*single, 1);
   ASSERT_FALSE(none);
   EXPECT_EQ(none.error(), "the model was not compiled for batches");
+  Plan old = batchPlan();
+  old.schedules.pop_back();
+  none = Batch::create(*create(old, {}), 1);
+  ASSERT_FALSE(none);
+  EXPECT_EQ(none.error(), "the model was not compiled for batches");
   auto model = create(batchPlan(), {});
   for (int64_t slots : {int64_t(-1), int64_t(0), int64_t(1) << 40}) {
     Result<std::unique_ptr<Batch>> batch = Batch::create(*model, slots);
@@ -377,6 +449,12 @@ TEST_F(BatchTest, PlansThatCannotRunAreRefused) {
        },
        "schedule 'batch' has rows of several sequences, and a call reads where "
        "one is"},
+      {[](Plan &plan) {
+         plan.schedules[3].steps[2].args[6] = Argument::ofScalar(Scalar::Start);
+       },
+       "schedule 'batch_decode' has rows of several sequences, and a call "
+       "reads "
+       "where one is"},
       {[](Plan &plan) {
          plan.schedules[0].steps[2].args[5] = Argument::sequences();
        },

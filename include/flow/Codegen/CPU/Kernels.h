@@ -21,7 +21,7 @@ constexpr int64_t kPanel = 32;
 
 /// What the rows of a step, if they are several, are a multiple of: the largest
 /// register tile. In a step of several sequences the rows of each begin at a
-/// multiple too.
+/// multiple too, unless each has a single row.
 constexpr int64_t kRowTile = 12;
 
 /// Rows quantised to 8 bits in blocks of 16 or 32 values: quants `[T, K] i8`,
@@ -215,6 +215,20 @@ mlir::Value buildSequenceAttention(mlir::OpBuilder &builder, mlir::Location loc,
                                    mlir::Value query, const KvTensors &slots,
                                    mlir::Value sequences,
                                    const AttentionShape &shape);
+
+/// The same for a step of as many rows as sequences, any number, in which row
+/// `t` is the only one of sequence `t`.
+KvTensors buildSingleRowAppend(mlir::OpBuilder &builder, mlir::Location loc,
+                               const HeadColumns &keys,
+                               const HeadStage &keyStage,
+                               const HeadColumns &values,
+                               const HeadStage &valueStage,
+                               const KvTensors &slots, mlir::Value sequences);
+mlir::Value buildSingleRowAttention(mlir::OpBuilder &builder,
+                                    mlir::Location loc, mlir::Value query,
+                                    const KvTensors &slots,
+                                    mlir::Value sequences,
+                                    const AttentionShape &shape);
 
 } // namespace flow::cpu
 

@@ -28,8 +28,9 @@ def TileContractions : Pass<"cpu-tile-contractions", "::mlir::func::FuncOp"> {
 
     A tile is `rows` by `columns`, of a panel's 32; a single row takes whole
     panels. The order of addition is ascending in the depth, whatever the tile,
-    so a row's result does not depend on it. A dynamic number of rows must be a
-    multiple of `rows-f32`, `rows-bf16` and `rows-i8`.
+    so a row's result does not depend on it. A dynamic number of rows is a
+    multiple of `row-unit`. Where that is none of a tile, the rows that whole
+    tiles leave over are computed one by one.
 
     A target without dot products of bytes or of bf16 multiplies wider numbers.
     With `widen-i8` and `widen-bf16` rows are widened once, in a loop in front
@@ -69,7 +70,9 @@ def TileContractions : Pass<"cpu-tile-contractions", "::mlir::func::FuncOp"> {
     Option<"widenBf16", "widen-bf16", "bool", "false",
            "widen rows of bf16 to f32">,
     Option<"widenI8", "widen-i8", "bool", "false",
-           "widen rows of bytes to 16 bits">
+           "widen rows of bytes to 16 bits">,
+    Option<"rowUnit", "row-unit", "int64_t", "12",
+           "what a dynamic number of rows is a multiple of">
   ];
   let dependentDialects = ["::mlir::arith::ArithDialect",
     "::mlir::scf::SCFDialect", "::mlir::tensor::TensorDialect",
