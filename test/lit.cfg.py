@@ -4,6 +4,7 @@
 import os
 import shutil
 import subprocess
+import sys
 
 import lit.formats
 from lit.llvm import llvm_config
@@ -22,6 +23,10 @@ llvm_config.add_tool_substitutions(
 
 config.substitutions.append(("%tokenize", os.path.join(
     config.test_exec_root, "tools", "flow-test-tokenize")))
+
+config.substitutions.append(("%check_asm", "%s %s" % (
+    sys.executable, os.path.join(config.test_source_root, os.pardir, "tools",
+                                 "checks", "check_asm.py"))))
 
 # Models are made by scripts that need numpy and gguf.
 if os.path.exists(config.flow_python):

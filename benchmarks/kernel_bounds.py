@@ -1,0 +1,155 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Prints what the inner loops of the kernels allow, by LLVM's models of CPUs.
+
+Compiles a recipe for each CPU and arithmetic, finds the inner loop of each
+kernel, and lets llvm-mca say how long it takes when all that it reads is in the
+first-level cache. Cells hold the cycles for one number of a row and the 32
+columns of a panel (or keys, or numbers of a head), and in brackets the share of
+peak: the cycles that the dot products of the loop would take alone, as often as
+the model issues them, of those that the loop takes.
+
+  kernel_bounds.py [--build BUILD] [--mca LLVM-MCA] [RECIPE]
+
+Prints a table of Markdown. Exit: 0, or 1 with a line "error: ...".
+"""
+
+import argparse
+import collections
+import pathlib
+import re
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "tools/checks"))
+import asm_loops  # noqa: E402
+
+# The CPUs that code is made for, and the model that it is timed with.
+CPUS = {"x86-64-v3": "znver3", "skylake-avx512": "skylake-avx512",
+        "znver4": "znver4", "znver5": "znver5",
+        "sapphirerapids": "sapphirerapids"}
+
+# Multiply-adds of a lane of 32 bits, and who has them in its inner loop.
+DOTS = {"vfmadd231ps": 1, "vdpbf16ps": 2, "vpmaddwd": 2, "vpdpbusd": 4}
+# Title, arithmetic, phase, function, and which of its loops with most of them.
+Kernel = collections.namedtuple("Kernel", "title numerics phase function place")
+Q, ATTEND = "layer0_attention_q$", "layer0_attention_attend$"
+KERNELS = [
+    Kernel("product f32, rows", "f32", "prefill", Q, 0),
+    Kernel("product f32, one row", "f32", "decode", Q, 0),
+    Kernel("product bf16, rows", "bf16", "prefill", Q, 0),
+    Kernel("product bf16, one row", "bf16", "decode", Q, 0),
+    Kernel("product int8, rows", "int8", "prefill", Q, 0),
+    Kernel("product int8, one row", "int8", "decode", Q, 0),
+    Kernel("attention scores, rows", "f32", "prefill", ATTEND, 0),
+    Kernel("attention values, rows", "f32", "prefill", ATTEND, -1),
+]
+PANEL = 32
+ITERATIONS = 200
+
+
+class CannotRun(Exception):
+    """A tool failed, or code is not as expected."""
+
+
+def run(command, text=None):
+    try:
+        return subprocess.run(command, input=text, capture_output=True,
+                              text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError) as problem:
+        detail = getattr(problem, "stderr", "") or problem
+        raise CannotRun(f"{command[0]}: {str(detail).strip()}") from problem
+
+
+def dots_of(loop):
+    """The dot products of a loop."""
+    return [i for i in loop.instructions if i.mnemonic in DOTS]
+
+
+def multiply_adds(loop):
+    return sum(DOTS[i.mnemonic] * i.width // 4 for i in dots_of(loop))
+
+
+def find_loop(code, kernel):
+    """The inner loop that `kernel` names."""
+    loops = [loop for loop in asm_loops.loops_of(code)
+             if re.search(kernel.function, loop.function) and dots_of(loop)]
+    most = max((multiply_adds(loop) for loop in loops), default=0)
+    loops = [loop for loop in loops if multiply_adds(loop) == most]
+    if not loops:
+        raise CannotRun(f"no loop with dot products in {kernel.function}")
+    return loops[kernel.place]
+
+
+class Model:
+    """llvm-mca's model of a CPU."""
+
+    def __init__(self, mca, cpu):
+        self.command = [mca, f"-mcpu={cpu}", f"-iterations={ITERATIONS}"]
+
+    def figure(self, lines, name):
+        text = run(self.command, "\n".join(lines) + "\n")
+        match = re.search(rf"^{name}:\s+([\d.]+)$", text, re.MULTILINE)
+        if not match:
+            raise CannotRun(f"{self.command[0]} gives no '{name}'")
+        return float(match[1])
+
+    def cycles(self, loop):
+        lines = [i.text for i in loop.instructions]
+        return self.figure(lines, "Total Cycles") / ITERATIONS
+
+    def alone(self, loop):
+        """Cycles of the dot products of a loop, of registers."""
+        total = 0
+        for (name, width), count in collections.Counter(
+                (i.mnemonic, i.width) for i in dots_of(loop)).items():
+            r = {16: "%xmm", 32: "%ymm", 64: "%zmm"}[width]
+            total += count * self.figure([f"{name} {r}1, {r}2, {r}3"],
+                                         "Block RThroughput")
+        return total
+
+
+def cell(model, loop):
+    cycles = model.cycles(loop)
+    return (f"{cycles * PANEL / multiply_adds(loop):.2f} "
+            f"({100 * model.alone(loop) / cycles:.0f} %)")
+
+
+def table(arguments):
+    compiler = arguments.build / "bin/flow-compile"
+    columns = []
+    for cpu, model_cpu in CPUS.items():
+        codes = {}
+        for kernel in KERNELS:
+            key = kernel.numerics, kernel.phase
+            if key not in codes:
+                codes[key] = run(
+                    [str(compiler), str(arguments.recipe), "-o", "-", "--emit=asm",
+                     f"--numerics={key[0]}", f"--phase={key[1]}", f"--mcpu={cpu}"])
+        model = Model(arguments.mca, model_cpu)
+        columns.append([cell(model, find_loop(codes[k.numerics, k.phase], k))
+                        for k in KERNELS])
+    print("| | " + " | ".join(CPUS) + " |")
+    print("|" + "---|" * (len(CPUS) + 1))
+    for kernel, *cells in zip(KERNELS, *columns):
+        print(f"| {kernel.title} | " + " | ".join(cells) + " |")
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build")
+    parser.add_argument("--mca", default="llvm-mca-22")
+    parser.add_argument("recipe", nargs="?", type=pathlib.Path,
+                        default=ROOT / "test/Codegen/CPU/Inputs/two-layers.mlir")
+    try:
+        table(parser.parse_args())
+    except CannotRun as problem:
+        print(f"error: {problem}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
