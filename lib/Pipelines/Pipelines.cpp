@@ -90,10 +90,14 @@ void flow::buildLinalgPipeline(OpPassManager &pm,
 void flow::buildCpuPipeline(OpPassManager &pm, const PipelineOptions &options) {
   TargetTiles tiles = TargetTiles::of(options);
   bool hasByteDots = options.isa == "vnni" || options.isa == "generic";
-  TileContractionsOptions tiling{
-      tiles.rowsF32, tiles.columnsF32, tiles.rowsBf16, tiles.columnsBf16,
-      tiles.rowsI8,  tiles.columnsI8,
-      /*widenBf16=*/!options.bf16, /*widenI8=*/!hasByteDots};
+  TileContractionsOptions tiling{tiles.rowsF32,
+                                 tiles.columnsF32,
+                                 tiles.rowsBf16,
+                                 tiles.columnsBf16,
+                                 tiles.rowsI8,
+                                 tiles.columnsI8,
+                                 /*widenBf16=*/!options.bf16,
+                                 /*widenI8=*/!hasByteDots};
   if (hasAnyRows(options)) {
     // Sequences that decode together are few, often a power of two: of smaller
     // tiles fewer rows are left over.

@@ -226,22 +226,21 @@ Value emitTiles(
           prepare(b, panel);
         auto emit = [&](Value begin, Value end, TileShape shape,
                         ValueRange outs) {
-          return b.loop(
-              begin, end, shape.rows, outs,
-              [&](KernelBuilder &b, Value row, ValueRange outs) {
-                return b.loop(
-                    zero, b.index(kPanel), shape.columns, outs,
-                    [&](KernelBuilder &b, Value column,
-                        ValueRange outs) -> SmallVector<Value> {
-                      SmallVector<Value> acc =
-                          tile(b, panel, column, row, shape);
-                      Value result = outs[0];
-                      for (int64_t r = 0; r != shape.rows; ++r)
-                        result =
-                            b.write(acc[r], result, {b.add(row, r), column});
-                      return {result};
-                    });
-              });
+          return b.loop(begin, end, shape.rows, outs,
+                        [&](KernelBuilder &b, Value row, ValueRange outs) {
+                          return b.loop(
+                              zero, b.index(kPanel), shape.columns, outs,
+                              [&](KernelBuilder &b, Value column,
+                                  ValueRange outs) -> SmallVector<Value> {
+                                SmallVector<Value> acc =
+                                    tile(b, panel, column, row, shape);
+                                Value result = outs[0];
+                                for (int64_t r = 0; r != shape.rows; ++r)
+                                  result = b.write(acc[r], result,
+                                                   {b.add(row, r), column});
+                                return {result};
+                              });
+                        });
         };
         SmallVector<Value> done = emit(zero, wholeTiles, tiling.tile, outs);
         return tiling.leavesRows() ? emit(wholeTiles, rows, {1, columns}, done)
@@ -548,9 +547,8 @@ SmallVector<Value> emitI8Tile(
             b.splat(b.i32(*product.startShift), shape.columns)));
     }
     auto scaled = [&](int64_t r, Value dots) {
-      Value rowScale =
-          b.splat(b.extract(product.rowScales, {b.add(row, r), blk}),
-                  shape.columns);
+      Value rowScale = b.splat(
+          b.extract(product.rowScales, {b.add(row, r), blk}), shape.columns);
       Value sum = b.fma(toFloat(b, dots), b.mul(rowScale, scales), acc[r]);
       if (minima)
         sum = b.fma(toFloat(b, sums[r]), b.mul(rowScale, minima), sum);
@@ -572,8 +570,8 @@ SmallVector<Value> emitI8Tile(
       }
       for (int64_t r = 0; r != shape.rows; ++r) {
         for (const Weights &w : weights) {
-          Value x = b.read(product.quants,
-                           {b.add(row, r), b.add(k, w.offset)}, w.count);
+          Value x = b.read(product.quants, {b.add(row, r), b.add(k, w.offset)},
+                           w.count);
           dots[r] = emitDot(b, w.values, x, dots[r]);
         }
         // A sum that no other row's waits for leaves its register.

@@ -132,9 +132,14 @@ TEST(ModelWorkTest, CountsByArithmetic) {
   Work work = total(bytes.work->decode(0));
   EXPECT_EQ(work.operations.int8, 2 * (7 * kLayer + kHead));
   EXPECT_EQ(work.operations.f32, kPerKey * 7);
-  // A byte an element, and of 32 a scale of 2 bytes; Q4_1, the type of the last
-  // matrix of an MLP, has a minimum of 4 bytes too.
-  EXPECT_EQ(work.readBytes, (7 * kLayer + kHead) * (1 + 2.0 / 32) +
+  // The head, and queries with keys and values, which are Q8_0 among others,
+  // have a byte an element; the output of attention and the last matrix of an
+  // MLP have 4 bits, the other two have 5. Of 32 there is a scale of 2 bytes,
+  // and in Q4_1, the type of that last matrix, a minimum of 4 bytes.
+  constexpr double kByte = kKeyValue + 64 * (4 * 32);
+  constexpr double kHalf = 64 * (4 * 32) + 64 * 96, kFive = 2 * 64 * 96;
+  EXPECT_EQ(work.readBytes, 7 * (kByte + kHalf / 2 + kFive * 5 / 8) + kHead +
+                                (7 * kLayer + kHead) * 2 / 32 +
                                 7 * 64 * 96 / 32 * 4 + kVectorBytes);
 
   work = total(halves.work->decode(0));

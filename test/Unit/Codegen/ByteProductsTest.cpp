@@ -145,8 +145,8 @@ func.func @f(%x: $X, %w: $W) -> $Y {
 }
 
 // Integers are exact, and the blocks are added in one order in prefill and
-// decode, of one row and of any number, which unpack narrow weights in different
-// places.
+// decode, of one row and of any number, which unpack narrow weights in
+// different places.
 TEST_P(ByteProducts, ARowDoesNotDependOnItsStep) {
   for (size_t i : {3, 4, 6, 8}) {
     SCOPED_TRACE(kCases[i].weightType());

@@ -106,12 +106,13 @@ TEST(Compiler, BatchesAreAnotherStep) {
   CompileOptions options;
   Artifact two = llvm::cantFail(compileModel(*recipe, testTarget(), options));
   options.batch = true;
-  Artifact three = llvm::cantFail(compileModel(*recipe, testTarget(), options));
+  Artifact four = llvm::cantFail(compileModel(*recipe, testTarget(), options));
   // What is there for one sequence stays as it is.
-  ASSERT_EQ(three.objects.size(), 3u);
-  EXPECT_EQ(three.objects[0], two.objects[0]);
-  EXPECT_EQ(three.objects[1], two.objects[1]);
-  const runtime::Schedule *batch = three.plan.findSchedule("batch");
+  ASSERT_EQ(four.objects.size(), 4u);
+  EXPECT_EQ(four.objects[0], two.objects[0]);
+  EXPECT_EQ(four.objects[1], two.objects[1]);
+  EXPECT_TRUE(four.plan.findSchedule("batch_decode"));
+  const runtime::Schedule *batch = four.plan.findSchedule("batch");
   ASSERT_TRUE(batch);
   EXPECT_EQ(batch->rows, 0);
   EXPECT_TRUE(batch->logitsAll);
@@ -125,10 +126,10 @@ TEST(Compiler, BatchesAreAnotherStep) {
   ASSERT_LT(batch->headBegin, static_cast<int64_t>(steps.size()));
   EXPECT_TRUE(readsTable(steps[batch->headBegin - 1]));
   EXPECT_FALSE(readsTable(steps.back()));
-  EXPECT_EQ(three.plan.weights.size(), two.plan.weights.size());
-  EXPECT_EQ(three.plan.caches.size(), two.plan.caches.size());
+  EXPECT_EQ(four.plan.weights.size(), two.plan.weights.size());
+  EXPECT_EQ(four.plan.caches.size(), two.plan.caches.size());
   flow::Result<runtime::Plan> read =
-      runtime::planFromJson(runtime::toJson(three.plan));
+      runtime::planFromJson(runtime::toJson(four.plan));
   EXPECT_TRUE(read) << read.error();
 }
 
