@@ -56,21 +56,22 @@ static bool hasAnyRows(const PipelineOptions &options) {
 namespace {
 /// Rows and columns of the tiles whose sums fit into registers.
 struct TargetTiles {
-  int64_t rowsF32, columnsF32, rowsBf16, columnsBf16, rowsI8, columnsI8;
+  int64_t rowsF32, columnsF32, rowsBf16, columnsBf16, rowsI8, columnsI8,
+      rowsNarrow, columnsNarrow;
 
   /// 32 registers of 16 lanes hold 12 x 2 sums of f32, or 6 x 2 of i32 beside 6
   /// x 2 of f32. 16 registers hold 6 x 2 sums beside weights and a row's value,
-  /// or 4 x 2 where a register of weights becomes two. Bytes that are widened
-  /// have 8 registers of weights at hand, so there is one of columns, and rows
-  /// come one by one.
+  /// or 4 x 2 where a register of weights becomes two. Without dot products of
+  /// bytes, eight registers have the weights of a block, of as many columns as
+  /// that gives, and 12 rows come one by one.
   static TargetTiles of(const PipelineOptions &options) {
     if (options.isa == "vnni")
-      return {12, 32, 12, 32, 6, 32};
+      return {12, 32, 12, 32, 6, 32, 6, 32};
     if (options.avx512)
-      return {12, 32, 12, 32, 12, 16};
+      return {12, 32, 12, 32, 12, 16, 12, 32};
     if (options.isa == "avx2")
-      return {6, 16, 4, 16, 12, 8};
-    return {6, 8, 4, 8, 1, 32};
+      return {6, 16, 4, 16, 12, 8, 12, 16};
+    return {6, 8, 4, 8, 1, 32, 1, 32};
   }
 };
 } // namespace
@@ -96,13 +97,16 @@ void flow::buildCpuPipeline(OpPassManager &pm, const PipelineOptions &options) {
                                  tiles.columnsBf16,
                                  tiles.rowsI8,
                                  tiles.columnsI8,
+                                 tiles.rowsNarrow,
+                                 tiles.columnsNarrow,
                                  /*widenBf16=*/!options.bf16,
                                  /*widenI8=*/!hasByteDots};
   if (hasAnyRows(options)) {
     // Sequences that decode together are few, often a power of two: of smaller
     // tiles fewer rows are left over.
     constexpr int64_t kFewRows = 4;
-    for (int64_t *rows : {&tiling.rowsF32, &tiling.rowsBf16, &tiling.rowsI8})
+    for (int64_t *rows : {&tiling.rowsF32, &tiling.rowsBf16, &tiling.rowsI8,
+                          &tiling.rowsNarrow})
       *rows = std::min(*rows, kFewRows);
     tiling.rowUnit = 1;
   }

@@ -4,6 +4,7 @@
 #include "KernelBuilder.h"
 #include "flow/Codegen/CPU/Kernels.h"
 #include "flow/Codegen/CPU/Passes.h"
+#include "mlir/IR/Matchers.h"
 
 using namespace mlir;
 using namespace flow::cpu;
@@ -25,6 +26,12 @@ struct Dot {
   int64_t columns() const {
     return cast<VectorType>(acc.getType()).getDimSize(0);
   }
+};
+
+/// `acc [n] + factor * (sum over k of numbers [n, k])`.
+struct PairSum {
+  Value numbers, acc;
+  int16_t factor;
 };
 
 /// The dot of `contract` if `LhsExt` and `RhsExt` widened its operands, `count`
@@ -70,6 +77,55 @@ std::optional<Dot> matchPairDot(vector::ContractionOp contract) {
   return matchDot<arith::ExtSIOp, arith::ExtSIOp>(
       contract, 2, [](Type t) { return t.isInteger(16); },
       [](Type t) { return t.isInteger(32); });
+}
+
+/// A pair of 16-bit numbers onto i32, each times a constant.
+std::optional<PairSum> matchPairSum(vector::ContractionOp contract) {
+  auto numbers = contract.getLhs().getDefiningOp<arith::ExtSIOp>();
+  auto result = dyn_cast<VectorType>(contract.getResultType());
+  DenseElementsAttr factors;
+  if (!numbers || !result || result.getRank() != 1 ||
+      !result.getElementType().isInteger(32) ||
+      !matchPattern(contract.getRhs(), m_Constant(&factors)) ||
+      !factors.isSplat() || !factors.getSplatValue<APInt>().isSignedIntN(16) ||
+      contract.getKind() != vector::CombiningKind::ADD)
+    return std::nullopt;
+  MLIRContext *context = contract.getContext();
+  AffineExpr n = getAffineDimExpr(0, context), k = getAffineDimExpr(1, context);
+  if (numbers.getIn().getType() !=
+          VectorType::get({result.getDimSize(0), 2},
+                          IntegerType::get(context, 16)) ||
+      contract.getIndexingMapsArray() !=
+          AffineMap::inferFromExprList({ArrayRef<AffineExpr>{n, k}, {k}, {n}},
+                                       context))
+    return std::nullopt;
+  return PairSum{
+      numbers.getIn(), contract.getAcc(),
+      static_cast<int16_t>(factors.getSplatValue<APInt>().getSExtValue())};
+}
+
+/// Two pairs of unsigned by signed bytes onto two i16, whose sums fit: weights
+/// `[n, 2, 2]`, row `[2, 2]`, accumulator `[n, 2]`.
+std::optional<Dot> matchShortDot(vector::ContractionOp contract) {
+  auto weights = contract.getLhs().getDefiningOp<arith::ExtUIOp>();
+  auto row = contract.getRhs().getDefiningOp<arith::ExtSIOp>();
+  auto result = dyn_cast<VectorType>(contract.getResultType());
+  if (!weights || !row || !result || result.getRank() != 2 ||
+      !result.getElementType().isInteger(16) ||
+      contract.getKind() != vector::CombiningKind::ADD)
+    return std::nullopt;
+  MLIRContext *context = contract.getContext();
+  Type byte = IntegerType::get(context, 8);
+  AffineExpr n, p, k;
+  bindDims(context, n, p, k);
+  if (weights.getIn().getType() !=
+          VectorType::get({result.getDimSize(0), 2, 2}, byte) ||
+      row.getIn().getType() != VectorType::get({2, 2}, byte) ||
+      contract.getIndexingMapsArray() !=
+          AffineMap::inferFromExprList(
+              {ArrayRef<AffineExpr>{n, p, k}, {p, k}, {n, p}}, context))
+    return std::nullopt;
+  return Dot{weights.getIn(), row.getIn(), contract.getAcc()};
 }
 
 /// A pair of bf16 onto f32.
@@ -148,6 +204,27 @@ Value emitPairs(KernelBuilder &b, const Dot &dot, Value weights,
   return perRegister(b, dot, weights, lanes, [&](Value acc, Value w) {
     return addPairs(b, acc, w, x, lanes);
   });
+}
+
+/// `vpmaddubsw` on `2 * lanes` sums, added to `dot.acc`. It saturates, but sums
+/// fit.
+Value emitShorts(KernelBuilder &b, const Dot &dot, int64_t lanes) {
+  auto flat = [&](Value v) -> Value {
+    auto type = cast<VectorType>(v.getType());
+    return vector::ShapeCastOp::create(
+        b, b.vector(type.getNumElements(), type.getElementType()), v);
+  };
+  StringRef name = lanes == 16 ? "llvm.x86.avx512.pmaddubs.w.512"
+                               : "llvm.x86.avx2.pmadd.ub.sw";
+  auto shorts = b.vector(2 * lanes, b.getI16Type());
+  Value x = vector::BitCastOp::create(b, b.vector(4 * lanes, b.getI8Type()),
+                                      b.splat(asWord(b, flat(dot.row)), lanes));
+  Dot flattened{flat(dot.weights), dot.row, flat(dot.acc)};
+  Value sums = perRegister(
+      b, flattened, flattened.weights, 2 * lanes, [&](Value acc, Value w) {
+        return b.add(acc, callIntrinsic(b, name, shorts, {w, x}));
+      });
+  return vector::ShapeCastOp::create(b, dot.acc.getType(), sums);
 }
 
 /// `vpmaddwd` adds the products of two 16-bit halves of a word: once for the
@@ -262,7 +339,7 @@ struct X86Contract : flow::impl::X86ContractBase<X86Contract> {
       contract.replaceAllUsesWith(result);
       contract.erase();
       for (Operation *extension : {lhs, rhs})
-        if (extension->use_empty())
+        if (extension && extension->use_empty())
           extension->erase();
     }
   }
@@ -283,8 +360,17 @@ struct X86Contract : flow::impl::X86ContractBase<X86Contract> {
     }
     int64_t lanes = target == Isa::Generic ? 1 : target == Isa::Avx2 ? 8 : 16;
     std::optional<Dot> pairs = matchPairDot(contract);
+    if (std::optional<PairSum> sum = matchPairSum(contract)) {
+      auto type = b.vector(2, b.getI16Type());
+      Value row = arith::ConstantOp::create(
+          b, DenseElementsAttr::get(type, sum->factor));
+      pairs = Dot{sum->numbers, row, sum->acc};
+    }
     if (pairs && target != Isa::Generic && pairs->columns() % lanes == 0)
       return emitPairs(b, *pairs, flat(pairs->weights), lanes);
+    std::optional<Dot> shorts = matchShortDot(contract);
+    if (shorts && target != Isa::Generic && shorts->columns() % lanes == 0)
+      return emitShorts(b, *shorts, lanes);
     std::optional<Dot> dot = matchByteDot(contract);
     if (!dot || dot->columns() % lanes != 0)
       return {};

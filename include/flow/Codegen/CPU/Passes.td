@@ -36,6 +36,10 @@ def TileContractions : Pass<"cpu-tile-contractions", "::mlir::func::FuncOp"> {
     With `widen-i8` and `widen-bf16` rows are widened once, in a loop in front
     of the product, rather than by each tile that reads them: bytes to 16 bits,
     which meet the even and the odd bytes of weights in pairs, bf16 to f32.
+    Weights of 6 bits or less need no wider rows: four products, of two and two
+    numbers, are added to two sums of 16 bits, which 2, 4 or 8 such steps (of 6,
+    5 or 4 bits) cannot leave, and then to sums of 32 bits. Their tiles are
+    `rows-narrow` by `columns-narrow`.
 
     Example:
 
@@ -67,6 +71,10 @@ def TileContractions : Pass<"cpu-tile-contractions", "::mlir::func::FuncOp"> {
     Option<"rowsI8", "rows-i8", "int64_t", "6",
            "rows of an 8-bit register tile">,
     Option<"columnsI8", "columns-i8", "int64_t", "32", "columns of it">,
+    Option<"rowsNarrow", "rows-narrow", "int64_t", "6",
+           "rows of a register tile of narrow weights, with `widen-i8`">,
+    Option<"columnsNarrow", "columns-narrow", "int64_t", "32",
+           "columns of it">,
     Option<"widenBf16", "widen-bf16", "bool", "false",
            "widen rows of bf16 to f32">,
     Option<"widenI8", "widen-i8", "bool", "false",
@@ -91,7 +99,10 @@ def X86Contract : Pass<"cpu-x86-contract"> {
     - `generic`: multiplications in i32.
 
     One of `s16 [n, 2]` by `s16 [2]` onto `i32 [n]` becomes a `vpmaddwd`; it is
-    not for `generic`. All are exact. One of `bf16 [n, 2]` by `bf16 [2]` onto
+    not for `generic`. One of two pairs of bytes, `u8 [n, 2, 2]` by `s8 [2, 2]`
+    onto `i16 [n, 2]`, becomes a `vpmaddubsw`, which saturates: no sum may leave
+    16 bits, for which whoever made the contraction answers, with weights below
+    128. It is not for `generic` either. All are exact. One of `bf16 [n, 2]` by `bf16 [2]` onto
     `f32 [n]` becomes a `vdpbf16ps` for 512 bits with `bf16`, and otherwise two
     fused multiply-adds in f32, of the odd numbers first. `n` must be a multiple
     of the words of a register.

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Finds narrow panels, and makes bytes of them.
+
+#include "BytePanels.h"
+
+#include "TileLoops.h"
+#include "flow/Codegen/CPU/Kernels.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+
+using namespace mlir;
+using namespace flow::cpu;
+
+/// Row `row` of a panel as 32 words.
+static Value words(KernelBuilder &b, Value tensor, Value panel, Value row) {
+  Value bytes = b.read(tensor, {panel, row, b.index(0)}, 4 * kPanel);
+  return vector::BitCastOp::create(b, b.vector(kPanel, b.getI32Type()), bytes);
+}
+/// Words shifted right by `count` bits, or left if it is negative. What
+/// crosses a byte is for `masked` to remove.
+static Value shifted(KernelBuilder &b, Value words, int64_t count) {
+  if (count == 0)
+    return words;
+  Value amount = b.splat(b.i32(std::abs(count)), kPanel);
+  return count > 0 ? Value(arith::ShRUIOp::create(b, words, amount))
+                   : Value(arith::ShLIOp::create(b, words, amount));
+}
+/// `mask` of each byte.
+static Value masked(KernelBuilder &b, Value words, int32_t mask) {
+  return arith::AndIOp::create(b, words,
+                               b.splat(b.i32(mask * 0x01010101), kPanel));
+}
+
+int64_t BytePanels::bits() const {
+  if (!isNarrow)
+    return 8;
+  // A byte of `quants` has two weights, one of `upperBits` four or eight.
+  return upperBits ? 4 + 4 * dimOf(upperBits, 1) / dimOf(quants, 1) : 4;
+}
+
+BytePanels flow::cpu::matchPanels(Value weights) {
+  Value bytes = behindReshapes(weights);
+  auto unpack = bytes.getDefiningOp<linalg::GenericOp>();
+  if (!unpack || unpack.getNumReductionLoops() != 0)
+    return {bytes, Value(), /*isNarrow=*/false};
+  auto inputs = unpack.getDpsInputs();
+  return {behindReshapes(inputs[0]),
+          inputs.size() == 2 ? behindReshapes(inputs[1]) : Value(),
+          /*isNarrow=*/true};
+}
+
+Value PanelReader::read(KernelBuilder &b, Value panel, Value step,
+                        int64_t quad) {
+  if (quad % 2 == 0)
+    halves = words(b, panels.quants, panel,
+                   b.add(b.mul(step, kColumns / 8), quad / 2));
+  Value word = masked(b, shifted(b, halves, quad % 2 * 4), 15);
+  if (panels.upperBits) {
+    // Quads that a byte of upper bits serves, and how many it has of each.
+    int64_t perByte = 2 * dimOf(panels.quants, 1) / dimOf(panels.upperBits, 1);
+    int64_t count = 8 / perByte;
+    if (quad % perByte == 0)
+      upper = words(b, panels.upperBits, panel,
+                    b.add(b.mul(step, kColumns / 4 / perByte), quad / perByte));
+    // From where the bits are in the byte to above the lower four.
+    Value bits = shifted(b, upper, count * (quad % perByte) - 4);
+    word =
+        arith::OrIOp::create(b, word, masked(b, bits, ((1 << count) - 1) << 4));
+  }
+  return vector::BitCastOp::create(b, b.vector(4 * kPanel, b.getI8Type()),
+                                   word);
+}
+
+Value flow::cpu::unpackPanel(KernelBuilder &b, const BytePanels &panels,
+                             Value panel) {
+  constexpr int64_t kQuads = PanelReader::kColumns / 4;
+  int64_t quads = 2 * dimOf(panels.quants, 1);
+  Value bytes = b.empty(
+      RankedTensorType::get({quads, 4 * kPanel}, b.getI8Type()), Value());
+  return b.loop(
+      b.index(0), b.index(quads / kQuads), 1, bytes,
+      [&](KernelBuilder &b, Value step, ValueRange args) -> SmallVector<Value> {
+        PanelReader reader(panels);
+        Value bytes = args[0];
+        for (int64_t quad = 0; quad != kQuads; ++quad)
+          bytes = b.write(reader.read(b, panel, step, quad), bytes,
+                          {b.add(b.mul(step, kQuads), quad), b.index(0)});
+        return {bytes};
+      })[0];
+}

@@ -1,0 +1,454 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Finds block products of bytes, and turns them into loops over register tiles.
+
+#include "ByteProduct.h"
+
+#include "flow/Codegen/CPU/Kernels.h"
+#include "mlir/IR/Matchers.h"
+
+using namespace mlir;
+using namespace flow::cpu;
+
+/// The generic behind `value`, if it reduces with integer multiply and add.
+static linalg::GenericOp integerDot(Value value) {
+  auto generic = value.getDefiningOp<linalg::GenericOp>();
+  if (!generic || generic.getNumDpsInputs() != 2 ||
+      generic.getNumReductionLoops() != 2)
+    return {};
+  for (Operation &op : generic.getBody()->without_terminator())
+    if (!isa<arith::ExtUIOp, arith::ExtSIOp, arith::MulIOp, arith::AddIOp>(op))
+      return {};
+  return generic;
+}
+
+/// Where the integer dots that begin with `init` begin: at `sums`, shifted
+/// right by a number, or at zero. False if it is something else.
+static bool matchStart(Value init, Value &sums, std::optional<int32_t> &shift) {
+  if (auto fill = init.getDefiningOp<linalg::FillOp>()) {
+    shift = std::nullopt;
+    return matchPattern(fill.getInputs()[0], m_Zero());
+  }
+  auto start = init.getDefiningOp<linalg::GenericOp>();
+  if (!start || start.getNumDpsInputs() != 1)
+    return false;
+  sums = start.getDpsInputs()[0];
+  shift = 0;
+  Value yielded = start.getBody()->getTerminator()->getOperand(0);
+  if (auto shifted = yielded.getDefiningOp<arith::ShRSIOp>()) {
+    IntegerAttr amount;
+    if (!matchPattern(shifted.getRhs(), m_Constant(&amount)))
+      return false;
+    shift = static_cast<int32_t>(amount.getInt());
+    yielded = shifted.getLhs();
+  }
+  return yielded == start.getBody()->getArgument(0);
+}
+
+std::optional<I8Product> flow::cpu::matchI8(linalg::GenericOp generic) {
+  if (generic.getNumReductionLoops() != 1 || generic.getNumLoops() != 4)
+    return std::nullopt;
+  auto inputs = generic.getDpsInputs();
+  if (inputs.size() != 3 && inputs.size() != 5)
+    return std::nullopt;
+  linalg::GenericOp dot = integerDot(inputs[0]);
+  if (!dot)
+    return std::nullopt;
+  I8Product product;
+  if (!matchStart(dot.getDpsInits()[0], product.sums, product.startShift))
+    return std::nullopt;
+  product.quants = behindReshapes(dot.getDpsInputs()[0]);
+  product.panels = matchPanels(dot.getDpsInputs()[1]);
+  product.rowScales = inputs[1];
+  product.panelScales = inputs[2];
+  if (inputs.size() == 5) {
+    product.sums = inputs[3];
+    product.panelMinima = inputs[4];
+  }
+  return product;
+}
+
+namespace {
+
+/// Numbers of 2 n that are pairs, each half wide.
+struct WidePair {
+  Value even, odd;
+};
+
+/// Unsigned bytes as i16.
+WidePair splitBytes(KernelBuilder &b, Value w) {
+  int64_t lanes = cast<VectorType>(w.getType()).getDimSize(0) / 2;
+  auto constant = [&](int16_t value) {
+    Value scalar =
+        arith::ConstantOp::create(b, b.getIntegerAttr(b.getI16Type(), value));
+    return b.splat(scalar, lanes);
+  };
+  Value halves =
+      vector::BitCastOp::create(b, b.vector(lanes, b.getI16Type()), w);
+  return {arith::AndIOp::create(b, halves, constant(0xff)),
+          arith::ShRUIOp::create(b, halves, constant(8))};
+}
+
+/// `acc[2 n + p] + sum over kk of w[4 n + 2 p + kk] * x[2 p + kk]` of u8 by s8
+/// in i16: two sums for each column. No sum may leave 16 bits.
+Value emitShortDot(KernelBuilder &b, Value w, Value x, Value acc) {
+  int64_t columns = cast<VectorType>(acc.getType()).getDimSize(0) / 2;
+  auto shaped = [&](Value v, ArrayRef<int64_t> shape) -> Value {
+    auto type =
+        VectorType::get(shape, cast<VectorType>(v.getType()).getElementType());
+    return vector::ShapeCastOp::create(b, type, v);
+  };
+  Value weights = shaped(w, {columns, 2, 2}), row = shaped(x, {2, 2});
+  auto widened = [&](Value v) -> Type {
+    return cast<VectorType>(v.getType()).clone(b.getI16Type());
+  };
+  AffineExpr n = b.getAffineDimExpr(0), p = b.getAffineDimExpr(1),
+             k = b.getAffineDimExpr(2);
+  Value sums = vector::ContractionOp::create(
+      b, arith::ExtUIOp::create(b, widened(weights), weights),
+      arith::ExtSIOp::create(b, widened(row), row), shaped(acc, {columns, 2}),
+      ArrayRef<ArrayRef<AffineExpr>>{{n, p, k}, {p, k}, {n, p}},
+      ArrayRef<vector::IteratorType>{vector::IteratorType::parallel,
+                                     vector::IteratorType::parallel,
+                                     vector::IteratorType::reduction});
+  return shaped(sums, {2 * columns});
+}
+
+/// `acc[n] + factor * (v[2 n] + v[2 n + 1])` of i16 in i32, as a dot product.
+Value addPairs(KernelBuilder &b, Value v, int32_t factor, Value acc) {
+  int64_t columns = cast<VectorType>(acc.getType()).getDimSize(0);
+  auto shape = VectorType::get({columns, 2}, b.getI16Type());
+  Value wide = arith::ExtSIOp::create(b, shape.clone(b.getI32Type()),
+                                      vector::ShapeCastOp::create(b, shape, v));
+  Value factors = arith::ConstantOp::create(
+      b, DenseElementsAttr::get(b.vector(2, b.getI32Type()), factor));
+  AffineExpr n = b.getAffineDimExpr(0), k = b.getAffineDimExpr(1);
+  return vector::ContractionOp::create(
+      b, wide, factors, acc, ArrayRef<ArrayRef<AffineExpr>>{{n, k}, {k}, {n}},
+      ArrayRef<vector::IteratorType>{vector::IteratorType::parallel,
+                                     vector::IteratorType::reduction});
+}
+
+/// How products of bytes are added in 16 bits.
+struct ShortSums {
+  /// As many fours of a column's products have a sum in 16 bits.
+  int64_t quads;
+  /// What sums are multiplied by when they become 32 bits wide.
+  int32_t factor;
+
+  /// For weights below `2^bits`, two of whose four products go into each sum.
+  static ShortSums of(int64_t bits, int32_t factor) {
+    return {32767 / (2 * ((int64_t(1) << bits) - 1) * 128), factor};
+  }
+};
+
+/// Adds the products of one row's bytes with a tile's weights, four of each
+/// column at a time.
+class DotChain {
+public:
+  /// Begins with `start`; adds in 32 bits if there are no `shorts`.
+  DotChain(KernelBuilder &b, Value start, std::optional<ShortSums> shorts)
+      : sums(start), shorts(shorts) {
+    int64_t columns = cast<VectorType>(start.getType()).getDimSize(0);
+    if (shorts)
+      zeros = arith::ConstantOp::create(
+          b, b.getZeroAttr(b.vector(2 * columns, b.getI16Type())));
+  }
+
+  void add(KernelBuilder &b, Value w, Value x) {
+    if (!shorts) {
+      sums = emitDot(b, w, x, sums);
+      return;
+    }
+    pending = emitShortDot(b, w, x, added == 0 ? zeros : pending);
+    if (++added == shorts->quads)
+      finish(b);
+  }
+  Value finish(KernelBuilder &b) {
+    if (added != 0)
+      sums = addPairs(b, pending, shorts->factor, sums);
+    added = 0;
+    return sums;
+  }
+
+private:
+  Value sums, zeros, pending;
+  std::optional<ShortSums> shorts;
+  int64_t added = 0;
+};
+
+/// Emits tiles of one product.
+class ByteTile {
+public:
+  /// Reads four weights for each column of the tile, given the step and which
+  /// four of it they are.
+  using ReadQuad =
+      llvm::function_ref<Value(KernelBuilder &, Value step, int64_t quad)>;
+
+  /// A row is read in steps of `depth` numbers.
+  ByteTile(const I8Product &product, int64_t depth, bool addsShorts)
+      : product(product), depth(depth), blocks(dimOf(product.rowScales, 1)),
+        block(dimOf(product.quants, 1) / blocks),
+        rowBlocks(blocks / dimOf(product.panelScales, 1)) {
+    if (!addsShorts)
+      return;
+    // A shift of each row's sum would cost as much as a product: products are
+    // shifted instead, and the scales back. Neither rounds.
+    int32_t factor = 1 << product.startShift.value_or(0);
+    shorts = ShortSums::of(product.panels.bits(), factor);
+  }
+
+  /// The rows from `row` and the columns from `column` on.
+  SmallVector<Value> emit(KernelBuilder &b, TileShape shape, Value panel,
+                          Value column, Value row, ReadQuad readQuad) const {
+    return isWide() || (shorts && shape.rows != 1)
+               ? emitPassingRows(b, shape, panel, column, row, readQuad)
+               : emitPassingWeights(b, shape, panel, column, row, readQuad);
+  }
+
+private:
+  /// Weights that meet `count` numbers of a row, `offset` after the first.
+  struct Weights {
+    Value values;
+    int64_t offset, count;
+  };
+  /// A block of the rows, and of the columns of a tile: number, first number of
+  /// a row, and what the columns are scaled by.
+  struct Block {
+    Value number, first, scales, minima;
+  };
+
+  bool isWide() const {
+    return typeOf(product.quants).getElementType().isInteger(16);
+  }
+  SmallVector<Weights> readWeights(KernelBuilder &b, Value step, int64_t first,
+                                   int64_t quads, ReadQuad readQuad) const;
+  /// The block that begins `begin` numbers after those of `step`.
+  Block readBlock(KernelBuilder &b, TileShape shape, Value panel, Value column,
+                  Value step, int64_t begin) const;
+  /// The sum of the row's numbers in the block, for each column; null if nobody
+  /// asks for it.
+  Value sumOf(KernelBuilder &b, Value row, const Block &block,
+              int64_t columns) const;
+  /// What the row's dots begin with, given its sum.
+  Value startOf(KernelBuilder &b, Value sum, int64_t columns) const;
+  /// The row's numbers that meet `weights`.
+  Value readRow(KernelBuilder &b, Value row, Value first,
+                const Weights &weights) const {
+    return b.read(product.quants, {row, b.add(first, weights.offset)},
+                  weights.count);
+  }
+  /// `acc` and the row's scaled dots of the block.
+  Value addScaled(KernelBuilder &b, Value row, const Block &block, Value dots,
+                  Value sum, Value acc) const;
+
+  /// Sums of all rows are in registers while four weights of each column pass
+  /// by.
+  SmallVector<Value> emitPassingWeights(KernelBuilder &b, TileShape shape,
+                                        Value panel, Value column, Value row,
+                                        ReadQuad readQuad) const;
+  /// Weights of a block are in registers while the rows pass by, whose sums of
+  /// f32 are in memory: a loop, which keeps LLVM from holding them in registers
+  /// that the weights need.
+  SmallVector<Value> emitPassingRows(KernelBuilder &b, TileShape shape,
+                                     Value panel, Value column, Value row,
+                                     ReadQuad readQuad) const;
+
+  const I8Product &product;
+  int64_t depth, blocks, block, rowBlocks;
+  std::optional<ShortSums> shorts;
+};
+
+SmallVector<ByteTile::Weights> ByteTile::readWeights(KernelBuilder &b,
+                                                     Value step, int64_t first,
+                                                     int64_t quads,
+                                                     ReadQuad readQuad) const {
+  SmallVector<Weights> weights;
+  for (int64_t quad = 0; quad != quads; ++quad) {
+    Value w = readQuad(b, step, first / 4 + quad);
+    if (!isWide()) {
+      weights.push_back({w, 4 * quad, 4});
+      continue;
+    }
+    auto [even, odd] = splitBytes(b, w);
+    weights.push_back({even, 4 * quad, 2});
+    weights.push_back({odd, 4 * quad + 2, 2});
+  }
+  return weights;
+}
+
+ByteTile::Block ByteTile::readBlock(KernelBuilder &b, TileShape shape,
+                                    Value panel, Value column, Value step,
+                                    int64_t begin) const {
+  Block result;
+  result.number = b.add(b.mul(step, depth / block), begin / block);
+  result.first = b.add(b.mul(step, depth), begin);
+  Value panelBlock = b.div(result.number, rowBlocks);
+  auto floats = b.f32Vector(shape.columns);
+  result.scales =
+      b.read(product.panelScales, {panel, panelBlock, column}, shape.columns);
+  if (result.scales.getType() != floats)
+    result.scales = arith::ExtFOp::create(b, floats, result.scales);
+  if (shorts && shorts->factor != 1)
+    result.scales =
+        b.mul(result.scales, b.splatF32(1.0 / shorts->factor, shape.columns));
+  if (product.panelMinima)
+    result.minima =
+        b.read(product.panelMinima, {panel, panelBlock, column}, shape.columns);
+  return result;
+}
+
+Value ByteTile::sumOf(KernelBuilder &b, Value row, const Block &block,
+                      int64_t columns) const {
+  if (!product.startShift && !block.minima)
+    return {};
+  return b.splat(b.extract(product.sums, {row, block.number}), columns);
+}
+
+Value ByteTile::startOf(KernelBuilder &b, Value sum, int64_t columns) const {
+  if (!product.startShift)
+    return b.splat(b.i32(0), columns);
+  if (*product.startShift == 0 || shorts)
+    return sum;
+  return arith::ShRSIOp::create(b, sum,
+                                b.splat(b.i32(*product.startShift), columns));
+}
+
+Value ByteTile::addScaled(KernelBuilder &b, Value row, const Block &block,
+                          Value dots, Value sum, Value acc) const {
+  auto floats = cast<VectorType>(acc.getType());
+  auto toFloat = [&](Value v) -> Value {
+    return arith::SIToFPOp::create(b, floats, v);
+  };
+  Value rowScale = b.splat(b.extract(product.rowScales, {row, block.number}),
+                           floats.getDimSize(0));
+  acc = b.fma(toFloat(dots), b.mul(rowScale, block.scales), acc);
+  if (block.minima)
+    acc = b.fma(toFloat(sum), b.mul(rowScale, block.minima), acc);
+  return acc;
+}
+
+SmallVector<Value> ByteTile::emitPassingWeights(KernelBuilder &b,
+                                                TileShape shape, Value panel,
+                                                Value column, Value row,
+                                                ReadQuad readQuad) const {
+  auto emitBlock = [&](KernelBuilder &b, Value step, int64_t begin,
+                       MutableArrayRef<Value> acc) {
+    Block block = readBlock(b, shape, panel, column, step, begin);
+    SmallVector<Value> rows, sums;
+    SmallVector<DotChain> dots;
+    for (int64_t r = 0; r != shape.rows; ++r) {
+      rows.push_back(b.add(row, r));
+      sums.push_back(sumOf(b, rows[r], block, shape.columns));
+      dots.emplace_back(b, startOf(b, sums[r], shape.columns), shorts);
+    }
+    for (int64_t k = 0; k != this->block; k += 4) {
+      Weights w = readWeights(b, step, begin + k, 1, readQuad)[0];
+      for (int64_t r = 0; r != shape.rows; ++r)
+        dots[r].add(b, w.values, readRow(b, rows[r], b.add(block.first, k), w));
+    }
+    for (int64_t r = 0; r != shape.rows; ++r)
+      acc[r] = addScaled(b, rows[r], block, dots[r].finish(b), sums[r], acc[r]);
+  };
+  SmallVector<Value> zeros(shape.rows, b.splatF32(0, shape.columns));
+  return b.loop(b.index(0), b.index(blocks * block / depth), 1, zeros,
+                [&](KernelBuilder &b, Value step, ValueRange carried) {
+                  SmallVector<Value> acc = llvm::to_vector(carried);
+                  for (int64_t begin = 0; begin != depth; begin += block)
+                    emitBlock(b, step, begin, acc);
+                  return acc;
+                });
+}
+
+SmallVector<Value> ByteTile::emitPassingRows(KernelBuilder &b, TileShape shape,
+                                             Value panel, Value column,
+                                             Value row,
+                                             ReadQuad readQuad) const {
+  auto emitBlock = [&](KernelBuilder &b, Value step, int64_t begin,
+                       Value scratch) {
+    Block block = readBlock(b, shape, panel, column, step, begin);
+    SmallVector<Weights> weights =
+        readWeights(b, step, begin, this->block / 4, readQuad);
+    return b.loop(b.index(0), b.index(shape.rows), 1, scratch,
+                  [&](KernelBuilder &b, Value r,
+                      ValueRange scratch) -> SmallVector<Value> {
+                    Value at = b.add(row, r);
+                    Value sum = sumOf(b, at, block, shape.columns);
+                    DotChain dots(b, startOf(b, sum, shape.columns), shorts);
+                    for (const Weights &w : weights)
+                      dots.add(b, w.values, readRow(b, at, block.first, w));
+                    SmallVector<Value> place{r, b.index(0)};
+                    Value acc = b.read(scratch[0], place, shape.columns);
+                    acc = addScaled(b, at, block, dots.finish(b), sum, acc);
+                    return {b.write(acc, scratch[0], place)};
+                  })[0];
+  };
+  Value scratch = b.empty(
+      RankedTensorType::get({shape.rows, shape.columns}, b.getF32Type()), {});
+  scratch = b.loop(
+      b.index(0), b.index(shape.rows), 1, scratch,
+      [&](KernelBuilder &b, Value r, ValueRange scratch) -> SmallVector<Value> {
+        return {
+            b.write(b.splatF32(0, shape.columns), scratch[0], {r, b.index(0)})};
+      })[0];
+  scratch = b.loop(b.index(0), b.index(blocks * block / depth), 1, scratch,
+                   [&](KernelBuilder &b, Value step,
+                       ValueRange carried) -> SmallVector<Value> {
+                     Value scratch = carried[0];
+                     for (int64_t begin = 0; begin != depth; begin += block)
+                       scratch = emitBlock(b, step, begin, scratch);
+                     return {scratch};
+                   })[0];
+  SmallVector<Value> results;
+  for (int64_t r = 0; r != shape.rows; ++r)
+    results.push_back(b.read(scratch, {b.index(r), b.index(0)}, shape.columns));
+  return results;
+}
+
+} // namespace
+
+Value flow::cpu::emitI8(KernelBuilder &b, I8Product product, Value init,
+                        const ByteArithmetic &arithmetic, int64_t rowUnit) {
+  int64_t block = dimOf(product.quants, 1) / dimOf(product.rowScales, 1);
+  bool isNarrow = product.panels.isNarrow;
+  // Products of narrow weights are added in pairs without being widened.
+  bool addsShorts = arithmetic.widens && isNarrow;
+  Tiling tiling{addsShorts ? arithmetic.narrowTile : arithmetic.tile, rowUnit};
+  if (arithmetic.widens && !isNarrow)
+    product.quants = widenRows(b, b.getLoc(), product.quants);
+  // One row unpacks a narrow panel in registers, several share one of bytes.
+  if (dimOf(init, 0) == 1 && isNarrow) {
+    ByteTile tile(product, PanelReader::kColumns, addsShorts);
+    return emitTiles(b, init, tiling,
+                     [&](KernelBuilder &b, Value panel, Value column, Value row,
+                         TileShape shape) {
+                       PanelReader reader(product.panels);
+                       return tile.emit(
+                           b, shape, panel, column, row,
+                           [&](KernelBuilder &b, Value step, int64_t quad) {
+                             return reader.read(b, panel, step, quad);
+                           });
+                     });
+  }
+
+  ByteTile tile(product, block, addsShorts);
+  Value unpacked;
+  return emitTiles(
+      b, init, tiling,
+      [&](KernelBuilder &b, Value panel, Value column, Value row,
+          TileShape shape) {
+        return tile.emit(
+            b, shape, panel, column, row,
+            [&](KernelBuilder &b, Value step, int64_t quad) {
+              Value at = b.add(b.mul(step, block / 4), quad);
+              SmallVector<Value> indices{panel, at, b.mul(column, 4)};
+              return unpacked ? b.read(unpacked, ArrayRef(indices).drop_front(),
+                                       4 * shape.columns)
+                              : b.read(product.panels.quants, indices,
+                                       4 * shape.columns);
+            });
+      },
+      [&](KernelBuilder &b, Value panel) {
+        if (isNarrow)
+          unpacked = unpackPanel(b, product.panels, panel);
+      });
+}

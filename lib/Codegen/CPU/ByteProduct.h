@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Products of rows of bytes with panels of bytes, in blocks that have scales.
+
+#ifndef FLOW_LIB_CODEGEN_CPU_BYTEPRODUCT_H
+#define FLOW_LIB_CODEGEN_CPU_BYTEPRODUCT_H
+
+#include "BytePanels.h"
+#include "TileLoops.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+
+#include <optional>
+
+namespace flow::cpu {
+
+/// The block product: integer dots `S` of each block, then
+/// `C[m, n, ni] = sum over b of S * (scaleA[m, b] * scaleW[n, b, ni])`, and
+/// with minima `+ sum[m, b] * (scaleA[m, b] * minimum[n, b, ni])`.
+struct I8Product {
+  Value quants; // [M, K] i8
+  BytePanels panels;
+  Value rowScales, sums; // [M, blocks] f32, [M, blocks] i32
+  /// The dots start from the sums shifted right by this, or from 0.
+  std::optional<int32_t> startShift;
+  Value panelScales, panelMinima; // [N, blocks, 32], or null
+};
+
+/// The block product whose last op is `generic`, if it is one.
+std::optional<I8Product> matchI8(mlir::linalg::GenericOp generic);
+
+/// How a target multiplies bytes.
+struct ByteArithmetic {
+  /// It has no dot product of bytes, but of pairs of 16 bits.
+  bool widens;
+  /// Tiles of bytes, and of narrow weights where the target widens.
+  TileShape tile, narrowTile;
+};
+
+/// `product` as loops over register tiles. A dynamic number of rows is a
+/// multiple of `rowUnit`.
+Value emitI8(KernelBuilder &b, I8Product product, Value init,
+             const ByteArithmetic &arithmetic, int64_t rowUnit);
+
+} // namespace flow::cpu
+
+#endif // FLOW_LIB_CODEGEN_CPU_BYTEPRODUCT_H

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Builds the loops around register tiles and the dot products in them.
+
+#include "TileLoops.h"
+
+#include "flow/Codegen/CPU/Kernels.h"
+
+using namespace mlir;
+using namespace flow::cpu;
+
+Value flow::cpu::behindReshapes(Value value) {
+  while (true) {
+    if (auto expand = value.getDefiningOp<tensor::ExpandShapeOp>())
+      value = expand.getSrc();
+    else if (auto collapse = value.getDefiningOp<tensor::CollapseShapeOp>())
+      value = collapse.getSrc();
+    else
+      return value;
+  }
+}
+
+Value flow::cpu::emitTiles(
+    KernelBuilder &b, Value init, const Tiling &tiling, TileBody tile,
+    llvm::function_ref<void(KernelBuilder &, Value)> prepare) {
+  bool single = dimOf(init, 0) == 1;
+  Value rows = b.dim(init, 0);
+  int64_t tileRows = tiling.tile.rows, columns = tiling.tile.columns;
+  Value wholeTiles =
+      tiling.leavesRows() ? b.mul(b.div(rows, tileRows), tileRows) : rows;
+  return b.forall(
+      b.index(dimOf(init, 1) / kPanel), init,
+      [&](KernelBuilder &b, Value panel) -> SmallVector<KernelBuilder::Slice> {
+        OpFoldResult extent =
+            single ? OpFoldResult(b.getIndexAttr(1)) : OpFoldResult(rows);
+        return {{{b.getIndexAttr(0), b.mul(panel, kPanel)},
+                 {extent, b.getIndexAttr(kPanel)}}};
+      },
+      [&](KernelBuilder &b, Value panel,
+          ValueRange outs) -> SmallVector<Value> {
+        Value zero = b.index(0);
+        if (single) {
+          SmallVector<Value> acc = tile(b, panel, zero, zero, {1, kPanel});
+          return {b.write(acc[0], outs[0], {zero})};
+        }
+        if (prepare)
+          prepare(b, panel);
+        auto emit = [&](Value begin, Value end, TileShape shape,
+                        ValueRange outs) {
+          return b.loop(begin, end, shape.rows, outs,
+                        [&](KernelBuilder &b, Value row, ValueRange outs) {
+                          return b.loop(
+                              zero, b.index(kPanel), shape.columns, outs,
+                              [&](KernelBuilder &b, Value column,
+                                  ValueRange outs) -> SmallVector<Value> {
+                                SmallVector<Value> acc =
+                                    tile(b, panel, column, row, shape);
+                                Value result = outs[0];
+                                for (int64_t r = 0; r != shape.rows; ++r)
+                                  result = b.write(acc[r], result,
+                                                   {b.add(row, r), column});
+                                return {result};
+                              });
+                        });
+        };
+        SmallVector<Value> done = emit(zero, wholeTiles, tiling.tile, outs);
+        return tiling.leavesRows() ? emit(wholeTiles, rows, {1, columns}, done)
+                                   : done;
+      })[0];
+}
+
+Value flow::cpu::emitDot(KernelBuilder &b, Value w, Value x, Value acc) {
+  auto shortType = cast<VectorType>(x.getType());
+  int64_t count = shortType.getDimSize(0);
+  Type element = shortType.getElementType();
+  auto widen = [&](Value v, bool isSigned) -> Value {
+    Type wide = cast<VectorType>(v.getType())
+                    .clone(getElementTypeOrSelf(acc.getType()));
+    if (isa<FloatType>(element))
+      return arith::ExtFOp::create(b, wide, v);
+    return isSigned ? Value(arith::ExtSIOp::create(b, wide, v))
+                    : Value(arith::ExtUIOp::create(b, wide, v));
+  };
+  auto grouped = VectorType::get(
+      {cast<VectorType>(acc.getType()).getDimSize(0), count}, element);
+  Value w32 = widen(vector::ShapeCastOp::create(b, grouped, w),
+                    /*isSigned=*/!element.isInteger(8));
+  Value x32 = widen(x, /*isSigned=*/true);
+  AffineExpr n = b.getAffineDimExpr(0), k = b.getAffineDimExpr(1);
+  return vector::ContractionOp::create(
+      b, w32, x32, acc, ArrayRef<ArrayRef<AffineExpr>>{{n, k}, {k}, {n}},
+      ArrayRef<vector::IteratorType>{vector::IteratorType::parallel,
+                                     vector::IteratorType::reduction});
+}
+
+/// `loc` with "widen" behind its name, so that profiles tell the loops apart.
+static Location widenLoc(Location loc) {
+  Location result = loc;
+  loc->walk([&](Location part) {
+    auto named = dyn_cast<NameLoc>(part);
+    if (!named)
+      return WalkResult::advance();
+    auto name =
+        StringAttr::get(loc.getContext(), named.getName().strref() + "/widen");
+    result = NameLoc::get(name, loc);
+    return WalkResult::interrupt();
+  });
+  return result;
+}
+
+Value flow::cpu::widenRows(OpBuilder &builder, Location loc, Value rows) {
+  KernelBuilder b(widenLoc(loc), builder);
+  RankedTensorType type = typeOf(rows);
+  if (type.getDimSize(0) == 1)
+    return rows;
+  bool isFloat = type.getElementType().isBF16();
+  Type element = isFloat ? Type(b.getF32Type()) : Type(b.getI16Type());
+  int64_t width = type.getDimSize(1), lanes = lanesFor(width);
+  SmallVector<int64_t> order;
+  for (int64_t lane = 0; lane != lanes; ++lane)
+    order.push_back(lane % 4 % 3 == 0 ? lane : lane ^ 3);
+  return b.forall(
+      b.dim(rows, 0), b.empty(type.clone(element), b.dim(rows, 0)),
+      [&](KernelBuilder &b, Value t) -> SmallVector<KernelBuilder::Slice> {
+        return {b.rowSlice(t, width)};
+      },
+      [&](KernelBuilder &b, Value t, ValueRange outs) {
+        return b.loop(b.index(0), b.index(width), lanes, outs,
+                      [&](KernelBuilder &b, Value i,
+                          ValueRange outs) -> SmallVector<Value> {
+                        Value v = b.read(rows, {t, i}, lanes);
+                        auto wide = b.vector(lanes, element);
+                        if (isFloat) {
+                          v = arith::ExtFOp::create(b, wide, v);
+                        } else {
+                          v = arith::ExtSIOp::create(b, wide, v);
+                          v = vector::ShuffleOp::create(b, v, v, order);
+                        }
+                        return {b.write(v, outs[0], {i})};
+                      });
+      })[0];
+}

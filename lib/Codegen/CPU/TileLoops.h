@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// The loops around a register tile, and the dot products in it, that products
+// of all kinds share.
+
+#ifndef FLOW_LIB_CODEGEN_CPU_TILELOOPS_H
+#define FLOW_LIB_CODEGEN_CPU_TILELOOPS_H
+
+#include "KernelBuilder.h"
+
+namespace flow::cpu {
+
+/// The value behind reshapes that only split or join dimensions.
+Value behindReshapes(Value value);
+
+inline int64_t dimOf(Value value, int64_t position) {
+  return typeOf(value).getDimSize(position);
+}
+
+/// Rows and columns of a register tile.
+struct TileShape {
+  int64_t rows, columns;
+};
+
+/// How rows and the columns of a panel are cut into register tiles: `tile` at
+/// once, and one by one the rows that are left over, of which there are none if
+/// `unit`, which their number is a multiple of, is one of the tile's rows.
+struct Tiling {
+  TileShape tile;
+  int64_t unit;
+
+  bool leavesRows() const { return unit % tile.rows != 0; }
+};
+
+/// The results of a tile, a vector for each row, for panel, first column of it
+/// and first row.
+using TileBody = llvm::function_ref<llvm::SmallVector<Value>(
+    KernelBuilder &, Value panel, Value column, Value row, TileShape)>;
+
+/// The loop nest around one register tile: panels in parallel, row tiles
+/// inside, so that a panel stays in the second-level cache while all rows pass
+/// over it, and in them the parts of the panel, so that the rows stay in the
+/// first-level cache. A single row takes whole panels. `prepare` is called once
+/// for a panel that several rows meet. The whole is `init`, `[M, N]`.
+Value emitTiles(
+    KernelBuilder &b, Value init, const Tiling &tiling, TileBody tile,
+    llvm::function_ref<void(KernelBuilder &, Value panel)> prepare = nullptr);
+
+/// `acc[n] + sum over kk of w[n, kk] * x[kk]` of u8 by s8 or of s16 in i32, or
+/// of bf16 in f32: the forms that the target turns into its dot instructions.
+/// `w` holds the `kk` of one `n` side by side.
+Value emitDot(KernelBuilder &b, Value w, Value x, Value acc);
+
+/// `rows [M, K]` widened once, for tiles that would each widen them again:
+/// bf16 to f32, bytes to i16 with the four of each word in the order 0, 2, 1,
+/// 3, as even and odd bytes of the weights are multiplied apart. A single row
+/// meets each weight once and stays as it is.
+Value widenRows(mlir::OpBuilder &builder, mlir::Location loc, Value rows);
+
+} // namespace flow::cpu
+
+#endif // FLOW_LIB_CODEGEN_CPU_TILELOOPS_H
