@@ -63,6 +63,8 @@ class Instruction:
         base, index = self.memory["base"], self.memory["index"]
         if "gather" in self.mnemonic or "scatter" in self.mnemonic:
             return ["gather"]
+        if self.mnemonic.startswith("prefetch"):
+            return ["prefetch"]
         if base == "%rip":
             return ["constant"]
         if base in ("%rsp", "%rbp") and index is None:
@@ -87,6 +89,7 @@ KINDS = {
     "broadcast": "reads one number into all lanes",
     "scalar": "reads one number",
     "store": "writes memory",
+    "prefetch": "asks for a line of memory that is read later",
     "stack": "reads or writes a fixed place of the stack: a spill",
     "constant": "reads a constant beside the code",
     "register-broadcast": "copies one number of a register into all lanes",

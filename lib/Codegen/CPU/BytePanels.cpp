@@ -10,11 +10,6 @@
 using namespace mlir;
 using namespace flow::cpu;
 
-/// Row `row` of a panel as 32 words.
-static Value words(KernelBuilder &b, Value tensor, Value panel, Value row) {
-  Value bytes = b.read(tensor, {panel, row, b.index(0)}, 4 * kPanel);
-  return vector::BitCastOp::create(b, b.vector(kPanel, b.getI32Type()), bytes);
-}
 /// Words shifted right by `count` bits, or left if it is negative. What
 /// crosses a byte is for `masked` to remove.
 static Value shifted(KernelBuilder &b, Value words, int64_t count) {
@@ -24,6 +19,7 @@ static Value shifted(KernelBuilder &b, Value words, int64_t count) {
   return count > 0 ? Value(arith::ShRUIOp::create(b, words, amount))
                    : Value(arith::ShLIOp::create(b, words, amount));
 }
+
 /// `mask` of each byte.
 static Value masked(KernelBuilder &b, Value words, int32_t mask) {
   return arith::AndIOp::create(b, words,
@@ -46,6 +42,12 @@ BytePanels flow::cpu::matchPanels(Value weights) {
   return {behindReshapes(inputs[0]),
           inputs.size() == 2 ? behindReshapes(inputs[1]) : Value(),
           /*isNarrow=*/true};
+}
+
+Value PanelReader::words(KernelBuilder &b, Value tensor, Value panel,
+                         Value row) const {
+  return vector::BitCastOp::create(b, b.vector(kPanel, b.getI32Type()),
+                                   readPanelRow(b, tensor, panel, row));
 }
 
 Value PanelReader::read(KernelBuilder &b, Value panel, Value step,

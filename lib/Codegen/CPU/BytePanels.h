@@ -36,6 +36,9 @@ public:
   Value read(KernelBuilder &b, Value panel, Value step, int64_t quad);
 
 private:
+  /// Row `row` of a panel as 32 words.
+  Value words(KernelBuilder &b, Value tensor, Value panel, Value row) const;
+
   BytePanels panels;
   Value halves, upper;
 };

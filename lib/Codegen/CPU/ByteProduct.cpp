@@ -416,7 +416,8 @@ Value flow::cpu::emitI8(KernelBuilder &b, I8Product product, Value init,
   if (arithmetic.widens && !isNarrow)
     product.quants = widenRows(b, b.getLoc(), product.quants);
   // One row unpacks a narrow panel in registers, several share one of bytes.
-  if (dimOf(init, 0) == 1 && isNarrow) {
+  bool isSingle = dimOf(init, 0) == 1;
+  if (isSingle && isNarrow) {
     ByteTile tile(product, PanelReader::kColumns, addsShorts);
     return emitTiles(b, init, tiling,
                      [&](KernelBuilder &b, Value panel, Value column, Value row,
@@ -440,11 +441,12 @@ Value flow::cpu::emitI8(KernelBuilder &b, I8Product product, Value init,
             b, shape, panel, column, row,
             [&](KernelBuilder &b, Value step, int64_t quad) {
               Value at = b.add(b.mul(step, block / 4), quad);
-              SmallVector<Value> indices{panel, at, b.mul(column, 4)};
-              return unpacked ? b.read(unpacked, ArrayRef(indices).drop_front(),
-                                       4 * shape.columns)
-                              : b.read(product.panels.quants, indices,
-                                       4 * shape.columns);
+              if (isSingle)
+                return readPanelRow(b, product.panels.quants, panel, at);
+              Value first = b.mul(column, 4);
+              return unpacked ? b.read(unpacked, {at, first}, 4 * shape.columns)
+                              : b.read(product.panels.quants,
+                                       {panel, at, first}, 4 * shape.columns);
             });
       },
       [&](KernelBuilder &b, Value panel) {

@@ -71,6 +71,7 @@ std::optional<Bf16Product> matchBf16(linalg::GenericOp generic) {
 Value emitF32(KernelBuilder &b, const F32Product &product, Value init,
               const Tiling &tiling) {
   int64_t depth = dimOf(product.rows, 1);
+  bool isSingle = dimOf(init, 0) == 1;
   return emitTiles(
       b, init, tiling,
       [&](KernelBuilder &b, Value panel, Value column, Value row,
@@ -79,8 +80,9 @@ Value emitF32(KernelBuilder &b, const F32Product &product, Value init,
         return b.loop(
             b.index(0), b.index(depth), 1, zeros,
             [&](KernelBuilder &b, Value k, ValueRange acc) {
-              Value w =
-                  b.read(product.panels, {panel, k, column}, shape.columns);
+              Value w = isSingle ? readPanelRow(b, product.panels, panel, k)
+                                 : b.read(product.panels, {panel, k, column},
+                                          shape.columns);
               SmallVector<Value> next;
               for (int64_t r = 0; r != shape.rows; ++r) {
                 Value x = b.extract(product.rows, {b.add(row, r), k});
@@ -114,6 +116,7 @@ Value emitBf16(KernelBuilder &b, const Bf16Product &product, Value init,
                const Tiling &tiling) {
   int64_t pairs = dimOf(product.panels, 1);
   bool isWide = typeOf(product.rows).getElementType().isF32();
+  bool isSingle = dimOf(init, 0) == 1;
   return emitTiles(
       b, init, tiling,
       [&](KernelBuilder &b, Value panel, Value column, Value row,
@@ -122,8 +125,10 @@ Value emitBf16(KernelBuilder &b, const Bf16Product &product, Value init,
         return b.loop(
             b.index(0), b.index(pairs), 1, zeros,
             [&](KernelBuilder &b, Value pair, ValueRange acc) {
-              Value w = b.read(product.panels, {panel, pair, b.mul(column, 2)},
-                               2 * shape.columns);
+              Value w = isSingle ? readPanelRow(b, product.panels, panel, pair)
+                                 : b.read(product.panels,
+                                          {panel, pair, b.mul(column, 2)},
+                                          2 * shape.columns);
               Value k = b.mul(pair, 2);
               SmallVector<Value> next;
               if (!isWide) {

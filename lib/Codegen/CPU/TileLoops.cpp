@@ -4,6 +4,8 @@
 #include "TileLoops.h"
 
 #include "flow/Codegen/CPU/Kernels.h"
+#include "mlir/Dialect/Bufferization/IR/Bufferization.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
 
 using namespace mlir;
 using namespace flow::cpu;
@@ -66,6 +68,23 @@ Value flow::cpu::emitTiles(
         return tiling.leavesRows() ? emit(wholeTiles, rows, {1, columns}, done)
                                    : done;
       })[0];
+}
+
+Value flow::cpu::readPanelRow(KernelBuilder &b, Value panels, Value panel,
+                              Value row) {
+  // Panels follow each other: what is behind a panel is the next one. Behind
+  // the last one is nothing, which a prefetch may ask for.
+  constexpr int64_t kRowsAhead = 8;
+  RankedTensorType type = typeOf(panels);
+  int64_t lanes = type.getDimSize(2);
+  Value buffer = bufferization::ToBufferOp::create(
+      b, MemRefType::get(type.getShape(), type.getElementType()), panels,
+      /*read_only=*/true);
+  for (int64_t lane : {int64_t(0), lanes / 2})
+    memref::PrefetchOp::create(
+        b, buffer, ValueRange{panel, b.add(row, kRowsAhead), b.index(lane)},
+        /*isWrite=*/false, /*localityHint=*/3, /*isDataCache=*/true);
+  return b.read(panels, {panel, row, b.index(0)}, lanes);
 }
 
 Value flow::cpu::emitDot(KernelBuilder &b, Value w, Value x, Value acc) {

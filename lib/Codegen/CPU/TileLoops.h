@@ -45,6 +45,12 @@ Value emitTiles(
     KernelBuilder &b, Value init, const Tiling &tiling, TileBody tile,
     llvm::function_ref<void(KernelBuilder &, Value panel)> prepare = nullptr);
 
+/// The 128 bytes of row `row` of a panel, `[N, rows, columns]`, as a vector,
+/// for whoever reads each row once and in order: those that come next are asked
+/// for, which gives a tenth more than what the machine guesses of one thread's
+/// reads.
+Value readPanelRow(KernelBuilder &b, Value panels, Value panel, Value row);
+
 /// `acc[n] + sum over kk of w[n, kk] * x[kk]` of u8 by s8 or of s16 in i32, or
 /// of bf16 in f32: the forms that the target turns into its dot instructions.
 /// `w` holds the `kk` of one `n` side by side.

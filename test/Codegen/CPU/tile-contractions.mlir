@@ -3,7 +3,7 @@
 // RUN: flow-opt %s --pass-pipeline='builtin.module(convert-flow-to-linalg,func.func(cpu-tile-contractions{rows-f32=4 row-unit=1}))' | FileCheck %s --check-prefix=ANY
 
 // CHECK-LABEL: func.func @rows
-// CHECK-NOT: linalg
+// CHECK-NOT: {{linalg|memref.prefetch}}
 // CHECK: scf.forall (%[[PANEL:.*]]) in (4)
 // CHECK: scf.for
 // CHECK: scf.for
@@ -33,11 +33,17 @@ func.func @rows(%x: tensor<?x64xf32>, %w: tensor<128x64xf32, #flow.panels<f32>>)
   return %y : tensor<?x128xf32>
 }
 
-// One row needs no loop over tiles.
+// One row needs no loop over tiles, and asks for the weights eight rows of a
+// panel ahead.
 // SMALL-LABEL: func.func @one_row
 // SMALL: vector.fma {{.*}} : vector<32xf32>
 // CHECK-LABEL: func.func @one_row
-// CHECK: scf.forall
+// CHECK: scf.forall (%[[PANEL:.*]]) in (4)
+// CHECK: scf.for %[[K:.*]] = %c0
+// CHECK: %[[AHEAD:.*]] = arith.addi %[[K]], %c8
+// CHECK: memref.prefetch %[[BUFFER:.*]][%[[PANEL]], %[[AHEAD]], %c0{{.*}}], read, locality<3>, data : memref<4x64x32xf32>
+// CHECK: memref.prefetch %[[BUFFER]][%[[PANEL]], %{{.*}}, %c16{{.*}}]
+// CHECK-NOT: memref.prefetch
 // CHECK-COUNT-1: vector.fma
 // CHECK-NOT: vector.fma
 // CHECK: return

@@ -27,7 +27,7 @@ def TileContractions : Pass<"cpu-tile-contractions", "::mlir::func::FuncOp"> {
       share a panel that was unpacked into memory.
 
     A tile is `rows` by `columns`, of a panel's 32; a single row takes whole
-    panels. The order of addition is ascending in the depth, whatever the tile,
+    panels, and asks for the weights that it is about to read, a kilobyte ahead. The order of addition is ascending in the depth, whatever the tile,
     so a row's result does not depend on it. A dynamic number of rows is a
     multiple of `row-unit`. Where that is none of a tile, the rows that whole
     tiles leave over are computed one by one.
@@ -83,8 +83,9 @@ def TileContractions : Pass<"cpu-tile-contractions", "::mlir::func::FuncOp"> {
            "what a dynamic number of rows is a multiple of">
   ];
   let dependentDialects = ["::mlir::arith::ArithDialect",
-    "::mlir::scf::SCFDialect", "::mlir::tensor::TensorDialect",
-    "::mlir::vector::VectorDialect"];
+    "::mlir::bufferization::BufferizationDialect",
+    "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",
+    "::mlir::tensor::TensorDialect", "::mlir::vector::VectorDialect"];
 }
 
 def X86Contract : Pass<"cpu-x86-contract"> {
