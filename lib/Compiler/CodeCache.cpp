@@ -48,8 +48,8 @@ static std::string keyOf(mlir::ModuleOp recipe, const CpuTarget &target,
   // recipe.
   out << '\n'
       << options.numerics << ' ' << options.logitsAll << ' ' << options.topK
-      << ' ' << options.batch << ' ' << options.context << ' ' << options.chunk
-      << '\n'
+      << ' ' << options.batch << ' ' << options.verify << ' ' << options.context
+      << ' ' << options.chunk << '\n'
       << target.triple << ' ' << target.cpu << ' ' << target.features << '\n'
       << compilerIdentity();
   llvm::XXH128_hash_t hash = llvm::xxh3_128bits(llvm::ArrayRef(

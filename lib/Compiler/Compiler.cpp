@@ -46,7 +46,8 @@ public:
       : module(recipe.clone()), options(options),
         collector(recipe.getContext()) {
     passOptions.step = step.str();
-    logitsAll = options.logitsAll || step.starts_with("batch");
+    logitsAll =
+        options.logitsAll || step.starts_with("batch") || step == "verify";
     passOptions.logits = logitsAll ? "all" : "last";
     passOptions.topK = options.topK;
     passOptions.numerics = options.numerics;
@@ -83,7 +84,8 @@ private:
   OwningOpRef<ModuleOp> module;
   const CompileOptions &options;
   PipelineOptions passOptions;
-  /// Each sequence of a batch has a last row: the runtime picks them.
+  /// Each sequence of a batch has a last row, which the runtime picks, and each
+  /// row of a draft judges the next.
   bool logitsAll;
   ErrorCollector collector;
 };
@@ -113,6 +115,8 @@ planSteps(ModuleOp recipe, const CpuTarget &target,
   SmallVector<StringRef> steps{"prefill", "decode"};
   if (options.batch)
     steps.append({"batch", "batch_decode"});
+  if (options.verify)
+    steps.push_back("verify");
   for (StringRef step : steps) {
     StepCompilation compilation(recipe, step, target, options);
     if (llvm::Error error = compilation.run(buildStagesPipeline))

@@ -50,7 +50,7 @@ void flow::buildFusionPipeline(OpPassManager &pm,
 
 /// True of a step whose rows may be of any number rather than whole tiles.
 static bool hasAnyRows(const PipelineOptions &options) {
-  return options.step == "batch_decode";
+  return options.step == "batch_decode" || options.step == "verify";
 }
 
 namespace {
@@ -82,7 +82,8 @@ void flow::buildLinalgPipeline(OpPassManager &pm,
   ConvertFlowToLinalgOptions lowering;
   lowering.tileRows = tiles.rowsF32;
   lowering.tileColumns = tiles.columnsF32;
-  // Experts have few rows each: none is added to make tiles whole.
+  // None is added to make tiles whole: not to experts, which have few rows
+  // each, nor to the tokens that attend together.
   if (hasAnyRows(options))
     lowering.rowUnit = 1;
   pm.addPass(createConvertFlowToLinalg(lowering));
@@ -102,8 +103,8 @@ void flow::buildCpuPipeline(OpPassManager &pm, const PipelineOptions &options) {
                                  /*widenBf16=*/!options.bf16,
                                  /*widenI8=*/!hasByteDots};
   if (hasAnyRows(options)) {
-    // Sequences that decode together are few, often a power of two: of smaller
-    // tiles fewer rows are left over.
+    // Sequences that decode together and drafts are few rows, often a power of
+    // two: of smaller tiles fewer rows are left over.
     constexpr int64_t kFewRows = 4;
     for (int64_t *rows : {&tiling.rowsF32, &tiling.rowsBf16, &tiling.rowsI8,
                           &tiling.rowsNarrow})

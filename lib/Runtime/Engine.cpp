@@ -115,8 +115,14 @@ struct Sequence::State {
   Model::State &model;
   StepRunner runner;
   int64_t position = 0;
+  /// One past the last position that caches were ever written at.
+  int64_t written = 0;
   const float *lastLogits = nullptr;
   Candidates lastCandidates;
+  /// The logits of the last `verify` if nothing was appended after it, and the
+  /// position of its first token.
+  const float *verified = nullptr;
+  int64_t firstVerified = 0;
   /// The logits before the chunk at hand, which is appended only if the sink
   /// takes its own.
   std::vector<float> keptLogits;
@@ -125,6 +131,9 @@ struct Sequence::State {
     return model.check(tokens, count, position);
   }
   void beginStep(const int32_t *tokens, int64_t count, int64_t rows);
+  /// Why the next token cannot stand at `next`, if anything that it sees is
+  /// gone.
+  Status checkWindow(int64_t next) const;
   /// Makes what the schedule has left the logits or candidates.
   void takeResult(const Schedule &schedule);
   Status allLogits(const Schedule &schedule, const LogitsSink &sink);
@@ -143,6 +152,26 @@ void Sequence::State::beginStep(const int32_t *first, int64_t count,
   runner.total = position + count;
   runner.rows = rows;
   runner.describeBuffers(rows, 0);
+  written = std::max(written, position + count);
+  verified = nullptr;
+}
+
+Status Sequence::State::checkWindow(int64_t next) const {
+  for (const CachePlan &cache : model.plan.caches) {
+    int64_t capacity =
+        cachePositions(cache, model.options.context, model.maxRows());
+    // What was written at a position has taken the place of what lay a capacity
+    // before it.
+    int64_t oldest = written - capacity;
+    int64_t seen =
+        cache.window == 0 ? 0 : std::max<int64_t>(0, next - cache.window + 1);
+    if (seen < next && seen < oldest)
+      return Error{"a sequence cannot be taken back to " +
+                   std::to_string(next) + " tokens: the next one sees those " +
+                   "from position " + std::to_string(seen) + " on, and cache " +
+                   cache.name + " has none before " + std::to_string(oldest)};
+  }
+  return {};
 }
 
 void Sequence::State::takeResult(const Schedule &schedule) {
@@ -241,7 +270,8 @@ Status Sequence::prefill(const std::vector<int32_t> &tokens,
 
 void Sequence::clear() {
   // Keys and values of before lie behind the position, where nobody looks.
-  state->position = 0;
+  state->position = state->written = 0;
+  state->verified = nullptr;
   state->lastLogits = nullptr;
   state->lastCandidates = {};
 }
@@ -256,5 +286,54 @@ Status Sequence::decode(int32_t token) {
   state->runner.run(*schedule, 0, schedule->steps.size());
   state->takeResult(*schedule);
   state->position += 1;
+  return {};
+}
+
+int64_t Sequence::verifiedAtOnce() const {
+  // A ring has room for the largest step, and the logits of a block are kept.
+  return std::min(state->model.maxRows(), logitsRows(state->model.plan));
+}
+
+const float *Sequence::verified(int64_t row) const {
+  return state->verified + row * state->model.plan.vocab;
+}
+
+Status Sequence::verify(const std::vector<int32_t> &tokens) {
+  int64_t size = static_cast<int64_t>(tokens.size());
+  if (Status status = state->check(tokens.data(), size); !status)
+    return status;
+  if (size > verifiedAtOnce())
+    return Error{std::to_string(size) + " tokens are more than the " +
+                 std::to_string(verifiedAtOnce()) +
+                 " that are verified at once"};
+  const Schedule *schedule = state->runner.schedule("verify");
+  if (!schedule)
+    return Error{"the model was not compiled to verify drafts"};
+  state->beginStep(tokens.data(), size, size);
+  state->runner.run(*schedule, 0, schedule->steps.size());
+  state->verified = state->runner.buffer(schedule->logits);
+  state->firstVerified = state->position;
+  state->position += size;
+  state->lastLogits = verified(size - 1);
+  return {};
+}
+
+Status Sequence::truncate(int64_t position) {
+  if (position < 0 || position > state->position)
+    return Error{"a sequence of " + std::to_string(state->position) +
+                 " tokens cannot be taken back to " + std::to_string(position)};
+  if (position == state->position)
+    return {};
+  if (position == 0) {
+    clear();
+    return {};
+  }
+  if (Status status = state->checkWindow(position); !status)
+    return status;
+  state->position = position;
+  int64_t row = position - 1 - state->firstVerified;
+  bool isVerified = state->verified && row >= 0;
+  state->lastLogits = isVerified ? verified(row) : nullptr;
+  state->lastCandidates = {};
   return {};
 }

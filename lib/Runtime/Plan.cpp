@@ -385,7 +385,8 @@ void checkSequences(Reader &r, const Schedule &schedule) {
   auto refuse = [&](const std::string &why) {
     r.fail("schedule '" + schedule.name + "' " + why);
   };
-  if (batch && (schedule.rows != 0 || !schedule.logitsAll))
+  if ((batch || schedule.name == "verify") &&
+      (schedule.rows != 0 || !schedule.logitsAll))
     refuse("must have any number of rows and logits of every one");
   for (size_t i = 0; i != schedule.steps.size(); ++i) {
     // Rows are moved before the head, so that places mean nothing behind.

@@ -19,8 +19,9 @@ bool isBatchPhase(StringRef phase) {
   return phase == "batch" || phase == "batch_decode";
 }
 
-/// Builds the function of one step: one row in decode, any number in prefill,
-/// rows of several sequences in a batch, one of each where it decodes.
+/// Builds the function of one step: one row in decode, any number in prefill
+/// and verify, rows of several sequences in a batch, one of each where it
+/// decodes.
 LogicalResult buildStep(ModelOp model, StringRef phase, StepLogits logits,
                         int64_t topK) {
   OpBuilder b(model->getContext());
@@ -84,9 +85,11 @@ struct ExpandLayers : flow::impl::ExpandLayersBase<ExpandLayers> {
   }
 
   LogicalResult expand() {
-    if (phase != "prefill" && phase != "decode" && !isBatchPhase(phase))
+    if (phase != "prefill" && phase != "decode" && phase != "verify" &&
+        !isBatchPhase(phase))
       return getOperation().emitError("unknown phase '")
-             << phase << "', expected prefill, decode, batch or batch_decode";
+             << phase
+             << "', expected prefill, decode, verify, batch or batch_decode";
     auto kind = llvm::StringSwitch<std::optional<StepLogits>>(logits)
                     .Case("last", StepLogits::Last)
                     .Case("all", StepLogits::All)

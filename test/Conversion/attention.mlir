@@ -1,8 +1,13 @@
 // RUN: flow-opt %s --convert-flow-to-linalg | FileCheck %s
+// RUN: flow-opt %s --convert-flow-to-linalg=row-unit=1 | FileCheck %s --check-prefix=FEW
 
-// A tile is 12 rows: 6 tokens by the 2 heads of one key/value head.
+// A tile is 12 rows: 6 tokens by the 2 heads of one key/value head. Where rows
+// are of any number, it is a token.
 
 // CHECK-LABEL: func.func @windowed
+// FEW-LABEL: func.func @windowed
+// FEW: tensor.extract_slice {{.*}}[1, 2, 32] [1, 1, 1] : tensor<?x2x32xf32> to tensor<1x2x32xf32>
+// FEW: tensor.empty({{.*}}) : tensor<2x?xf32>
 func.func @windowed(%q: tensor<?x2x32xf32>, %k: tensor<?x1x32xf32>, %v: tensor<?x1x32xf32>, %kc: tensor<?x1x32xf32>, %vc: tensor<?x1x32xf32>, %start: index, %count: index) -> tensor<?x2x32xf32> {
   // CHECK: %[[NEW:.*]]:2 = scf.forall
   // CHECK: scf.forall

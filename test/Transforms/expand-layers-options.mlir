@@ -1,7 +1,7 @@
 // RUN: not flow-opt %s --flow-expand-layers=phase=train 2>&1 | FileCheck %s --check-prefix=PHASE
 // RUN: not flow-opt %s --flow-expand-layers=logits=some 2>&1 | FileCheck %s --check-prefix=LOGITS
 
-// PHASE: unknown phase 'train', expected prefill, decode, batch or batch_decode
+// PHASE: unknown phase 'train', expected prefill, decode, verify, batch or batch_decode
 // LOGITS: unknown logits 'some', expected last, all or none
 flow.model @m <hidden = 64, vocab = 512, positions = 256> {
   flow.weight @embedding : tensor<512x64xf32> storage q8_0

@@ -28,10 +28,13 @@ struct CompileOptions {
   /// Logits of every prompt row rather than of the last.
   bool logitsAll = false;
   /// As many of the largest logits of the last row and their tokens in the
-  /// place of logits; 0 = logits. Not with `logitsAll` or `batch`.
+  /// place of logits; 0 = logits. Not with `logitsAll`, `batch` or `verify`.
   int64_t topK = 0;
   /// Code for steps of several sequences too, which `runtime::Batch` runs.
   bool batch = false;
+  /// Code for steps of a few rows with logits of each too, which
+  /// `runtime::Sequence::verify` runs.
+  bool verify = false;
   /// Largest number of positions; 0 = the model's.
   int64_t context = 0;
   /// Tokens of a prefill step at most.
@@ -45,7 +48,7 @@ struct CompileOptions {
 enum class EmitKind { Recipe, Flow, Linalg, Llvm, Assembly, Object };
 
 /// Compiles `recipe`, which is left as it is, for prefill and decode, and for
-/// batches where they are asked for.
+/// batches and the verification of drafts where they are asked for.
 llvm::Expected<Artifact> compileModel(mlir::ModuleOp recipe,
                                       const CpuTarget &target,
                                       const CompileOptions &options);
@@ -55,8 +58,8 @@ llvm::Expected<runtime::Plan> planModel(mlir::ModuleOp recipe,
                                         const CpuTarget &target,
                                         const CompileOptions &options);
 
-/// The compilation of one step, `prefill`, `decode`, `batch` or `batch_decode`,
-/// as text or, for `Object`, as bytes.
+/// The compilation of one step, `prefill`, `decode`, `verify`, `batch` or
+/// `batch_decode`, as text or, for `Object`, as bytes.
 llvm::Expected<std::string> emitStep(mlir::ModuleOp recipe,
                                      llvm::StringRef step, EmitKind kind,
                                      const CpuTarget &target,

@@ -49,7 +49,7 @@ def ConvertFlowToLinalg : Pass<"convert-flow-to-linalg", "::mlir::ModuleOp"> {
     Option<"tileColumns", "tile-columns", "int64_t", "32",
            "and f32 columns of each of them">,
     Option<"rowUnit", "row-unit", "int64_t", "12",
-           "what the rows of a product are a multiple of if they are several">
+           "what the rows of a step are a multiple of if they are several">
   ];
   let dependentDialects = ["::mlir::arith::ArithDialect",
     "::mlir::bufferization::BufferizationDialect",

@@ -16,8 +16,8 @@ enum class Phase { Recipe, Flow, Linalg, Llvm };
 struct PipelineOptions : mlir::PassPipelineOptions<PipelineOptions> {
   Option<std::string> step{
       *this, "phase",
-      llvm::cl::desc("which function to make: prefill, decode, batch or "
-                     "batch_decode"),
+      llvm::cl::desc("which function to make: prefill, decode, verify, batch "
+                     "or batch_decode"),
       llvm::cl::init("prefill")};
   Option<std::string> logits{
       *this, "logits",

@@ -93,15 +93,41 @@ public:
   /// Appends one token; afterwards `logits` or `candidates` holds its own.
   Status decode(int32_t token);
 
+  /// Appends `tokens`, the first of which was chosen and the others are a guess
+  /// of what is chosen next, in one step; afterwards `verified` holds the
+  /// logits of each, bit for bit those that `decode` would give one after the
+  /// other. Those that were guessed wrong are taken back by `truncate`. Fails,
+  /// with nothing appended, as `prefill` does, on more than `verifiedAtOnce()`
+  /// tokens, and if the model was not compiled for it.
+  Status verify(const std::vector<int32_t> &tokens);
+  /// Tokens of a `verify` at most.
+  int64_t verifiedAtOnce() const;
+  /// The logits of token `row` of the last `verify`, which must be there and
+  /// after which nothing was appended.
+  const float *verified(int64_t row) const;
+
+  /// Takes tokens back until `position` are left: what follows is what it would
+  /// be if they had never been appended. `logits` are those of the last token
+  /// left if it was in the last `verify`, and otherwise nobody's until the next
+  /// step.
+  ///
+  /// A ring forgets what its windows have passed, so there is a way back as far
+  /// as nothing is missing from the window of the next token: over the tokens
+  /// of the last step always, to the empty sequence too. Fails, with nothing
+  /// taken back, where something is missing, and on a position that is negative
+  /// or ahead.
+  Status truncate(int64_t position);
+
   /// Forgets every token: what follows is what it would be in a new sequence.
   /// The memory stays.
   void clear();
 
-  /// `[vocab]` logits of the last token; null as long as there is none, and
-  /// where the plan gives candidates.
+  /// `[vocab]` logits of the last token; null as long as there is none, where
+  /// `truncate` has left none, and where the plan gives candidates.
   const float *logits() const;
   /// The candidates after the last token, until the next call; nothing as long
-  /// as there is none, and where the plan gives logits.
+  /// as there is none, where `truncate` has left none, and where the plan gives
+  /// logits.
   Candidates candidates() const;
   /// Number of tokens appended.
   int64_t position() const;

@@ -144,8 +144,9 @@ struct Step {
 /// The steps of one phase.
 struct Schedule {
   std::string name;
-  /// Fixed number of rows; 0 = any multiple of the plan's row tile, or in
-  /// `batch_decode` any number, of which each is the row of one sequence.
+  /// Fixed number of rows; 0 = any multiple of the plan's row tile, or any
+  /// number in `verify` and in `batch_decode`, where each is the row of one
+  /// sequence.
   int64_t rows = 0;
   std::vector<Step> steps;
   /// The first step that only serves logits or candidates.
@@ -166,7 +167,7 @@ struct Schedule {
 struct Plan {
   int64_t hidden = 0, vocab = 0, context = 0;
   /// Rows of a step without fixed rows are padded to a multiple of this, but in
-  /// `batch_decode`.
+  /// `batch_decode` and `verify`.
   int64_t rowTile = 12;
   std::vector<PackedWeight> weights;
   std::vector<CachePlan> caches;

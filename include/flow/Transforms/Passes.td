@@ -10,14 +10,15 @@ def ExpandLayers : Pass<"flow-expand-layers", "::mlir::ModuleOp"> {
   let summary = "Replace layer recipes by their stages, for one phase";
   let description = [{
     Adds one function beside the model that runs a step of it: `@prefill` over
-    any number of rows, `@decode` over one, `@batch` over rows of several
-    sequences, or `@batch_decode` over one row of each of several. Its arguments are the tokens, the absolute position of the first
+    any number of rows, `@decode` over one, `@verify` over a few, which is
+    `@prefill` under the name that later pipelines know it by, `@batch` over
+    rows of several sequences, or `@batch_decode` over one row of each of
+    several. Its arguments are the tokens, the absolute position of the first
     one and the number of rows that hold tokens (the others are padding), and,
     where a mask has spans, those; the arguments of the batches are the tokens
-    and the table of `sequences` that `flow.rope_angles` describes. Each layer becomes
-    the stages of its recipe, in
-    order; names such as `layer3/attention/q` stand on the locations. The
-    recipes stay in the model.
+    and the table of `sequences` that `flow.rope_angles` describes. Each layer
+    becomes the stages of its recipe, in order; names such as
+    `layer3/attention/q` stand on the locations. The recipes stay in the model.
 
     `logits` says what comes out: the logits of the `last` row, of `all` rows,
     or with `none` the normed rows themselves. With `top-k` the largest logits
@@ -53,7 +54,7 @@ def ExpandLayers : Pass<"flow-expand-layers", "::mlir::ModuleOp"> {
   }];
   let options = [
     Option<"phase", "phase", "std::string", "\"prefill\"",
-           "prefill, decode, batch or batch_decode">,
+           "prefill, decode, verify, batch or batch_decode">,
     Option<"logits", "logits", "std::string", "\"last\"",
            "rows with logits: last, all or none">,
     Option<"topK", "top-k", "int64_t", "0",

@@ -66,7 +66,9 @@ private:
     headDim = typeOf(query).getDimSize(2);
     kvHeads = values.getDimSize(values.getRank() - 3);
     group = heads / kvHeads;
-    tokens = singleRows || kTileRows % group != 0 ? 1 : kTileRows / group;
+    tokens = singleRows || kTileRows % group != 0
+                 ? 1
+                 : divisorOf(shape.rowUnit, kTileRows / group);
     rows = tokens * group;
     partRows = divisorOf(rows, shape.registers.rows);
     partColumns = divisorOf(kPanel, shape.registers.columns);

@@ -115,7 +115,7 @@ cpu::RowLayout rowLayoutOf(Value value) {
 /// Lowers one function of stages into a new one beside it.
 class FunctionLowering {
 public:
-  /// Products of several rows are made of a multiple of `rowUnit`.
+  /// Several rows are a multiple of `rowUnit`.
   FunctionLowering(func::FuncOp source, cpu::RegisterTile registers,
                    int64_t rowUnit)
       : source(source), rowUnit(rowUnit), b(source.getLoc(), source),
@@ -457,6 +457,7 @@ LogicalResult FunctionLowering::lower(AttentionOp op) {
            << op.getType().getDimSize(2) << ", not a multiple of 32";
   cpu::AttentionShape shape;
   shape.registers = registers;
+  shape.rowUnit = rowUnit;
   shape.scale = op.getScale().convertToDouble();
   if (std::optional<llvm::APFloat> cap = op.getSoftcap())
     shape.softcap = cap->convertToDouble();

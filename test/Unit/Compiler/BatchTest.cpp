@@ -2,9 +2,8 @@
 // T9: sequences of different lengths that run in one call give the logits that
 // each gives alone, bit for bit in f32, for a model of each generation.
 
-#include "TestWeights.h"
+#include "TestModels.h"
 
-#include "flow/Compiler/LoadedCode.h"
 #include "flow/Runtime/Batch.h"
 
 #include <cmath>
@@ -14,44 +13,6 @@ using namespace flow;
 using runtime::Batch;
 
 namespace {
-
-/// A compiled model with weights, and whatever it needs to live.
-class TestModel {
-public:
-  TestModel(llvm::StringRef path, const runtime::EngineOptions &options)
-      : recipe(recipeOf(path)), tensors(randomWeights(*recipe)) {
-    CompileOptions compile;
-    compile.numerics = "f32";
-    compile.batch = true;
-    compile.logitsAll = true;
-    compile.context = 128;
-    compile.chunk = options.prefillChunk;
-    Artifact artifact = llvm::cantFail(compileModel(
-        *recipe, llvm::cantFail(resolveCpuTarget("native")), compile));
-    // The plan goes the way through its file.
-    flow::Result<runtime::Plan> plan =
-        runtime::planFromJson(runtime::toJson(artifact.plan));
-    EXPECT_TRUE(plan) << plan.error();
-    code = llvm::cantFail(LoadedCode::load(artifact.objects));
-    flow::Result<std::unique_ptr<runtime::Model>> created =
-        runtime::Model::create(
-            std::move(*plan),
-            [this](const std::string &name) { return code->lookupEntry(name); },
-            tensors.source(), options);
-    if (created)
-      model = std::move(*created);
-    else
-      ADD_FAILURE() << created.error();
-  }
-
-  runtime::Model &get() { return *model; }
-
-private:
-  TestRecipe recipe;
-  runtime::TestTensors tensors;
-  std::unique_ptr<LoadedCode> code;
-  std::unique_ptr<runtime::Model> model;
-};
 
 using Rows = std::vector<std::vector<float>>;
 
@@ -73,20 +34,6 @@ Rows aloneLogits(runtime::Model &model, const std::vector<int32_t> &tokens) {
   return rows;
 }
 
-std::vector<int32_t> randomTokens(size_t count, unsigned seed) {
-  std::mt19937 random(seed);
-  std::vector<int32_t> tokens;
-  for (size_t i = 0; i != count; ++i)
-    tokens.push_back(static_cast<int32_t>(random() % 512));
-  return tokens;
-}
-
-std::vector<int32_t> slice(const std::vector<int32_t> &tokens, size_t first,
-                           size_t last) {
-  return {tokens.begin() + static_cast<ptrdiff_t>(first),
-          tokens.begin() + static_cast<ptrdiff_t>(last)};
-}
-
 /// A recipe by its path, threads, and rows of a step.
 struct Run {
   const char *name, *recipe;
@@ -96,7 +43,14 @@ struct Run {
 
 class BatchOfModel : public testing::TestWithParam<Run> {
 protected:
-  BatchOfModel() : model(GetParam().recipe, options()) {}
+  BatchOfModel() : model(GetParam().recipe, options(), compileOptions()) {}
+
+  static CompileOptions compileOptions() {
+    CompileOptions options;
+    options.batch = true;
+    options.logitsAll = true;
+    return options;
+  }
 
   static runtime::EngineOptions options() {
     runtime::EngineOptions options;

@@ -139,6 +139,7 @@ TEST_F(CodeCacheTest, EveryInputThatMattersChangesTheKey) {
   EXPECT_EQ(lookUpWith([](CompileOptions &o) { o.logitsAll = true; }), kMiss);
   EXPECT_EQ(lookUpWith([](CompileOptions &o) { o.topK = 8; }), kMiss);
   EXPECT_EQ(lookUpWith([](CompileOptions &o) { o.batch = true; }), kMiss);
+  EXPECT_EQ(lookUpWith([](CompileOptions &o) { o.verify = true; }), kMiss);
   EXPECT_EQ(lookUpWith([](CompileOptions &o) { o.context = 64; }), kMiss);
   EXPECT_EQ(lookUpWith([](CompileOptions &o) { o.chunk = 24; }), kMiss);
 

@@ -173,6 +173,8 @@ struct RegisterTile {
 /// The numbers of one attention.
 struct AttentionShape {
   RegisterTile registers;
+  /// What several rows are a multiple of: the tokens of a tile divide it.
+  int64_t rowUnit = kRowTile;
   double scale = 1;
   /// Cap on scores before the mask; 0 = none.
   double softcap = 0;
