@@ -6,7 +6,7 @@
 
 // CHECK-LABEL: func.func @windowed
 // FEW-LABEL: func.func @windowed
-// FEW: tensor.extract_slice {{.*}}[1, 2, 32] [1, 1, 1] : tensor<?x2x32xf32> to tensor<1x2x32xf32>
+// FEW: tensor.extract_slice {{.*}}[1, 2, 32] [1, 1, 1] : tensor<?x2x32xf32> to tensor<2x32xf32>
 // FEW: tensor.empty({{.*}}) : tensor<2x?xf32>
 func.func @windowed(%q: tensor<?x2x32xf32>, %k: tensor<?x1x32xf32>, %v: tensor<?x1x32xf32>, %kc: tensor<?x1x32xf32>, %vc: tensor<?x1x32xf32>, %start: index, %count: index) -> tensor<?x2x32xf32> {
   // CHECK: %[[NEW:.*]]:2 = scf.forall

@@ -35,7 +35,8 @@ static cl::opt<std::string> emit(
     cl::desc("summary, recipe, flow, linalg, llvm, asm, obj; without it an "
              "artefact"),
     cl::cat(category));
-static cl::opt<std::string> phase("phase", cl::desc("prefill, decode or all"),
+static cl::opt<std::string> phase("phase",
+                                  cl::desc("prefill, decode, verify or all"),
                                   cl::init("all"), cl::cat(category));
 static cl::opt<std::string> target("target", cl::desc("cpu or nvvm"),
                                    cl::init("cpu"), cl::cat(category));
@@ -52,6 +53,10 @@ static cl::opt<int64_t>
          cl::desc("end a step with so many of the largest logits and their "
                   "tokens; 0 = with all logits"),
          cl::init(0), cl::cat(category));
+static cl::opt<bool>
+    verify("verify",
+           cl::desc("code that verifies drafts too, for flow-run --draft"),
+           cl::cat(category));
 static cl::opt<std::string>
     saveTemps("save-temps", cl::desc("folder for the text of every phase"),
               cl::value_desc("folder"), cl::cat(category));
@@ -85,14 +90,17 @@ std::string checkUsage() {
            "ptx, "
            "cubin or fatbin, got '" +
            emit + "'";
-  if (phase != "prefill" && phase != "decode" && phase != "all")
-    return "--phase must be prefill, decode or all, got '" + phase + "'";
+  if (!llvm::is_contained({"prefill", "decode", "verify", "all"},
+                          llvm::StringRef(phase)))
+    return "--phase must be prefill, decode, verify or all, got '" + phase +
+           "'";
   if (emit.empty() && phase != "all")
     return "an artefact holds all phases: --phase needs --emit";
   if (emit == kSummary && phase != "all")
     return "--emit=summary is of all phases";
   if (emit == "obj" && phase == "all")
-    return "--emit=obj needs --phase=prefill or --phase=decode";
+    return "--emit=obj needs --phase=prefill, --phase=decode or "
+           "--phase=verify";
   if (target == "nvvm")
     return "--target nvvm is not available yet";
   if (target != "cpu")
@@ -164,9 +172,11 @@ llvm::Error writeText(llvm::StringRef path, llvm::StringRef text) {
 }
 
 llvm::SmallVector<llvm::StringRef> steps() {
-  if (phase == "all")
-    return {"prefill", "decode"};
-  return {phase.getValue()};
+  if (phase != "all")
+    return {phase.getValue()};
+  if (verify)
+    return {"prefill", "decode", "verify"};
+  return {"prefill", "decode"};
 }
 
 llvm::Error emitPhase(mlir::ModuleOp recipe, Kind kind,
@@ -220,6 +230,7 @@ llvm::Error run() {
   options.numerics = numerics;
   options.context = contextSize;
   options.topK = topK;
+  options.verify = verify;
   options.configurePasses = [](mlir::PassManager &passes) -> llvm::Error {
     if (failed(mlir::applyPassManagerCLOptions(passes)))
       return llvm::createStringError("the pass debugging options do not agree");

@@ -62,7 +62,7 @@ public:
         {best.logits, best.tokens, static_cast<size_t>(best.count), choices});
   }
 
-private:
+protected:
   runtime::Sequence &sequence;
 };
 

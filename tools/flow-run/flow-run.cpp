@@ -2,6 +2,7 @@
 // Runs a model: prompt in, text or tokens out.
 
 #include "Common/CommandLine.h"
+#include "DraftedSteps.h"
 #include "PerplexityRun.h"
 #include "Steps.h"
 #include "flow/Compiler/CodeCache.h"
@@ -57,6 +58,14 @@ static cl::opt<int64_t> topK("top-k",
 static cl::opt<double>
     topP("top-p", cl::desc("choose among the best with this probability"),
          cl::init(1), cl::cat(category));
+static cl::opt<std::string>
+    draftKind("draft",
+              cl::desc("guess tokens and verify several in a step: none, or "
+                       "lookup, from what the text says before"),
+              cl::init("none"), cl::cat(category));
+static cl::opt<int64_t> draftTokens("draft-tokens",
+                                    cl::desc("tokens of a guess at most"),
+                                    cl::init(7), cl::cat(category));
 static cl::opt<uint64_t> seed("seed", cl::desc("of the choice"), cl::init(0),
                               cl::cat(category));
 static cl::opt<int> threads("threads", cl::desc("0 = all processors"),
@@ -100,6 +109,8 @@ constexpr int64_t kDefaultWindow = 512;
 struct RunStatistics {
   double prefillSeconds = 0, decodeSeconds = 0;
   int64_t prefillTokens = 0, decodeTokens = 0;
+  /// Of --draft.
+  std::optional<int64_t> draftedTokens, acceptedTokens;
   /// Of --perplexity.
   std::optional<text::Perplexity> perplexity;
 };
@@ -123,6 +134,7 @@ llvm::Expected<std::vector<int32_t>> parseTokens(llvm::StringRef list) {
 }
 
 bool scoresText() { return perplexityFile.getNumOccurrences() != 0; }
+bool makesDrafts() { return draftKind != "none"; }
 
 llvm::Expected<std::string> readText(const std::string &path) {
   auto buffer = llvm::MemoryBuffer::getFile(path);
@@ -182,7 +194,7 @@ int64_t candidatesFor(const ModelTokens &known) {
   constexpr uint64_t kFewest = 64, kMost = 512;
   std::optional<size_t> needed =
       text::Sampler::bestNeeded(samplerOptions(known));
-  if (scoresText() || !logitsOut.empty() || !needed)
+  if (scoresText() || !logitsOut.empty() || makesDrafts() || !needed)
     return 0;
   uint64_t rows = known.rows;
   // What is not to be chosen may be among the best.
@@ -396,6 +408,10 @@ void printStatistics(const LoadedModel &loaded, runtime::Model &model,
       {"cache_bytes", static_cast<int64_t>(sequence.cacheBytes())},
       {"threads", threadCount()},
       {"numerics", numerics.getValue()}};
+  if (statistics.draftedTokens) {
+    object["drafted_tokens"] = *statistics.draftedTokens;
+    object["accepted_tokens"] = *statistics.acceptedTokens;
+  }
   if (const std::optional<text::Perplexity> &found = statistics.perplexity) {
     object["perplexity"] = found->value();
     object["perplexity_tokens"] = found->tokens();
@@ -413,6 +429,7 @@ llvm::Error run() {
   options.threads = threadCount();
   options.compile.numerics = numerics;
   options.compile.logitsAll = scoresText() || !logitsOut.empty();
+  options.compile.verify = makesDrafts();
   options.context = scoresText() ? windowLength() : contextSize.getValue();
   options.prefillChunk = prefillChunk;
   options.weightsPath = weightsPath;
@@ -437,16 +454,28 @@ llvm::Error run() {
   if (!loaded)
     return loaded.takeError();
   runtime::Model &model = (*loaded)->model();
+  // Of an artefact; said before anything is generated.
+  if (makesDrafts() && !model.plan().findSchedule("verify"))
+    return toError(modelPath + ": was compiled without the code that verifies "
+                               "drafts, which --draft needs");
   Result<std::unique_ptr<runtime::Sequence>> sequence =
       runtime::Sequence::create(model);
   if (!sequence)
     return toError(sequence.error());
 
   RunStatistics statistics;
-  CompiledSteps steps(**sequence);
+  CompiledSteps plain(**sequence);
+  // The last token is decoded for the sake of its logits only.
+  int64_t decoded = logitsOut.empty() ? maxTokens - 1 : maxTokens;
+  DraftedSteps drafted(**sequence, {draftTokens, decoded, model.context()});
+  Steps &steps = makesDrafts() ? static_cast<Steps &>(drafted) : plain;
   if (llvm::Error error = runSteps(
           steps, *known, (*loaded)->imported().config.architecture, statistics))
     return error;
+  if (makesDrafts()) {
+    statistics.draftedTokens = drafted.drafted();
+    statistics.acceptedTokens = drafted.accepted();
+  }
   if (stats)
     printStatistics(**loaded, model, **sequence, statistics);
   return llvm::Error::success();
@@ -483,8 +512,8 @@ std::string checkUsage() {
            std::to_string(prompts);
   if (scoresText())
     for (const cl::Option *option : std::initializer_list<const cl::Option *>{
-             &chat, &maxTokens, &temperature, &topK, &topP, &seed, &printTokens,
-             &logitsOut})
+             &chat, &maxTokens, &temperature, &topK, &topP, &draftKind,
+             &draftTokens, &seed, &printTokens, &logitsOut})
       if (option->getNumOccurrences())
         return "--perplexity generates nothing: --" + option->ArgStr.str() +
                " has no place beside it";
@@ -500,6 +529,11 @@ std::string checkUsage() {
     if (value < 0)
       return std::string(name) + " must not be negative, got " +
              std::to_string(value);
+  if (draftKind != "none" && draftKind != "lookup")
+    return "--draft must be none or lookup, got '" + draftKind + "'";
+  if (draftTokens < 1)
+    return "--draft-tokens must be positive, got " +
+           std::to_string(draftTokens);
   if (prefillChunk < 1)
     return "--prefill-chunk must be positive, got " +
            std::to_string(prefillChunk);
@@ -510,6 +544,8 @@ std::string checkUsage() {
     return "--target " + target + " is not available yet";
   if (target == "reference" && stats)
     return "--stats are those of compiled code: --target reference has none";
+  if (target == "reference" && makesDrafts())
+    return "--draft is for compiled code: --target reference verifies none";
   if (target != "cpu" && target != "reference")
     return "--target must be cpu, reference, nvvm or nvvm-emulated, got '" +
            target + "'";

@@ -133,6 +133,29 @@ TEST(Compiler, BatchesAreAnotherStep) {
   EXPECT_TRUE(read) << read.error();
 }
 
+TEST(Compiler, DraftsAreAnotherStep) {
+  TestRecipe recipe;
+  CompileOptions options;
+  Artifact two = llvm::cantFail(compileModel(*recipe, testTarget(), options));
+  EXPECT_FALSE(two.plan.findSchedule("verify"));
+  options.verify = true;
+  Artifact three = llvm::cantFail(compileModel(*recipe, testTarget(), options));
+  // What is there without drafts stays as it is.
+  ASSERT_EQ(three.objects.size(), 3u);
+  EXPECT_EQ(three.objects[0], two.objects[0]);
+  EXPECT_EQ(three.objects[1], two.objects[1]);
+  const runtime::Schedule *verify = three.plan.findSchedule("verify");
+  ASSERT_TRUE(verify);
+  EXPECT_EQ(verify->rows, 0);
+  EXPECT_TRUE(verify->logitsAll);
+  EXPECT_FALSE(three.plan.findSchedule("prefill")->logitsAll);
+  EXPECT_EQ(three.plan.weights.size(), two.plan.weights.size());
+  EXPECT_EQ(three.plan.caches.size(), two.plan.caches.size());
+  flow::Result<runtime::Plan> read =
+      runtime::planFromJson(runtime::toJson(three.plan));
+  EXPECT_TRUE(read) << read.error();
+}
+
 TEST(Compiler, LeavesTheRecipeAsItIs) {
   TestRecipe recipe;
   std::string before = recipe.print();
