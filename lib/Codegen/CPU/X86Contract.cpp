@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // Lowers dot products of bytes and of bf16 to x86 instructions.
 
-#include "KernelBuilder.h"
-#include "flow/Codegen/CPU/Kernels.h"
+#include "Dots.h"
 #include "flow/Codegen/CPU/Passes.h"
 #include "mlir/IR/Matchers.h"
 
@@ -18,66 +17,11 @@ namespace {
 
 enum class Isa { Generic, Avx2, Avx512, Vnni };
 
-/// The operands of `acc [n] + sum over k of weights [n, K] * row [K]`, before
-/// both were widened to the accumulator's type.
-struct Dot {
-  Value weights, row, acc;
-
-  int64_t columns() const {
-    return cast<VectorType>(acc.getType()).getDimSize(0);
-  }
-};
-
 /// `acc [n] + factor * (sum over k of numbers [n, k])`.
 struct PairSum {
   Value numbers, acc;
   int16_t factor;
 };
-
-/// The dot of `contract` if `LhsExt` and `RhsExt` widened its operands, `count`
-/// of `isNarrow` elements side by side, to those of the accumulator.
-template <typename LhsExt, typename RhsExt>
-std::optional<Dot> matchDot(vector::ContractionOp contract, int64_t count,
-                            llvm::function_ref<bool(Type)> isNarrow,
-                            llvm::function_ref<bool(Type)> isWide) {
-  auto weights = contract.getLhs().getDefiningOp<LhsExt>();
-  auto row = contract.getRhs().getDefiningOp<RhsExt>();
-  auto isVector = [](Type type, ArrayRef<int64_t> shape,
-                     llvm::function_ref<bool(Type)> isElement) {
-    auto vector = dyn_cast<VectorType>(type);
-    return vector && vector.getShape() == shape &&
-           isElement(vector.getElementType());
-  };
-  auto result = dyn_cast<VectorType>(contract.getResultType());
-  if (!weights || !row || !result || result.getRank() != 1 ||
-      !isWide(result.getElementType()) ||
-      !isVector(weights.getIn().getType(), {result.getDimSize(0), count},
-                isNarrow) ||
-      !isVector(row.getIn().getType(), {count}, isNarrow) ||
-      contract.getKind() != vector::CombiningKind::ADD)
-    return std::nullopt;
-  MLIRContext *context = contract.getContext();
-  AffineExpr n = getAffineDimExpr(0, context), k = getAffineDimExpr(1, context);
-  if (contract.getIndexingMapsArray() !=
-      AffineMap::inferFromExprList({ArrayRef<AffineExpr>{n, k}, {k}, {n}},
-                                   context))
-    return std::nullopt;
-  return Dot{weights.getIn(), row.getIn(), contract.getAcc()};
-}
-
-/// Four unsigned by signed bytes onto i32.
-std::optional<Dot> matchByteDot(vector::ContractionOp contract) {
-  return matchDot<arith::ExtUIOp, arith::ExtSIOp>(
-      contract, 4, [](Type t) { return t.isInteger(8); },
-      [](Type t) { return t.isInteger(32); });
-}
-
-/// A pair of 16-bit numbers onto i32.
-std::optional<Dot> matchPairDot(vector::ContractionOp contract) {
-  return matchDot<arith::ExtSIOp, arith::ExtSIOp>(
-      contract, 2, [](Type t) { return t.isInteger(16); },
-      [](Type t) { return t.isInteger(32); });
-}
 
 /// A pair of 16-bit numbers onto i32, each times a constant.
 std::optional<PairSum> matchPairSum(vector::ContractionOp contract) {
@@ -126,57 +70,6 @@ std::optional<Dot> matchShortDot(vector::ContractionOp contract) {
               {ArrayRef<AffineExpr>{n, p, k}, {p, k}, {n, p}}, context))
     return std::nullopt;
   return Dot{weights.getIn(), row.getIn(), contract.getAcc()};
-}
-
-/// A pair of bf16 onto f32.
-std::optional<Dot> matchBf16Dot(vector::ContractionOp contract) {
-  return matchDot<arith::ExtFOp, arith::ExtFOp>(
-      contract, 2, [](Type t) { return t.isBF16(); },
-      [](Type t) { return t.isF32(); });
-}
-
-Value slice(KernelBuilder &b, Value vec, int64_t first, int64_t count) {
-  return vector::ExtractStridedSliceOp::create(b, vec, ArrayRef<int64_t>{first},
-                                               ArrayRef<int64_t>{count},
-                                               ArrayRef<int64_t>{1});
-}
-
-Value join(KernelBuilder &b, ArrayRef<Value> parts, VectorType type) {
-  Value result = arith::ConstantOp::create(b, b.getZeroAttr(type));
-  int64_t offset = 0;
-  for (Value part : parts) {
-    result = vector::InsertStridedSliceOp::create(
-        b, part, result, ArrayRef<int64_t>{offset}, ArrayRef<int64_t>{1});
-    offset += cast<VectorType>(part.getType()).getDimSize(0);
-  }
-  return result;
-}
-
-Value callIntrinsic(KernelBuilder &b, StringRef name, Type result,
-                    ValueRange operands) {
-  return LLVM::CallIntrinsicOp::create(b, result, b.getStringAttr(name),
-                                       operands)
-      .getResult(0);
-}
-
-/// The values of a row that meet one word of weights, as one i32.
-Value asWord(KernelBuilder &b, Value row) {
-  Value one = vector::BitCastOp::create(b, b.vector(1, b.getI32Type()), row);
-  return vector::ExtractOp::create(b, one, ArrayRef<int64_t>{0});
-}
-
-/// What `emit` returns for each `lanes` of the accumulator and the words of
-/// weights that they meet, side by side.
-Value perRegister(KernelBuilder &b, const Dot &dot, Value weights,
-                  int64_t lanes,
-                  llvm::function_ref<Value(Value acc, Value words)> emit) {
-  int64_t elements = cast<VectorType>(weights.getType()).getDimSize(0);
-  int64_t perLane = elements / dot.columns();
-  SmallVector<Value> parts;
-  for (int64_t first = 0; first != dot.columns(); first += lanes)
-    parts.push_back(emit(slice(b, dot.acc, first, lanes),
-                         slice(b, weights, first * perLane, lanes * perLane)));
-  return join(b, parts, cast<VectorType>(dot.acc.getType()));
 }
 
 /// `vpdpbusd`. It does not saturate, and 4 * 255 * 127 fits.
@@ -258,21 +151,6 @@ Value emitHalves(KernelBuilder &b, const Dot &dot, Value weights,
   });
 }
 
-Value emitGeneric(KernelBuilder &b, const Dot &dot, Value weights) {
-  int64_t lanes = dot.columns();
-  auto words = b.vector(lanes, b.getI32Type());
-  Value w = vector::BitCastOp::create(b, words, weights);
-  Value x = arith::ExtSIOp::create(b, b.vector(4, b.getI32Type()), dot.row);
-  Value sum = dot.acc, mask = b.splat(b.i32(255), lanes);
-  for (int64_t k = 0; k != 4; ++k) {
-    Value shifted = arith::ShRUIOp::create(b, w, b.splat(b.i32(8 * k), lanes));
-    Value byte = arith::AndIOp::create(b, shifted, mask);
-    Value xk = vector::ExtractOp::create(b, x, ArrayRef<int64_t>{k});
-    sum = b.add(sum, b.mul(byte, b.splat(xk, lanes)));
-  }
-  return sum;
-}
-
 /// `vdpbf16ps`.
 Value emitBf16Dot(KernelBuilder &b, const Dot &dot, Value weights) {
   auto floats = b.f32Vector(16);
@@ -283,27 +161,6 @@ Value emitBf16Dot(KernelBuilder &b, const Dot &dot, Value weights) {
     return callIntrinsic(b, "llvm.x86.avx512bf16.dpbf16ps.512", floats,
                          {acc, w, x});
   });
-}
-
-/// A bf16 is the upper half of an f32. The odd product is added first, as
-/// `vdpbf16ps` does.
-Value emitFmaPairs(KernelBuilder &b, const Dot &dot, Value weights) {
-  int64_t lanes = dot.columns();
-  auto words = b.vector(lanes, b.getI32Type());
-  Value w = vector::BitCastOp::create(b, words, weights);
-  Value x = b.splat(asWord(b, dot.row), lanes);
-  auto asFloats = [&](Value v) -> Value {
-    return vector::BitCastOp::create(b, b.f32Vector(lanes), v);
-  };
-  auto odd = [&](Value v) {
-    return asFloats(arith::AndIOp::create(
-        b, v, b.splat(b.i32(static_cast<int32_t>(0xffff0000)), lanes)));
-  };
-  auto even = [&](Value v) {
-    return asFloats(arith::ShLIOp::create(b, v, b.splat(b.i32(16), lanes)));
-  };
-  Value oddW = odd(w), oddX = odd(x), evenW = even(w), evenX = even(x);
-  return b.fma(evenW, evenX, b.fma(oddW, oddX, dot.acc));
 }
 
 struct X86Contract : flow::impl::X86ContractBase<X86Contract> {
@@ -321,42 +178,23 @@ struct X86Contract : flow::impl::X86ContractBase<X86Contract> {
           << isa << "', expected vnni, avx512, avx2 or generic";
       return signalPassFailure();
     }
-    SmallVector<vector::ContractionOp> contracts;
-    getOperation()->walk(
-        [&](vector::ContractionOp op) { contracts.push_back(op); });
-    for (vector::ContractionOp contract : contracts) {
-      KernelBuilder b(contract.getLoc(), contract);
-      Value result = emit(b, contract, *target);
-      if (!result) {
-        contract.emitOpError(
-            "is no dot product of unsigned by signed bytes, of "
-            "pairs of 16 bits or of bf16 that the target has "
-            "instructions for");
-        return signalPassFailure();
-      }
-      Operation *lhs = contract.getLhs().getDefiningOp();
-      Operation *rhs = contract.getRhs().getDefiningOp();
-      contract.replaceAllUsesWith(result);
-      contract.erase();
-      for (Operation *extension : {lhs, rhs})
-        if (extension && extension->use_empty())
-          extension->erase();
-    }
+    if (failed(replaceContractions(
+            getOperation(),
+            [&](KernelBuilder &b, vector::ContractionOp contract) {
+              return emit(b, contract, *target);
+            })))
+      signalPassFailure();
   }
 
   /// What replaces `contract`; null if it is none of the dots, or of columns
   /// that do not fill registers.
   Value emit(KernelBuilder &b, vector::ContractionOp contract, Isa target) {
-    auto flat = [&](Value weights) -> Value {
-      auto type = cast<VectorType>(weights.getType());
-      return vector::ShapeCastOp::create(
-          b, b.vector(type.getNumElements(), type.getElementType()), weights);
-    };
     if (std::optional<Dot> dot = matchBf16Dot(contract)) {
       if (!bf16)
-        return emitFmaPairs(b, *dot, flat(dot->weights));
-      return dot->columns() % 16 == 0 ? emitBf16Dot(b, *dot, flat(dot->weights))
-                                      : Value();
+        return emitFmaPairs(b, *dot);
+      return dot->columns() % 16 == 0
+                 ? emitBf16Dot(b, *dot, flatWeights(b, *dot))
+                 : Value();
     }
     int64_t lanes = target == Isa::Generic ? 1 : target == Isa::Avx2 ? 8 : 16;
     std::optional<Dot> pairs = matchPairDot(contract);
@@ -367,16 +205,16 @@ struct X86Contract : flow::impl::X86ContractBase<X86Contract> {
       pairs = Dot{sum->numbers, row, sum->acc};
     }
     if (pairs && target != Isa::Generic && pairs->columns() % lanes == 0)
-      return emitPairs(b, *pairs, flat(pairs->weights), lanes);
+      return emitPairs(b, *pairs, flatWeights(b, *pairs), lanes);
     std::optional<Dot> shorts = matchShortDot(contract);
     if (shorts && target != Isa::Generic && shorts->columns() % lanes == 0)
       return emitShorts(b, *shorts, lanes);
     std::optional<Dot> dot = matchByteDot(contract);
     if (!dot || dot->columns() % lanes != 0)
       return {};
-    Value weights = flat(dot->weights);
     if (target == Isa::Generic)
-      return emitGeneric(b, *dot, weights);
+      return emitByteProducts(b, *dot);
+    Value weights = flatWeights(b, *dot);
     return target == Isa::Vnni ? emitVnni(b, *dot, weights)
                                : emitHalves(b, *dot, weights, lanes);
   }
