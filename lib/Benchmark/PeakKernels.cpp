@@ -32,8 +32,9 @@ private:
   }
   /// Chains that do not wait for each other. Two units with a latency of six
   /// cycles want twelve, which fit into sixteen registers beside two operands.
-  /// Where there are thirty-two registers, sixteen are on the safe side.
-  int64_t chains() const { return target.avx512 ? 16 : 12; }
+  /// Where there are thirty-two registers, sixteen are on the safe side, as
+  /// they are for four units with a latency of four.
+  int64_t chains() const { return target.avx512 || target.neon ? 16 : 12; }
   VectorType vectorOf(Type element) const {
     return VectorType::get(
         {8 * vectorBytes() / element.getIntOrFloatBitWidth()}, element);
@@ -134,7 +135,7 @@ int64_t KernelWriter::addPeak(
   return chains() * perVector;
 }
 
-/// Calls the x86 instruction that LLVM calls `intrinsic`.
+/// Calls the instruction that LLVM calls `intrinsic`.
 static Value callDot(ImplicitLocOpBuilder &b, StringRef intrinsic,
                      Value accumulator, Value x, Value y) {
   return LLVM::CallIntrinsicOp::create(b, accumulator.getType(),
@@ -162,15 +163,23 @@ PeakKernels KernelWriter::write() {
     kernels.bf16 = addPeak(
         "peak_bf16", floats, vectorOf(b.getBF16Type()),
         4 * floats.getNumElements(),
-        [](ImplicitLocOpBuilder &b, Value accumulator, Value x, Value y) {
-          return callDot(b, "llvm.x86.avx512bf16.dpbf16ps.512", accumulator, x,
-                         y);
+        [&](ImplicitLocOpBuilder &b, Value accumulator, Value x, Value y) {
+          if (!target.neon)
+            return callDot(b, "llvm.x86.avx512bf16.dpbf16ps.512", accumulator,
+                           x, y);
+          accumulator =
+              callDot(b, "llvm.aarch64.neon.bfmlalt", accumulator, x, y);
+          return callDot(b, "llvm.aarch64.neon.bfmlalb", accumulator, x, y);
         });
-  if (target.vnni)
+  if (target.vnni || target.dotprod)
     kernels.int8 = addPeak(
         "peak_int8", words, vectorOf(b.getI8Type()), 8 * words.getNumElements(),
-        [](ImplicitLocOpBuilder &b, Value accumulator, Value x, Value y) {
-          return callDot(b, "llvm.x86.avx512.vpdpbusd.512", accumulator, x, y);
+        [&](ImplicitLocOpBuilder &b, Value accumulator, Value x, Value y) {
+          StringRef name = target.i8mm ? "llvm.aarch64.neon.usdot.v4i32.v16i8"
+                           : target.dotprod
+                               ? "llvm.aarch64.neon.sdot.v4i32.v16i8"
+                               : "llvm.x86.avx512.vpdpbusd.512";
+          return callDot(b, name, accumulator, x, y);
         });
 
   // Four loads a round, each into an accumulator of its own.

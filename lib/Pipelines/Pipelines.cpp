@@ -53,6 +53,11 @@ static bool hasAnyRows(const PipelineOptions &options) {
   return options.step == "batch_decode" || options.step == "verify";
 }
 
+static bool isAArch64(const PipelineOptions &options) {
+  return llvm::is_contained({"i8mm", "dotprod", "neon"},
+                            llvm::StringRef(options.isa));
+}
+
 namespace {
 /// Rows and columns of the tiles whose sums fit into registers.
 struct TargetTiles {
@@ -63,8 +68,12 @@ struct TargetTiles {
   /// x 2 of f32. 16 registers hold 6 x 2 sums beside weights and a row's value,
   /// or 4 x 2 where a register of weights becomes two. Without dot products of
   /// bytes, eight registers have the weights of a block, of as many columns as
-  /// that gives, and 12 rows come one by one.
+  /// that gives, and 12 rows come one by one. 32 registers of 4 lanes hold 4 x
+  /// 4 sums beside weights and the lanes of 4 rows, and of bytes 6 x 2 sums
+  /// beside 8 registers of weights.
   static TargetTiles of(const PipelineOptions &options) {
+    if (isAArch64(options))
+      return {4, 16, 4, 16, 6, 8, 6, 8};
     if (options.isa == "vnni")
       return {12, 32, 12, 32, 6, 32, 6, 32};
     if (options.avx512)
@@ -91,7 +100,8 @@ void flow::buildLinalgPipeline(OpPassManager &pm,
 
 void flow::buildCpuPipeline(OpPassManager &pm, const PipelineOptions &options) {
   TargetTiles tiles = TargetTiles::of(options);
-  bool hasByteDots = options.isa == "vnni" || options.isa == "generic";
+  bool hasByteDots =
+      options.isa == "vnni" || options.isa == "generic" || isAArch64(options);
   TileContractionsOptions tiling{tiles.rowsF32,
                                  tiles.columnsF32,
                                  tiles.rowsBf16,
@@ -101,7 +111,9 @@ void flow::buildCpuPipeline(OpPassManager &pm, const PipelineOptions &options) {
                                  tiles.rowsNarrow,
                                  tiles.columnsNarrow,
                                  /*widenBf16=*/!options.bf16,
-                                 /*widenI8=*/!hasByteDots};
+                                 /*widenI8=*/!hasByteDots,
+                                 /*rowLanes=*/isAArch64(options),
+                                 /*signedI8=*/options.isa == "dotprod"};
   if (hasAnyRows(options)) {
     // Sequences that decode together and drafts are few rows, often a power of
     // two: of smaller tiles fewer rows are left over.
@@ -127,7 +139,10 @@ void flow::buildCpuPipeline(OpPassManager &pm, const PipelineOptions &options) {
   bufferization::buildBufferDeallocationPipeline(pm);
 
   pm.addPass(createOutlineParallel());
-  pm.addPass(createX86Contract({options.isa, options.bf16}));
+  if (isAArch64(options))
+    pm.addPass(createAArch64Contract({options.isa, options.bf16}));
+  else
+    pm.addPass(createX86Contract({options.isa, options.bf16}));
   pm.addPass(createExpandMath());
 
   pm.addPass(createConvertVectorToSCFPass(

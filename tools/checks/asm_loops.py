@@ -1,34 +1,53 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Finds the innermost loops of x86 assembly and counts what they are made of.
+"""Finds the innermost loops of assembly and counts what they are made of.
 
-Reads AT&T syntax as LLVM prints it. A loop is the natural loop of a back edge;
+Reads x86 in AT&T syntax and AArch64, as LLVM prints them. A loop is the natural loop of a back edge;
 an innermost one has no other loop's header in it.
 """
 
 import collections
 import re
 
-FUNCTION = re.compile(r"^(\S+):\s*(#.*)?$")
+FUNCTION = re.compile(r"^(\S+):\s*((#|//).*)?$")
 LABEL = re.compile(r"^(\.L\w+):")
-INSTRUCTION = re.compile(r"^\t([a-z]\w*)(?:\s+([^#]*?))?\s*(?:#.*)?$")
-MEMORY = re.compile(r"(?P<segment>%[cdefgs]s:)?(?P<displacement>[^,()%$\s]*)"
-                    r"\((?P<base>%\w+)?(?:,\s*(?P<index>%\w+)"
-                    r"(?:,\s*(?P<scale>\d))?)?\)")
-WIDTHS = {"x": 16, "y": 32, "z": 64}
-# Those that read a part of the vector that they write.
-PARTS = {"vcvtph2ps": 2, "vcvtph2psx": 2, "vpmovsxbw": 2, "vpmovzxbw": 2, "vpmovsxbd": 4,
-         "vpmovzxbd": 4, "vpmovsxwd": 2, "vpmovzxwd": 2}
-# Written without a destination in memory, whatever stands last.
-NO_STORE = re.compile(r"^(cmp|test|vcomis|vucomis|prefetch|lea|vptest|bt[lqw]?$)")
 
 
 class Instruction:
-    """One instruction: mnemonic, operands as written, and its classes."""
+    """One instruction: mnemonic and operands as written. What a machine writes
+    is for the classes derived from this."""
 
     def __init__(self, text, mnemonic, operands):
         self.text, self.mnemonic = text, mnemonic
         self.operands = split_operands(operands or "")
-        memory = [(i, MEMORY.search(o)) for i, o in enumerate(self.operands)]
+
+    @classmethod
+    def read(cls, line):
+        """The instruction of a line of code, or None."""
+        match = cls.PATTERN.match(line)
+        return cls(line.strip(), match[1], match[2]) if match else None
+
+
+class X86Instruction(Instruction):
+    """In AT&T syntax."""
+
+    PATTERN = re.compile(r"^\t([a-z]\w*)(?:\s+([^#]*?))?\s*(?:#.*)?$")
+    MEMORY = re.compile(r"(?P<segment>%[cdefgs]s:)?(?P<displacement>[^,()%$\s]*)"
+                        r"\((?P<base>%\w+)?(?:,\s*(?P<index>%\w+)"
+                        r"(?:,\s*(?P<scale>\d))?)?\)")
+    # Those that read a part of the vector that they write.
+    PARTS = {"vcvtph2ps": 2, "vcvtph2psx": 2, "vpmovsxbw": 2, "vpmovzxbw": 2,
+             "vpmovsxbd": 4, "vpmovzxbd": 4, "vpmovsxwd": 2, "vpmovzxwd": 2}
+    # Written without a destination in memory, whatever stands last.
+    NO_STORE = re.compile(
+        r"^(cmp|test|vcomis|vucomis|prefetch|lea|vptest|bt[lqw]?$)")
+    # Instructions on vector registers that read a single number.
+    SCALAR = {"vmovd", "vmovq", "vmovss", "vmovsd"} | {
+        f"v{op}{kind}" for op in ("add", "sub", "mul", "div", "max", "min", "sqrt")
+        for kind in ("ss", "sd")} | {"vcvtsi2ss", "vcvtsi2sd"}
+
+    def __init__(self, text, mnemonic, operands):
+        super().__init__(text, mnemonic, operands)
+        memory = [(i, self.MEMORY.search(o)) for i, o in enumerate(self.operands)]
         memory = [(i, m) for i, m in memory if m and not mnemonic.startswith("lea")]
         self.place, self.memory = memory[0] if memory else (None, None)
 
@@ -38,9 +57,18 @@ class Instruction:
         return max((WIDTHS[w] for w in re.findall(r"%([xyz])mm\d", self.text)),
                    default=0)
 
+    def has_form(self, form):
+        """Whether it is of a width, such as zmm."""
+        return self.width == WIDTHS[form[0]]
+
     @property
     def is_jump(self):
         return self.mnemonic.startswith("j")
+
+    @property
+    def ends(self):
+        """Whether what stands behind it does not follow it."""
+        return self.mnemonic == "jmp" or self.mnemonic.startswith("ret")
 
     @property
     def target(self):
@@ -70,19 +98,118 @@ class Instruction:
         if base in ("%rsp", "%rbp") and index is None:
             return ["stack"]
         is_last = self.place == len(self.operands) - 1
-        if is_last and len(self.operands) > 1 and not NO_STORE.match(self.mnemonic):
+        if is_last and len(self.operands) > 1 and not self.NO_STORE.match(self.mnemonic):
             return ["store"]
         if "broadcast" in self.mnemonic or "{1to" in self.text:
             return ["broadcast"]
-        if self.width == 0 or self.mnemonic in SCALAR:
+        if self.width == 0 or self.mnemonic in self.SCALAR:
             return ["scalar"]
         return ["load"]
 
+    def loaded(self):
+        """Of a load: the registers of its address, and the place and width of
+        each vector beside them."""
+        m = self.memory
+        return ((m["base"], m["index"], m["scale"]),
+                [(int(m["displacement"] or "0", 0),
+                  self.width // self.PARTS.get(self.mnemonic, 1))])
 
-# Instructions on vector registers that read a single number.
-SCALAR = {"vmovd", "vmovq", "vmovss", "vmovsd"} | {
-    f"v{op}{kind}" for op in ("add", "sub", "mul", "div", "max", "min", "sqrt")
-    for kind in ("ss", "sd")} | {"vcvtsi2ss", "vcvtsi2sd"}
+    def moves(self):
+        """The register of its address and the number it adds to it, if it
+        does."""
+        return None, 0
+
+
+class AArch64Instruction(Instruction):
+    """As LLVM prints it for ELF."""
+
+    PATTERN = re.compile(r"^\t([a-z][\w.]*)(?:\s+([^/]*?))?\s*(?://.*)?$")
+    MEMORY = re.compile(r"^\[(?P<base>\w+)(?:, (?P<index>[xw]\d+)"
+                        r"(?:, (?P<scale>\w+(?: #\d+)?))?)?"
+                        r"(?:, (?P<displacement>#-?\w+|:lo12:\S+))?\](?P<pre>!?)$")
+    # What the stack is addressed by; x29 is a register like any other in a
+    # function that does not make it its frame.
+    FRAME = re.compile(r"^\t(mov|add)\tx29, sp\b", re.M)
+    frame = ("sp",)
+    VECTOR = re.compile(r"\b(?:q\d+\b|v\d+\.(?:16b|8h|4s|2d)\b)")
+
+    def __init__(self, text, mnemonic, operands):
+        super().__init__(text, mnemonic, operands)
+        memory = [(i, self.MEMORY.match(o)) for i, o in enumerate(self.operands)]
+        memory = [(i, m) for i, m in memory if m]
+        self.place, self.memory = memory[0] if memory else (None, None)
+
+    @property
+    def width(self):
+        """Bytes of the widest vector register that is named; 0 without one."""
+        return 16 if self.VECTOR.search(self.text) else 0
+
+    def has_form(self, form):
+        """Whether its last operand is one number of a register: lane."""
+        return form == "lane" and bool(re.match(r"^v.*\]$", self.operands[-1]))
+
+    @property
+    def is_jump(self):
+        return bool(re.match(r"^(b|b\.\w+|cbn?z|tbn?z)$", self.mnemonic))
+
+    @property
+    def ends(self):
+        """Whether what stands behind it does not follow it."""
+        return self.mnemonic in ("b", "br", "ret")
+
+    @property
+    def target(self):
+        """The label that a jump names, or None."""
+        name = self.operands[-1] if self.operands else ""
+        return name if self.is_jump and name.startswith(".L") else None
+
+    def classes(self):
+        """What kinds it counts as, besides its mnemonic; see `KINDS`."""
+        if self.mnemonic in ("bl", "blr"):
+            return ["call"]
+        if self.mnemonic == "dup":
+            return ["register-broadcast"]
+        if not self.memory:
+            return []
+        if self.mnemonic.startswith("prf"):
+            return ["prefetch"]
+        # A pair of registers is two.
+        count = sum(1 for part in self.operands[:self.place]
+                    for _ in re.findall(r"[a-z][\w.]*", part))
+        return [self.memory_class()] * count
+
+    def memory_class(self):
+        base, index = self.memory["base"], self.memory["index"]
+        if (self.memory["displacement"] or "").startswith(":lo12:"):
+            return "constant"
+        if base in self.frame and index is None:
+            return "stack"
+        if self.mnemonic.startswith("st"):
+            return "store"
+        if re.match(r"^ld[1-4]r$", self.mnemonic):
+            return "broadcast"
+        return "load" if self.width else "scalar"
+
+    def loaded(self):
+        """Of a load: the registers of its address, and the place and width of
+        each vector beside them."""
+        m = self.memory
+        place = int((m["displacement"] or "#0")[1:], 0)
+        return ((m["base"], m["index"], m["scale"]),
+                [(place + self.width * i, self.width)
+                 for i in range(len(self.classes()))])
+
+    def moves(self):
+        """The register of its address and the number it adds to it, if it
+        does."""
+        if self.memory and self.place + 1 < len(self.operands):
+            return self.memory["base"], int(self.operands[-1].lstrip("#"), 0)
+        if self.memory and self.memory["pre"]:
+            return self.memory["base"], int(self.memory["displacement"][1:], 0)
+        return None, 0
+
+
+WIDTHS = {"x": 16, "y": 32, "z": 64}
 
 KINDS = {
     "load": "reads a vector",
@@ -100,10 +227,10 @@ KINDS = {
 
 
 def split_operands(text):
-    """Operands at the commas that are in no parentheses."""
+    """Operands at the commas that are in no brackets."""
     parts, depth, start = [], 0, 0
     for at, letter in enumerate(text):
-        depth += (letter == "(") - (letter == ")")
+        depth += (letter in "([{") - (letter in ")]}")
         if letter == "," and depth == 0:
             parts.append(text[start:at].strip())
             start = at + 1
@@ -120,27 +247,30 @@ class Loop:
 
     def count(self, name):
         """How many are of a kind of `KINDS` or have the mnemonic `name`, which
-        `.zmm`, `.ymm` and `.xmm` restrict to that width."""
+        `.zmm`, `.ymm` and `.xmm` restrict to that width and `.lane` to those
+        that multiply by one number of a register."""
         if name == "instructions":
             return len(self.instructions)
         if name in KINDS:
-            return sum(name in i.classes() for i in self.instructions)
-        mnemonic, _, register = name.partition(".")
-        width = WIDTHS[register[0]] if register else None
-        return sum(i.mnemonic == mnemonic and width in (None, i.width)
+            return sum(i.classes().count(name) for i in self.instructions)
+        mnemonic, _, form = name.partition(".")
+        return sum(i.mnemonic == mnemonic and (not form or i.has_form(form))
                    for i in self.instructions)
 
     def is_sequential(self):
         """Whether the loads of vectors are unbroken runs: those with the same
         registers in their address, and there are vectors beside each other,
         leave no gap; an address of one vector is a run."""
-        runs = collections.defaultdict(set)
+        runs, moved = collections.defaultdict(set), collections.Counter()
         for i in self.instructions:
+            base, by = i.moves()
             if "load" in i.classes():
-                m = i.memory
-                runs[m["base"], m["index"], m["scale"]].add(
-                    (int(m["displacement"] or "0", 0),
-                     i.width // PARTS.get(i.mnemonic, 1)))
+                registers, places = i.loaded()
+                # What is added before the access is a part of the address.
+                start = moved[registers[0]]
+                runs[registers].update((start + place, width)
+                                       for place, width in places)
+            moved[base] += by
         for run in runs.values():
             places = sorted(run)
             for (first, width), (second, _) in zip(places, places[1:]):
@@ -165,20 +295,27 @@ def read_functions(text):
     return functions
 
 
-def read_blocks(lines):
+def machine_of(text):
+    """The class of instructions of a text, by how its functions return."""
+    return X86Instruction if re.search(r"^\tretq", text, re.M) else AArch64Instruction
+
+
+def read_blocks(lines, machine):
     """Basic blocks as (label or None, instructions), in the order of the code."""
     blocks = [(None, [])]
+    framed = machine is AArch64Instruction and machine.FRAME.search("\n".join(lines))
     for line in lines:
         label = LABEL.match(line)
         if label:
             blocks.append((label[1], []))
             continue
-        match = INSTRUCTION.match(line)
-        if not match:
+        instruction = machine.read(line)
+        if not instruction:
             continue
-        instruction = Instruction(line.strip(), match[1], match[2])
+        if framed:
+            instruction.frame = ("sp", "x29")
         blocks[-1][1].append(instruction)
-        if instruction.is_jump or instruction.mnemonic.startswith("ret"):
+        if instruction.is_jump or instruction.ends:
             blocks.append((None, []))
     return [block for block in blocks if block[0] or block[1]]
 
@@ -192,9 +329,7 @@ def successors_of(blocks):
         follow = []
         if last is not None and last.target in place:
             follow.append(place[last.target])
-        ends = last is not None and (last.mnemonic == "jmp" or
-                                     last.mnemonic.startswith("ret"))
-        if not ends and at + 1 < len(blocks):
+        if not (last is not None and last.ends) and at + 1 < len(blocks):
             follow.append(at + 1)
         result.append(follow)
     return result
@@ -223,9 +358,9 @@ def dominators_of(successors):
     return dominators, predecessors
 
 
-def innermost_loops(function, lines):
+def innermost_loops(function, lines, machine):
     """The innermost loops of a function."""
-    blocks = read_blocks(lines)
+    blocks = read_blocks(lines, machine)
     if not blocks:
         return []
     successors = successors_of(blocks)
@@ -253,5 +388,6 @@ def innermost_loops(function, lines):
 
 def loops_of(text):
     """The innermost loops of all functions of the text."""
+    machine = machine_of(text)
     return [loop for name, lines in read_functions(text).items()
-            for loop in innermost_loops(name, lines)]
+            for loop in innermost_loops(name, lines, machine)]

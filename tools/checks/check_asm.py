@@ -1,16 +1,17 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Holds the inner loops of x86 assembly against what a test says of them.
+"""Holds the inner loops of assembly against what a test says of them.
 
 An expectation is one line of the test:
 
   PREFIX: FUNCTION per COUNT MNEMONIC: WORD WORD ...
 
 FUNCTION is a pattern that function names are searched for, MNEMONIC an
-instruction, perhaps with the width of its registers: vpdpbusd.zmm. All
-innermost loops of those functions that have COUNT of it or more are meant, and
-there must be one. They must have a multiple of COUNT, as a loop may be
-unrolled; what follows is of the part of a loop that has COUNT:
+instruction, perhaps with the width of its registers, vpdpbusd.zmm, or of those
+that multiply by one number of a register: fmla.lane. All innermost loops of
+those functions that have COUNT of it or more are meant, and there must be one.
+They must have a multiple of COUNT, as a loop may be unrolled; what follows is
+of the part of a loop that has COUNT:
 
   NAME=N NAME<=N NAME>=N   how many there are of an instruction or of a kind
   sequential               loads of vectors lie side by side
@@ -155,6 +156,55 @@ SELF_TEST_CHANGES = [
     ("vpdpbusd", "vpdpwssd", "no inner loop"),
 ]
 
+SELF_TEST_AARCH64 = """
+	.type	f,@function
+f:
+	stp	x29, x30, [sp, #-16]!
+	mov	x29, sp
+	adrp	x9, .LCPI0_0
+.LBB0_1:
+	mov	x8, xzr
+	ldr	q9, [x1, #16]
+.LBB0_2:
+	ldp	q2, q3, [x1], #32
+	ldr	q4, [x2, x8]
+	ldr	q5, [x1], #16
+	ld1r	{ v6.4s }, [x3]
+	ldr	s7, [x4, x8, lsl #2]
+	usdot	v0.4s, v2.16b, v4.4b[0]
+	usdot	v1.4s, v3.16b, v4.4b[1]
+	add	x8, x8, #16
+	cmp	x8, x5
+	b.ne	.LBB0_2
+	str	q0, [x0]
+	subs	x6, x6, #1
+	b.ne	.LBB0_1
+	ldp	x29, x30, [sp], #16
+	ret
+.Lfunc_end0:
+"""
+SELF_TEST_AARCH64_EXPECTED = (
+    "f per 2 usdot.lane: load=4 broadcast=1 scalar=1 store=0 constant=0 "
+    "register-broadcast=0 instructions<=10 sequential")
+SELF_TEST_AARCH64_CHANGES = [
+    ("", "", ""),
+    ("[x1], #32", "[x1], #64", "expected sequential"),
+    ("ldr	q5, [x1], #16", "ldr	q5, [x1, #16]!", "expected sequential"),
+    ("	ld1r	{ v6.4s }, [x3]", "	dup	v6.4s, w9", "expected broadcast=1"),
+    ("	add	x8, x8, #16", "	dup	v6.4s, w9", "expected register-broadcast=0"),
+    ("	add	x8, x8, #16", "	str	q0, [sp, #32]", "expected stack=0"),
+    ("	add	x8, x8, #16", "	ldur	q9, [x29, #-32]", "expected stack=0"),
+    ("	mov	x29, sp", "	mov	x29, x7", ""),
+    ("	add	x8, x8, #16", "	str	q0, [sp, x8]", "expected store=0"),
+    ("	add	x8, x8, #16", "	stp	q0, q1, [x0]", "expected store=0"),
+    ("	add	x8, x8, #16", "	bl	expf", "expected call=0"),
+    ("	add	x8, x8, #16", "	ldr	q9, [x9, :lo12:.LCPI0_0]", "expected constant=0"),
+    ("	add	x8, x8, #16", "	nop\n	nop", "expected instructions<=10"),
+    ("ldr	s7", "ldr	q7", "expected load=4"),
+    ("v4.4b[1]", "v4.16b", "no inner loop"),
+    ("usdot", "sdot", "no inner loop"),
+]
+
 
 def self_test():
     """Sees every rule pass and fail; 0 when all agree."""
@@ -166,10 +216,14 @@ def self_test():
             self.text += text
 
     wrong = 0
-    for old, new, expected in SELF_TEST_CHANGES:
+    cases = [(SELF_TEST_CODE, SELF_TEST_EXPECTED, *change)
+             for change in SELF_TEST_CHANGES]
+    cases += [(SELF_TEST_AARCH64, SELF_TEST_AARCH64_EXPECTED, *change)
+              for change in SELF_TEST_AARCH64_CHANGES]
+    for code, expectation, old, new, expected in cases:
         out = Lines()
-        check(SELF_TEST_CODE.replace(old, new) if old else SELF_TEST_CODE,
-              [Expectation(1, SELF_TEST_EXPECTED)], "test", out)
+        check(code.replace(old, new) if old else code,
+              [Expectation(1, expectation)], "test", out)
         if (expected not in out.text) if expected else out.text:
             wrong += 1
             print(f"self-test: '{new}': expected '{expected}', found '{out.text}'")
@@ -180,7 +234,7 @@ def self_test():
             print(f"self-test: '{bad}' is read")
         except BadTest:
             pass
-    total = len(SELF_TEST_CHANGES) + 3
+    total = len(cases) + 3
     print(f"self-test: {total - wrong} of {total} cases as expected")
     return int(wrong > 0)
 

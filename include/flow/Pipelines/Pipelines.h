@@ -41,9 +41,10 @@ struct PipelineOptions : mlir::PassPipelineOptions<PipelineOptions> {
                         llvm::cl::init(512)};
   Option<std::string> isa{
       *this, "isa",
-      llvm::cl::desc("dot instructions: vnni, avx512, avx2 or generic"),
+      llvm::cl::desc("dot instructions: vnni, avx512, avx2 or generic; i8mm, "
+                     "dotprod or neon of AArch64"),
       llvm::cl::init("generic")};
-  Option<bool> bf16{*this, "bf16", llvm::cl::desc("the target has vdpbf16ps"),
+  Option<bool> bf16{*this, "bf16", llvm::cl::desc("the target multiplies bf16"),
                     llvm::cl::init(false)};
   Option<bool> avx512{*this, "avx512",
                       llvm::cl::desc("size tiles for 32 wide registers"),

@@ -19,16 +19,24 @@ struct CpuTarget {
   std::string cpu;
   /// LLVM's feature string, for what the name does not say.
   std::string features;
-  bool avx2 = false, avx512 = false, vnni = false, bf16 = false;
+  bool avx2 = false, avx512 = false, vnni = false;
+  /// AArch64, whose registers are those of NEON.
+  bool neon = false, dotprod = false, i8mm = false;
+  /// Products of bf16: vdpbf16ps, or bfmlalb and bfmlalt.
+  bool bf16 = false;
 
-  /// What `cpu-x86-contract` calls the instructions of this target.
+  /// What `cpu-x86-contract` and `cpu-aarch64-contract` call the instructions
+  /// of this target.
   llvm::StringRef getIsa() const {
+    if (neon)
+      return i8mm ? "i8mm" : dotprod ? "dotprod" : "neon";
     return vnni ? "vnni" : avx512 ? "avx512" : avx2 ? "avx2" : "generic";
   }
 };
 
-/// The target called `name`: a CPU name that LLVM knows, or `native` for the
-/// machine at hand. An unknown name is an error that says so.
+/// The target called `name`: a CPU name that LLVM knows, of this machine's
+/// architecture or else of x86-64 or AArch64 Linux, or `native` for the machine
+/// at hand. An unknown name is an error that says so.
 llvm::Expected<CpuTarget> resolveCpuTarget(llvm::StringRef name);
 
 /// An error that names what this machine lacks, if it cannot run code that was

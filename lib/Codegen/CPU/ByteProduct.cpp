@@ -88,6 +88,14 @@ WidePair splitBytes(KernelBuilder &b, Value w) {
           arith::ShRUIOp::create(b, halves, constant(8))};
 }
 
+/// Bytes `u` as the signed numbers `u - 128`.
+Value flipped(KernelBuilder &b, Value bytes) {
+  auto type = cast<VectorType>(bytes.getType());
+  Value top =
+      arith::ConstantOp::create(b, b.getIntegerAttr(b.getI8Type(), -128));
+  return arith::XOrIOp::create(b, bytes, b.splat(top, type.getDimSize(0)));
+}
+
 /// `acc[2 n + p] + sum over kk of w[4 n + 2 p + kk] * x[2 p + kk]` of u8 by s8
 /// in i16: two sums for each column. No sum may leave 16 bits.
 Value emitShortDot(KernelBuilder &b, Value w, Value x, Value acc) {
@@ -145,9 +153,11 @@ struct ShortSums {
 /// column at a time.
 class DotChain {
 public:
-  /// Begins with `start`; adds in 32 bits if there are no `shorts`.
-  DotChain(KernelBuilder &b, Value start, std::optional<ShortSums> shorts)
-      : sums(start), shorts(shorts) {
+  /// Begins with `start`; adds in 32 bits if there are no `shorts`. Weights are
+  /// taken as signed bytes if `isSigned`.
+  DotChain(KernelBuilder &b, Value start, std::optional<ShortSums> shorts,
+           bool isSigned)
+      : sums(start), shorts(shorts), isSigned(isSigned) {
     int64_t columns = cast<VectorType>(start.getType()).getDimSize(0);
     if (shorts)
       zeros = arith::ConstantOp::create(
@@ -156,7 +166,7 @@ public:
 
   void add(KernelBuilder &b, Value w, Value x) {
     if (!shorts) {
-      sums = emitDot(b, w, x, sums);
+      sums = emitDot(b, w, x, sums, isSigned);
       return;
     }
     pending = emitShortDot(b, w, x, added == 0 ? zeros : pending);
@@ -173,6 +183,7 @@ public:
 private:
   Value sums, zeros, pending;
   std::optional<ShortSums> shorts;
+  bool isSigned;
   int64_t added = 0;
 };
 
@@ -185,11 +196,16 @@ public:
       llvm::function_ref<Value(KernelBuilder &, Value step, int64_t quad)>;
 
   /// A row is read in steps of `depth` numbers.
-  ByteTile(const I8Product &product, int64_t depth, bool addsShorts)
+  ByteTile(const I8Product &product, int64_t depth,
+           const ByteArithmetic &arithmetic)
       : product(product), depth(depth), blocks(dimOf(product.rowScales, 1)),
         block(dimOf(product.quants, 1) / blocks),
-        rowBlocks(blocks / dimOf(product.panelScales, 1)) {
-    if (!addsShorts)
+        rowBlocks(blocks / dimOf(product.panelScales, 1)),
+        run(isWide() ? 1 : runOf(product.quants, arithmetic.rowLanes)) {
+    bool isNarrow = product.panels.isNarrow;
+    isFlipped = arithmetic.isSigned && !isNarrow && product.startShift == 0;
+    isSigned = isFlipped || (arithmetic.isSigned && isNarrow);
+    if (!arithmetic.addsShorts(product))
       return;
     // A shift of each row's sum would cost as much as a product: products are
     // shifted instead, and the scales back. Neither rounds.
@@ -255,6 +271,11 @@ private:
 
   const I8Product &product;
   int64_t depth, blocks, block, rowBlocks;
+  /// Numbers of a row that are read at once.
+  int64_t run;
+  /// Bytes that are 128 more than a number start from minus 128 times the sum
+  /// of the row; flipped to the numbers themselves, they start from zero.
+  bool isFlipped, isSigned;
   std::optional<ShortSums> shorts;
 };
 
@@ -265,6 +286,8 @@ SmallVector<ByteTile::Weights> ByteTile::readWeights(KernelBuilder &b,
   SmallVector<Weights> weights;
   for (int64_t quad = 0; quad != quads; ++quad) {
     Value w = readQuad(b, step, first / 4 + quad);
+    if (isFlipped)
+      w = flipped(b, w);
     if (!isWide()) {
       weights.push_back({w, 4 * quad, 4});
       continue;
@@ -305,7 +328,7 @@ Value ByteTile::sumOf(KernelBuilder &b, Value row, const Block &block,
 }
 
 Value ByteTile::startOf(KernelBuilder &b, Value sum, int64_t columns) const {
-  if (!product.startShift)
+  if (!product.startShift || isFlipped)
     return b.splat(b.i32(0), columns);
   if (*product.startShift == 0 || shorts)
     return sum;
@@ -339,15 +362,34 @@ SmallVector<Value> ByteTile::emitPassingWeights(KernelBuilder &b,
     for (int64_t r = 0; r != shape.rows; ++r) {
       rows.push_back(b.add(row, r));
       sums.push_back(sumOf(b, rows[r], block, shape.columns));
-      dots.emplace_back(b, startOf(b, sums[r], shape.columns), shorts);
+      dots.emplace_back(b, startOf(b, sums[r], shape.columns), shorts,
+                        isSigned);
     }
-    for (int64_t k = 0; k != this->block; k += 4) {
-      Weights w = readWeights(b, step, begin + k, 1, readQuad)[0];
-      for (int64_t r = 0; r != shape.rows; ++r)
-        dots[r].add(b, w.values, readRow(b, rows[r], b.add(block.first, k), w));
-    }
-    for (int64_t r = 0; r != shape.rows; ++r)
+    auto scaleRow = [&](int64_t r) {
       acc[r] = addScaled(b, rows[r], block, dots[r].finish(b), sums[r], acc[r]);
+    };
+    // Weights that meet the lanes of a register stay while the rows do.
+    int64_t quads = run != 1 && shape.rows != 1 ? 4 : 1;
+    RowReader reader(product.quants, run);
+    for (int64_t k = 0; k != this->block; k += 4 * quads) {
+      int64_t inRun = (begin + k) % run;
+      if (inRun == 0)
+        reader = RowReader(product.quants, run);
+      Value first = b.add(b.mul(step, depth), begin + k - inRun);
+      SmallVector<Weights> weights =
+          readWeights(b, step, begin + k, quads, readQuad);
+      for (int64_t r = 0; r != shape.rows; ++r) {
+        for (const Weights &w : weights)
+          dots[r].add(
+              b, w.values,
+              reader.numbers(b, rows[r], r, first, inRun + w.offset, w.count));
+        // A sum that no other row's waits for leaves its register.
+        if (quads != 1 && k + 4 * quads == this->block)
+          scaleRow(r);
+      }
+    }
+    for (int64_t r = 0; quads == 1 && r != shape.rows; ++r)
+      scaleRow(r);
   };
   SmallVector<Value> zeros(shape.rows, b.splatF32(0, shape.columns));
   return b.loop(b.index(0), b.index(blocks * block / depth), 1, zeros,
@@ -373,7 +415,8 @@ SmallVector<Value> ByteTile::emitPassingRows(KernelBuilder &b, TileShape shape,
                       ValueRange scratch) -> SmallVector<Value> {
                     Value at = b.add(row, r);
                     Value sum = sumOf(b, at, block, shape.columns);
-                    DotChain dots(b, startOf(b, sum, shape.columns), shorts);
+                    DotChain dots(b, startOf(b, sum, shape.columns), shorts,
+                                  isSigned);
                     for (const Weights &w : weights)
                       dots.add(b, w.values, readRow(b, at, block.first, w));
                     SmallVector<Value> place{r, b.index(0)};
@@ -410,15 +453,15 @@ Value flow::cpu::emitI8(KernelBuilder &b, I8Product product, Value init,
                         const ByteArithmetic &arithmetic, int64_t rowUnit) {
   int64_t block = dimOf(product.quants, 1) / dimOf(product.rowScales, 1);
   bool isNarrow = product.panels.isNarrow;
-  // Products of narrow weights are added in pairs without being widened.
-  bool addsShorts = arithmetic.widens && isNarrow;
-  Tiling tiling{addsShorts ? arithmetic.narrowTile : arithmetic.tile, rowUnit};
+  Tiling tiling{arithmetic.addsShorts(product) ? arithmetic.narrowTile
+                                               : arithmetic.tile,
+                rowUnit, arithmetic.rowLanes};
   if (arithmetic.widens && !isNarrow)
     product.quants = widenRows(b, b.getLoc(), product.quants);
   // One row unpacks a narrow panel in registers, several share one of bytes.
   bool isSingle = dimOf(init, 0) == 1;
   if (isSingle && isNarrow) {
-    ByteTile tile(product, PanelReader::kColumns, addsShorts);
+    ByteTile tile(product, PanelReader::kColumns, arithmetic);
     return emitTiles(b, init, tiling,
                      [&](KernelBuilder &b, Value panel, Value column, Value row,
                          TileShape shape) {
@@ -431,7 +474,7 @@ Value flow::cpu::emitI8(KernelBuilder &b, I8Product product, Value init,
                      });
   }
 
-  ByteTile tile(product, block, addsShorts);
+  ByteTile tile(product, block, arithmetic);
   Value unpacked;
   return emitTiles(
       b, init, tiling,

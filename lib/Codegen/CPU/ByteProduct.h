@@ -31,8 +31,19 @@ std::optional<I8Product> matchI8(mlir::linalg::GenericOp generic);
 struct ByteArithmetic {
   /// It has no dot product of bytes, but of pairs of 16 bits.
   bool widens;
+  /// It multiplies signed bytes by signed bytes.
+  bool isSigned;
+  /// It multiplies by a lane of a register, so that rows are read 16 bytes at a
+  /// time.
+  bool rowLanes;
   /// Tiles of bytes, and of narrow weights where the target widens.
   TileShape tile, narrowTile;
+
+  /// Whether products of narrow weights are added in 16 bits rather than
+  /// widened.
+  bool addsShorts(const I8Product &product) const {
+    return widens && product.panels.isNarrow;
+  }
 };
 
 /// `product` as loops over register tiles. A dynamic number of rows is a

@@ -44,6 +44,13 @@ std::optional<Dot> flow::cpu::matchByteDot(vector::ContractionOp contract) {
       [](Type t) { return t.isInteger(32); });
 }
 
+std::optional<Dot>
+flow::cpu::matchSignedByteDot(vector::ContractionOp contract) {
+  return matchDot<arith::ExtSIOp, arith::ExtSIOp>(
+      contract, 4, [](Type t) { return t.isInteger(8); },
+      [](Type t) { return t.isInteger(32); });
+}
+
 std::optional<Dot> flow::cpu::matchPairDot(vector::ContractionOp contract) {
   return matchDot<arith::ExtSIOp, arith::ExtSIOp>(
       contract, 2, [](Type t) { return t.isInteger(16); },
@@ -150,8 +157,8 @@ LogicalResult flow::cpu::replaceContractions(
     Value result = emit(b, contract);
     if (!result)
       return contract.emitOpError(
-          "is no dot product of unsigned by signed bytes, of pairs of 16 bits "
-          "or of bf16 that the target has instructions for");
+          "is no dot product of unsigned by signed bytes, of signed bytes, of "
+          "pairs of 16 bits or of bf16 that the target has instructions for");
     Operation *lhs = contract.getLhs().getDefiningOp();
     Operation *rhs = contract.getRhs().getDefiningOp();
     contract.replaceAllUsesWith(result);

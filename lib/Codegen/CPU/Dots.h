@@ -25,6 +25,9 @@ struct Dot {
 /// Four unsigned by signed bytes onto i32.
 std::optional<Dot> matchByteDot(mlir::vector::ContractionOp contract);
 
+/// Four signed bytes onto i32.
+std::optional<Dot> matchSignedByteDot(mlir::vector::ContractionOp contract);
+
 /// A pair of 16-bit numbers onto i32.
 std::optional<Dot> matchPairDot(mlir::vector::ContractionOp contract);
 

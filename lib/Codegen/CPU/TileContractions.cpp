@@ -71,6 +71,7 @@ std::optional<Bf16Product> matchBf16(linalg::GenericOp generic) {
 Value emitF32(KernelBuilder &b, const F32Product &product, Value init,
               const Tiling &tiling) {
   int64_t depth = dimOf(product.rows, 1);
+  int64_t run = runOf(product.rows, tiling.rowLanes);
   bool isSingle = dimOf(init, 0) == 1;
   return emitTiles(
       b, init, tiling,
@@ -78,15 +79,19 @@ Value emitF32(KernelBuilder &b, const F32Product &product, Value init,
           TileShape shape) {
         SmallVector<Value> zeros(shape.rows, b.splatF32(0, shape.columns));
         return b.loop(
-            b.index(0), b.index(depth), 1, zeros,
+            b.index(0), b.index(depth), run, zeros,
             [&](KernelBuilder &b, Value k, ValueRange acc) {
-              Value w = isSingle ? readPanelRow(b, product.panels, panel, k)
-                                 : b.read(product.panels, {panel, k, column},
-                                          shape.columns);
-              SmallVector<Value> next;
-              for (int64_t r = 0; r != shape.rows; ++r) {
-                Value x = b.extract(product.rows, {b.add(row, r), k});
-                next.push_back(b.fma(b.splat(x, shape.columns), w, acc[r]));
+              RowReader reader(product.rows, run);
+              SmallVector<Value> next = llvm::to_vector(acc);
+              for (int64_t i = 0; i != run; ++i) {
+                Value at = b.add(k, i);
+                Value w = isSingle ? readPanelRow(b, product.panels, panel, at)
+                                   : b.read(product.panels, {panel, at, column},
+                                            shape.columns);
+                for (int64_t r = 0; r != shape.rows; ++r) {
+                  Value x = reader.number(b, b.add(row, r), r, k, i);
+                  next[r] = b.fma(b.splat(x, shape.columns), w, next[r]);
+                }
               }
               return next;
             });
@@ -115,6 +120,8 @@ WidePair splitPair(KernelBuilder &b, Value w) {
 Value emitBf16(KernelBuilder &b, const Bf16Product &product, Value init,
                const Tiling &tiling) {
   int64_t pairs = dimOf(product.panels, 1);
+  int64_t run = runOf(product.rows, tiling.rowLanes),
+          step = std::max<int64_t>(run / 2, 1);
   bool isWide = typeOf(product.rows).getElementType().isF32();
   bool isSingle = dimOf(init, 0) == 1;
   return emitTiles(
@@ -123,29 +130,35 @@ Value emitBf16(KernelBuilder &b, const Bf16Product &product, Value init,
           TileShape shape) {
         SmallVector<Value> zeros(shape.rows, b.splatF32(0, shape.columns));
         return b.loop(
-            b.index(0), b.index(pairs), 1, zeros,
+            b.index(0), b.index(pairs), step, zeros,
             [&](KernelBuilder &b, Value pair, ValueRange acc) {
-              Value w = isSingle ? readPanelRow(b, product.panels, panel, pair)
-                                 : b.read(product.panels,
-                                          {panel, pair, b.mul(column, 2)},
-                                          2 * shape.columns);
               Value k = b.mul(pair, 2);
-              SmallVector<Value> next;
-              if (!isWide) {
+              RowReader reader(product.rows, run);
+              SmallVector<Value> next = llvm::to_vector(acc);
+              for (int64_t i = 0; i != step; ++i) {
+                Value at = b.add(pair, i);
+                Value w = isSingle ? readPanelRow(b, product.panels, panel, at)
+                                   : b.read(product.panels,
+                                            {panel, at, b.mul(column, 2)},
+                                            2 * shape.columns);
+                WidePair wide;
+                if (isWide)
+                  wide = splitPair(b, w);
                 for (int64_t r = 0; r != shape.rows; ++r) {
-                  Value x = b.read(product.rows, {b.add(row, r), k}, 2);
-                  next.push_back(emitDot(b, w, x, acc[r]));
+                  Value rowAt = b.add(row, r);
+                  if (!isWide) {
+                    Value x = reader.numbers(b, rowAt, r, k, 2 * i, 2);
+                    next[r] = emitDot(b, w, x, next[r]);
+                    continue;
+                  }
+                  auto x = [&](int64_t offset) {
+                    return b.splat(
+                        reader.number(b, rowAt, r, k, 2 * i + offset),
+                        shape.columns);
+                  };
+                  next[r] =
+                      b.fma(wide.even, x(0), b.fma(wide.odd, x(1), next[r]));
                 }
-                return next;
-              }
-              auto [even, odd] = splitPair(b, w);
-              for (int64_t r = 0; r != shape.rows; ++r) {
-                auto x = [&](int64_t offset) {
-                  return b.splat(b.extract(product.rows,
-                                           {b.add(row, r), b.add(k, offset)}),
-                                 shape.columns);
-                };
-                next.push_back(b.fma(even, x(0), b.fma(odd, x(1), acc[r])));
               }
               return next;
             });
@@ -175,14 +188,21 @@ struct TileContractions : flow::impl::TileContractionsBase<TileContractions> {
           b.empty(cast<RankedTensorType>(flat.getType()), b.dim(rows, 0));
       if (bf16 && widenBf16)
         bf16->rows = widenRows(b, b.getLoc(), bf16->rows);
-      Value tiled =
-          f32 ? emitF32(b, *f32, init, {{rowsF32, columnsF32}, rowUnit})
-          : bf16
-              ? emitBf16(b, *bf16, init, {{rowsBf16, columnsBf16}, rowUnit})
-              : emitI8(
-                    b, *i8, init,
-                    {widenI8, {rowsI8, columnsI8}, {rowsNarrow, columnsNarrow}},
-                    rowUnit);
+      Value tiled;
+      if (f32)
+        tiled =
+            emitF32(b, *f32, init, {{rowsF32, columnsF32}, rowUnit, rowLanes});
+      else if (bf16)
+        tiled = emitBf16(b, *bf16, init,
+                         {{rowsBf16, columnsBf16}, rowUnit, rowLanes});
+      else
+        tiled = emitI8(b, *i8, init,
+                       {widenI8,
+                        signedI8,
+                        rowLanes,
+                        {rowsI8, columnsI8},
+                        {rowsNarrow, columnsNarrow}},
+                       rowUnit);
       flat.replaceAllUsesWith(tiled);
       flat.erase();
       eraseDead(generic);

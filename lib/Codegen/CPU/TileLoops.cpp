@@ -87,7 +87,37 @@ Value flow::cpu::readPanelRow(KernelBuilder &b, Value panels, Value panel,
   return b.read(panels, {panel, row, b.index(0)}, lanes);
 }
 
-Value flow::cpu::emitDot(KernelBuilder &b, Value w, Value x, Value acc) {
+int64_t flow::cpu::runOf(Value rows, bool rowLanes) {
+  int64_t bits = typeOf(rows).getElementTypeBitWidth(), run = 128 / bits;
+  return rowLanes && dimOf(rows, 1) % run == 0 ? run : 1;
+}
+
+Value RowReader::number(KernelBuilder &b, Value row, int64_t r, Value k,
+                        int64_t i) {
+  if (run == 1)
+    return b.extract(rows, {row, b.add(k, i)});
+  return vector::ExtractOp::create(b, whole(b, row, r, k),
+                                   ArrayRef<int64_t>{i});
+}
+
+Value RowReader::numbers(KernelBuilder &b, Value row, int64_t r, Value k,
+                         int64_t first, int64_t count) {
+  if (run < first + count)
+    return b.read(rows, {row, b.add(k, first)}, count);
+  return vector::ExtractStridedSliceOp::create(
+      b, whole(b, row, r, k), ArrayRef<int64_t>{first},
+      ArrayRef<int64_t>{count}, ArrayRef<int64_t>{1});
+}
+
+Value RowReader::whole(KernelBuilder &b, Value row, int64_t r, Value k) {
+  auto [known, isNew] = runs.try_emplace(r);
+  if (isNew)
+    known->second = b.read(rows, {row, k}, run);
+  return known->second;
+}
+
+Value flow::cpu::emitDot(KernelBuilder &b, Value w, Value x, Value acc,
+                         bool isSigned) {
   auto shortType = cast<VectorType>(x.getType());
   int64_t count = shortType.getDimSize(0);
   Type element = shortType.getElementType();
@@ -102,7 +132,7 @@ Value flow::cpu::emitDot(KernelBuilder &b, Value w, Value x, Value acc) {
   auto grouped = VectorType::get(
       {cast<VectorType>(acc.getType()).getDimSize(0), count}, element);
   Value w32 = widen(vector::ShapeCastOp::create(b, grouped, w),
-                    /*isSigned=*/!element.isInteger(8));
+                    isSigned || !element.isInteger(8));
   Value x32 = widen(x, /*isSigned=*/true);
   AffineExpr n = b.getAffineDimExpr(0), k = b.getAffineDimExpr(1);
   return vector::ContractionOp::create(

@@ -27,6 +27,8 @@ struct TileShape {
 struct Tiling {
   TileShape tile;
   int64_t unit;
+  /// Whether rows are read 16 bytes at a time, to be multiplied by lanes.
+  bool rowLanes;
 
   bool leavesRows() const { return unit % tile.rows != 0; }
 };
@@ -51,10 +53,36 @@ Value emitTiles(
 /// reads.
 Value readPanelRow(KernelBuilder &b, Value panels, Value panel, Value row);
 
-/// `acc[n] + sum over kk of w[n, kk] * x[kk]` of u8 by s8 or of s16 in i32, or
-/// of bf16 in f32: the forms that the target turns into its dot instructions.
-/// `w` holds the `kk` of one `n` side by side.
-Value emitDot(KernelBuilder &b, Value w, Value x, Value acc);
+/// Numbers of a row to be read at once: one, or where they become lanes those
+/// of 16 bytes.
+int64_t runOf(Value rows, bool rowLanes);
+
+/// Reads the rows of a tile in runs of `run` numbers, each once.
+class RowReader {
+public:
+  RowReader(Value rows, int64_t run) : rows(rows), run(run) {}
+
+  /// The number `i` of the run that begins at `k`, of `row`, the `r`-th of the
+  /// tile.
+  Value number(KernelBuilder &b, Value row, int64_t r, Value k, int64_t i);
+
+  /// The numbers `[first, first + count)` of it.
+  Value numbers(KernelBuilder &b, Value row, int64_t r, Value k, int64_t first,
+                int64_t count);
+
+private:
+  Value whole(KernelBuilder &b, Value row, int64_t r, Value k);
+
+  Value rows;
+  int64_t run;
+  llvm::SmallDenseMap<int64_t, Value> runs;
+};
+
+/// `acc[n] + sum over kk of w[n, kk] * x[kk]` of u8 by s8 or of signed numbers
+/// in i32, or of bf16 in f32: the forms that the target turns into its dot
+/// instructions. `w` holds the `kk` of one `n` side by side.
+Value emitDot(KernelBuilder &b, Value w, Value x, Value acc,
+              bool isSigned = false);
 
 /// `rows [M, K]` widened once, for tiles that would each widen them again:
 /// bf16 to f32, bytes to i16 with the four of each word in the order 0, 2, 1,

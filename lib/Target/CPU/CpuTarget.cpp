@@ -16,13 +16,15 @@
 
 using namespace flow;
 
-/// Registers the code generators; LLVM keeps them for the process.
+/// Registers the code generators that LLVM has; it keeps them for the process.
 static void initializeTargets() {
   static std::once_flag once;
   std::call_once(once, [] {
-    llvm::InitializeNativeTarget();
-    llvm::InitializeNativeTargetAsmPrinter();
-    llvm::InitializeNativeTargetAsmParser();
+    llvm::InitializeAllTargetInfos();
+    llvm::InitializeAllTargets();
+    llvm::InitializeAllTargetMCs();
+    llvm::InitializeAllAsmPrinters();
+    llvm::InitializeAllAsmParsers();
   });
 }
 
@@ -46,9 +48,9 @@ flow::createTargetMachine(const CpuTarget &target) {
   return machine;
 }
 
-/// What LLVM knows of `target`; an error for a CPU that it does not know.
+/// What LLVM knows of `target`; null for a CPU that it does not know.
 static llvm::Expected<std::unique_ptr<llvm::MCSubtargetInfo>>
-createSubtarget(const CpuTarget &target) {
+findSubtarget(const CpuTarget &target) {
   initializeTargets();
   llvm::Triple triple(target.triple);
   std::string error;
@@ -60,11 +62,41 @@ createSubtarget(const CpuTarget &target) {
   std::unique_ptr<llvm::MCSubtargetInfo> generic(
       backend->createMCSubtargetInfo(triple, "", ""));
   if (!generic->isCPUStringValid(target.cpu))
-    return llvm::createStringError("unknown CPU '" + target.cpu +
-                                   "': expected native or a name that LLVM "
-                                   "knows, such as x86-64-v3 or znver4");
+    return nullptr;
   return std::unique_ptr<llvm::MCSubtargetInfo>(
       backend->createMCSubtargetInfo(triple, target.cpu, target.features));
+}
+
+/// The same; an error for a CPU that it does not know.
+static llvm::Expected<std::unique_ptr<llvm::MCSubtargetInfo>>
+createSubtarget(const CpuTarget &target) {
+  auto found = findSubtarget(target);
+  if (found && !*found)
+    return llvm::createStringError(
+        "unknown CPU '" + target.cpu +
+        "': expected native or a name that LLVM knows, such as x86-64-v3, "
+        "znver4 or neoverse-v2");
+  return found;
+}
+
+/// Leaves the triple of `target` if its CPU is one of that, and else looks for
+/// one that the CPU is of.
+static llvm::Error chooseTriple(CpuTarget &target) {
+  CpuTarget other = target;
+  for (llvm::StringRef triple :
+       {llvm::StringRef(target.triple),
+        llvm::StringRef("x86_64-unknown-linux-gnu"),
+        llvm::StringRef("aarch64-unknown-linux-gnu")}) {
+    other.triple = triple.str();
+    auto found = findSubtarget(other);
+    if (!found)
+      return found.takeError();
+    if (!*found)
+      continue;
+    target.triple = other.triple;
+    break;
+  }
+  return llvm::Error::success();
 }
 
 llvm::Expected<CpuTarget> flow::resolveCpuTarget(llvm::StringRef name) {
@@ -77,12 +109,21 @@ llvm::Expected<CpuTarget> flow::resolveCpuTarget(llvm::StringRef name) {
     for (const auto &feature : llvm::sys::getHostCPUFeatures())
       features.AddFeature(feature.first(), feature.second);
     target.features = features.getString();
+  } else if (llvm::Error error = chooseTriple(target)) {
+    return error;
   }
   llvm::Expected<std::unique_ptr<llvm::MCSubtargetInfo>> created =
       createSubtarget(target);
   if (!created)
     return created.takeError();
   const llvm::MCSubtargetInfo *subtarget = created->get();
+  if (llvm::Triple(target.triple).isAArch64()) {
+    target.neon = true;
+    target.dotprod = subtarget->checkFeatures("+dotprod");
+    target.i8mm = target.dotprod && subtarget->checkFeatures("+i8mm");
+    target.bf16 = subtarget->checkFeatures("+bf16");
+    return target;
+  }
   target.avx2 = subtarget->checkFeatures("+avx2");
   target.avx512 = subtarget->checkFeatures("+avx512f,+avx512bw,+avx512vl");
   target.vnni = target.avx512 && subtarget->checkFeatures("+avx512vnni");
@@ -95,6 +136,11 @@ llvm::Expected<CpuTarget> flow::resolveCpuTarget(llvm::StringRef name) {
 static bool isPickedByLlvm(llvm::StringRef feature) {
   if (feature == "avx512vp2intersect")
     return false;
+  // Of AArch64.
+  if (llvm::is_contained({"neon", "dotprod", "i8mm", "bf16", "fullfp16"},
+                         feature) ||
+      feature.starts_with("sve"))
+    return true;
   return feature.starts_with("avx") || feature.starts_with("sse") ||
          feature == "ssse3" ||
          llvm::is_contained(
@@ -112,6 +158,22 @@ llvm::Error flow::checkRunsHere(const CpuTarget &target) {
   if (!subtarget)
     return subtarget.takeError();
   llvm::StringMap<bool> host = llvm::sys::getHostCPUFeatures();
+  // Of AArch64 LLVM finds few features; the others are those of the CPU's name.
+  if (here.isAArch64()) {
+    CpuTarget native = target;
+    native.triple = here.str();
+    native.cpu = llvm::sys::getHostCPUName().str();
+    native.features.clear();
+    llvm::Expected<std::unique_ptr<llvm::MCSubtargetInfo>> machine =
+        createSubtarget(native);
+    if (!machine)
+      return machine.takeError();
+    for (const llvm::SubtargetFeatureKV &feature :
+         (*subtarget)->getEnabledProcessorFeatures())
+      host.try_emplace(
+          feature.Key,
+          (*machine)->checkFeatures((llvm::Twine("+") + feature.Key).str()));
+  }
   for (const llvm::SubtargetFeatureKV &feature :
        (*subtarget)->getEnabledProcessorFeatures()) {
     auto known = host.find(feature.Key);

@@ -74,7 +74,11 @@ TEST(MachineProbeTest, ChainsAreNotMerged) {
                                                        16},
         {"znver4", "vdpbf16ps", 16},
         {"znver4", "vfmadd", 16},
-        {"x86-64-v3", "vfmadd", 12}}) {
+        {"x86-64-v3", "vfmadd", 12},
+        {"neoverse-v2", "usdot", 16},
+        {"neoverse-v2", "bfmlalt", 16},
+        {"neoverse-v2", "fmla", 16},
+        {"neoverse-n1", "sdot", 16}}) {
     size_t count = countInAssembly(cpu, instruction);
     EXPECT_GE(count, chains) << cpu << ' ' << instruction;
     EXPECT_EQ(count % chains, 0u) << cpu << ' ' << instruction;
@@ -91,7 +95,8 @@ TEST(MachineProbeTest, PlainProductsStayInTheLoop) {
 // ends at the sum.
 TEST(MachineProbeTest, RunsEveryRound) {
   CompiledKernels kernels;
-  const auto chains = static_cast<size_t>(kernels.target.avx512 ? 16 : 12);
+  const auto chains = static_cast<size_t>(
+      kernels.target.avx512 || kernels.target.neon ? 16 : 12);
   const size_t lanes = (kernels.target.avx512 ? 64
                         : kernels.target.avx2 ? 32
                                               : 16) /
@@ -136,6 +141,11 @@ TEST(MachineProbeTest, CreditsWhatInstructionsDo) {
   EXPECT_EQ(older.bf16, 0);
   EXPECT_EQ(older.int8, 0);
   EXPECT_EQ(older.readStep, 128);
+  PeakKernels neoverse = kernels("neoverse-v2");
+  EXPECT_EQ(neoverse.f32, 16 * 2 * 4);
+  EXPECT_EQ(neoverse.bf16, 16 * 2 * 8);
+  EXPECT_EQ(neoverse.int8, 16 * 2 * 16);
+  EXPECT_EQ(neoverse.readStep, 64);
 }
 
 TEST(MachineProbeTest, MeasuresWhatTheMachineHas) {
@@ -145,5 +155,5 @@ TEST(MachineProbeTest, MeasuresWhatTheMachineHas) {
   EXPECT_GT(speed.f32, 0);
   EXPECT_GT(speed.readBytes, 0);
   EXPECT_EQ(speed.bf16 > 0, here.bf16);
-  EXPECT_EQ(speed.int8 > 0, here.vnni);
+  EXPECT_EQ(speed.int8 > 0, here.vnni || here.dotprod);
 }

@@ -279,6 +279,9 @@ TEST(Compiler, TheTargetChoosesInstructions) {
   EXPECT_THAT(assembly("x86-64-v3"),
               AllOf(HasSubstr("%ymm"), Not(HasSubstr("%zmm"))));
   EXPECT_THAT(assembly("znver4"), HasSubstr("vpdpbusd"));
+  EXPECT_THAT(assembly("neoverse-v2"), HasSubstr("\tusdot\t"));
+  EXPECT_THAT(assembly("neoverse-n1"),
+              AllOf(HasSubstr("\tsdot\t"), Not(HasSubstr("\tusdot\t"))));
 }
 
 TEST(Compiler, ConfiguresEveryPassManager) {
@@ -305,4 +308,20 @@ TEST(Compiler, ResolvesTargets) {
   EXPECT_EQ(testTarget("x86-64-v3").features, "");
   EXPECT_THAT(errorOf(resolveCpuTarget("abacus")),
               testing::StartsWith("unknown CPU 'abacus'"));
+}
+
+TEST(Compiler, ResolvesTargetsOfOtherMachines) {
+  auto isaOf = [](llvm::StringRef cpu) {
+    CpuTarget target = testTarget(cpu);
+    return std::string(llvm::Triple(target.triple).getArchName()) + " " +
+           target.getIsa().str() + (target.bf16 ? " bf16" : "");
+  };
+  EXPECT_EQ(isaOf("x86-64-v3"), "x86_64 avx2");
+  EXPECT_EQ(isaOf("neoverse-v2"), "aarch64 i8mm bf16");
+  EXPECT_EQ(isaOf("neoverse-v1"), "aarch64 i8mm bf16");
+  EXPECT_EQ(isaOf("neoverse-n1"), "aarch64 dotprod");
+  EXPECT_EQ(isaOf("apple-m1"), "aarch64 dotprod");
+  EXPECT_EQ(isaOf("cortex-a72"), "aarch64 neon");
+  // A name that several architectures have is this machine's.
+  EXPECT_EQ(testTarget("generic").triple, testTarget("native").triple);
 }

@@ -41,6 +41,14 @@ def TileContractions : Pass<"cpu-tile-contractions", "::mlir::func::FuncOp"> {
     5 or 4 bits) cannot leave, and then to sums of 32 bits. Their tiles are
     `rows-narrow` by `columns-narrow`.
 
+    A target that multiplies by a lane of a register sets `row-lanes`: numbers
+    of a row are read 16 bytes at a time, and in a tile of several rows the
+    bytes of weights that meet them stay in registers while the rows pass by.
+    One that multiplies signed bytes alone sets `signed-i8`: what was unpacked
+    from fewer bits is taken as signed, which it fits, and bytes that stand for
+    a number plus 128 are made that number, so that their dots start from zero
+    rather than from the sums of the row.
+
     Example:
 
     ```mlir
@@ -79,6 +87,10 @@ def TileContractions : Pass<"cpu-tile-contractions", "::mlir::func::FuncOp"> {
            "widen rows of bf16 to f32">,
     Option<"widenI8", "widen-i8", "bool", "false",
            "widen rows of bytes to 16 bits">,
+    Option<"rowLanes", "row-lanes", "bool", "false",
+           "read rows 16 bytes at a time">,
+    Option<"signedI8", "signed-i8", "bool", "false",
+           "multiply signed bytes by signed bytes">,
     Option<"rowUnit", "row-unit", "int64_t", "12",
            "what a dynamic number of rows is a multiple of">
   ];
@@ -126,6 +138,44 @@ def X86Contract : Pass<"cpu-x86-contract"> {
     Option<"isa", "isa", "std::string", "\"generic\"",
            "instructions of the target: vnni, avx512, avx2 or generic">,
     Option<"bf16", "bf16", "bool", "false", "the target has vdpbf16ps">
+  ];
+  let dependentDialects = ["::mlir::arith::ArithDialect",
+    "::mlir::LLVM::LLVMDialect", "::mlir::vector::VectorDialect"];
+}
+
+def AArch64Contract : Pass<"cpu-aarch64-contract"> {
+  let summary = "Lower dot products to instructions of AArch64";
+  let description = [{
+    A `vector.contract` of bytes `[n, 4]` by `s8 [4]` onto `i32 [n]` becomes, by
+    `isa`, for each register of four words:
+
+    - `i8mm`: `usdot` if the first bytes are unsigned, `sdot` if they are signed;
+    - `dotprod`: `sdot` for signed bytes;
+    - `neon`: multiplications in i32, for unsigned bytes.
+
+    All are exact. One of `bf16 [n, 2]` by `bf16 [2]` onto `f32 [n]` becomes, with
+    `bf16`, a `bfmlalt` and a `bfmlalb`, and otherwise two fused multiply-adds in
+    f32, of the odd numbers first. Both give the same bits. `n` must be a
+    multiple of four where there are instructions.
+
+    Example:
+
+    ```mlir
+    // Before
+    %r = vector.contract {indexing_maps = [#nk, #k, #n], iterator_types = ["parallel", "reduction"], kind = #vector.kind<add>}
+        %w, %x, %acc : vector<8x4xi32>, vector<4xi32> into vector<8xi32>
+    // After
+    %lo = llvm.call_intrinsic "llvm.aarch64.neon.usdot.v4i32.v16i8"(%acc0, %w0, %xs)
+        : (vector<4xi32>, vector<16xi8>, vector<16xi8>) -> vector<4xi32>
+    ```
+
+    Refuses with an error: a contraction of any other form, since it would run
+    many times slower in silence; an unknown `isa`.
+  }];
+  let options = [
+    Option<"isa", "isa", "std::string", "\"neon\"",
+           "instructions of the target: i8mm, dotprod or neon">,
+    Option<"bf16", "bf16", "bool", "false", "the target has bfmlalb and bfmlalt">
   ];
   let dependentDialects = ["::mlir::arith::ArithDialect",
     "::mlir::LLVM::LLVMDialect", "::mlir::vector::VectorDialect"];
