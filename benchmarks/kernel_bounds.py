@@ -9,6 +9,10 @@ columns of a panel (or keys, or numbers of a head), and in brackets the share of
 peak: the cycles that the dot products of the loop would take alone, as often as
 the model issues them, of those that the loop takes.
 
+The models know nothing of AMX: loops over tiles are given the 16 cycles that
+Intel's manual has for each product of tiles, or 8 for each load of one, two rows
+at a time, or what the model says of the other instructions, whichever is most.
+
   kernel_bounds.py [--build BUILD] [--mca LLVM-MCA] [RECIPE]
 
 Prints a table of Markdown. Exit: 0, or 1 with a line "error: ...".
@@ -27,11 +31,17 @@ import asm_loops  # noqa: E402
 
 # The CPUs that code is made for, and the model that it is timed with.
 CPUS = {"x86-64-v3": "znver3", "skylake-avx512": "skylake-avx512",
-        "znver4": "znver4", "znver5": "znver5",
+        "alderlake": "alderlake", "znver4": "znver4", "znver5": "znver5",
         "sapphirerapids": "sapphirerapids"}
 
 # Multiply-adds of a lane of 32 bits, and who has them in its inner loop.
 DOTS = {"vfmadd231ps": 1, "vdpbf16ps": 2, "vpmaddwd": 2, "vpdpbusd": 4}
+# The same of 16 sums of a tile, whose rows of bytes are blocks of 16; and how
+# many rows a tile has, by the phase.
+TILE_DOTS = {"tdpbf16ps": 16 * 32, "tdpbssd": 16 * 16}
+TILE_ROWS = {"tdpbf16ps": {"prefill": 16, "decode": 1}, "tdpbssd": {"prefill": 12}}
+# Cycles for a tile of 16 rows.
+TILE_PRODUCT, TILE_LOAD = 16, 8
 # Title, arithmetic, phase, function, and which of its loops with most of them.
 Kernel = collections.namedtuple("Kernel", "title numerics phase function place")
 Q, ATTEND = "layer0_attention_q$", "layer0_attention_attend$"
@@ -67,16 +77,25 @@ def dots_of(loop):
     return [i for i in loop.instructions if i.mnemonic in DOTS]
 
 
-def multiply_adds(loop):
+def tiles_of(loop):
+    """The products of tiles of a loop."""
+    return [i for i in loop.instructions if i.mnemonic in TILE_DOTS]
+
+
+def multiply_adds(loop, phase):
+    tiles = tiles_of(loop)
+    if tiles:
+        return sum(TILE_DOTS[i.mnemonic] * TILE_ROWS[i.mnemonic][phase] for i in tiles)
     return sum(DOTS[i.mnemonic] * i.width // 4 for i in dots_of(loop))
 
 
 def find_loop(code, kernel):
     """The inner loop that `kernel` names."""
     loops = [loop for loop in asm_loops.loops_of(code)
-             if re.search(kernel.function, loop.function) and dots_of(loop)]
-    most = max((multiply_adds(loop) for loop in loops), default=0)
-    loops = [loop for loop in loops if multiply_adds(loop) == most]
+             if re.search(kernel.function, loop.function) and
+             (dots_of(loop) or tiles_of(loop))]
+    most = max((multiply_adds(loop, kernel.phase) for loop in loops), default=0)
+    loops = [loop for loop in loops if multiply_adds(loop, kernel.phase) == most]
     if not loops:
         raise CannotRun(f"no loop with dot products in {kernel.function}")
     return loops[kernel.place]
@@ -96,12 +115,16 @@ class Model:
         return float(match[1])
 
     def cycles(self, loop):
-        lines = [i.text for i in loop.instructions]
-        return self.figure(lines, "Total Cycles") / ITERATIONS
+        lines = [i.text for i in loop.instructions if "tmm" not in i.text]
+        return max(self.figure(lines, "Total Cycles") / ITERATIONS,
+                   TILE_PRODUCT * len(tiles_of(loop)),
+                   TILE_LOAD * loop.count("tileloadd"))
 
     def alone(self, loop):
         """Cycles of the dot products of a loop, of registers."""
-        total = 0
+        total = TILE_PRODUCT * len(tiles_of(loop))
+        if total:
+            return total
         for (name, width), count in collections.Counter(
                 (i.mnemonic, i.width) for i in dots_of(loop)).items():
             r = {16: "%xmm", 32: "%ymm", 64: "%zmm"}[width]
@@ -110,9 +133,9 @@ class Model:
         return total
 
 
-def cell(model, loop):
+def cell(model, loop, kernel):
     cycles = model.cycles(loop)
-    return (f"{cycles * PANEL / multiply_adds(loop):.2f} "
+    return (f"{cycles * PANEL / multiply_adds(loop, kernel.phase):.2f} "
             f"({100 * model.alone(loop) / cycles:.0f} %)")
 
 
@@ -128,7 +151,7 @@ def table(arguments):
                     [str(compiler), str(arguments.recipe), "-o", "-", "--emit=asm",
                      f"--numerics={key[0]}", f"--phase={key[1]}", f"--mcpu={cpu}"])
         model = Model(arguments.mca, model_cpu)
-        columns.append([cell(model, find_loop(codes[k.numerics, k.phase], k))
+        columns.append([cell(model, find_loop(codes[k.numerics, k.phase], k), k)
                         for k in KERNELS])
     print("| | " + " | ".join(CPUS) + " |")
     print("|" + "---|" * (len(CPUS) + 1))

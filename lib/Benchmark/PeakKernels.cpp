@@ -35,6 +35,9 @@ private:
   /// Where there are thirty-two registers, sixteen are on the safe side, as
   /// they are for four units with a latency of four.
   int64_t chains() const { return target.avx512 || target.neon ? 16 : 12; }
+  /// Tiles have 16 rows of 64 bytes. A product of two takes 16 cycles, and the
+  /// next that adds to its sums waits 52.
+  static constexpr int64_t kTileRows = 16, kTileBytes = 64, kTileChains = 4;
   VectorType vectorOf(Type element) const {
     return VectorType::get(
         {8 * vectorBytes() / element.getIntOrFloatBitWidth()}, element);
@@ -47,11 +50,35 @@ private:
     return LLVM::GEPOp::create(b, pointer, b.getI8Type(), base,
                                ArrayRef<LLVM::GEPArg>{offset});
   }
-  /// The vector of `type` with this number in the array at `base`.
+  /// The vector of `type` with this number in the array at `base`; a tile has
+  /// it in each row.
   Value load(ImplicitLocOpBuilder &b, Type type, Value base,
              int64_t number) const {
     Value from = address(b, base, constant(b, number * vectorBytes()));
-    return LLVM::LoadOp::create(b, type, from, /*alignment=*/vectorBytes());
+    if (!isTile(type))
+      return LLVM::LoadOp::create(b, type, from, /*alignment=*/vectorBytes());
+    return LLVM::CallIntrinsicOp::create(
+               b, type, b.getStringAttr("llvm.x86.tileloadd64.internal"),
+               ValueRange{i16(b, kTileRows), i16(b, kTileBytes), from,
+                          constant(b, 0)})
+        .getResult(0);
+  }
+  /// Its opposite; of a tile, the last row.
+  void store(ImplicitLocOpBuilder &b, Value value, Value base,
+             int64_t number) const {
+    Value to = address(b, base, constant(b, number * vectorBytes()));
+    if (isTile(value.getType()))
+      LLVM::CallIntrinsicOp::create(
+          b, b.getStringAttr("llvm.x86.tilestored64.internal"),
+          ValueRange{i16(b, kTileRows), i16(b, kTileBytes), to, constant(b, 0),
+                     value});
+    else
+      LLVM::StoreOp::create(b, value, to);
+  }
+  static bool isTile(Type type) { return isa<LLVM::LLVMX86AMXType>(type); }
+  static Value i16(ImplicitLocOpBuilder &b, int64_t value) {
+    return LLVM::ConstantOp::create(b, b.getI16Type(),
+                                    b.getI16IntegerAttr(value));
   }
 
   /// A function that raises a counter by `step` until it is no less than its
@@ -61,12 +88,15 @@ private:
   addLoop(StringRef name, Type type, int64_t count, int64_t step,
           llvm::function_ref<void(ImplicitLocOpBuilder &, Value data)> prepare,
           Round round);
-  /// A loop of `instruction(accumulator, x, y)`; its operations in a round, if
-  /// an instruction does `perVector`.
+  /// A loop of `count` times `instruction(accumulator, x, y)`; its operations
+  /// in a round, if an instruction does `perVector`.
   int64_t
-  addPeak(StringRef name, Type type, Type operandType, int64_t perVector,
+  addPeak(StringRef name, Type type, Type operandType, int64_t count,
+          int64_t perVector,
           llvm::function_ref<Value(ImplicitLocOpBuilder &, Value, Value, Value)>
               instruction);
+  /// The same of tiles whose rows have `depth` numbers.
+  int64_t addTilePeak(StringRef name, StringRef intrinsic, int64_t depth);
 
   const CpuTarget &target;
   Location loc;
@@ -112,27 +142,26 @@ void KernelWriter::addLoop(
 
   b.setInsertionPointToEnd(end);
   for (int64_t chain = 0; chain != count; ++chain)
-    LLVM::StoreOp::create(
-        b, values[1 + chain],
-        address(b, results, constant(b, chain * vectorBytes())));
+    store(b, values[1 + chain], results, chain);
   LLVM::ReturnOp::create(b, ValueRange());
 }
 
 int64_t KernelWriter::addPeak(
-    StringRef name, Type type, Type operandType, int64_t perVector,
+    StringRef name, Type type, Type operandType, int64_t count,
+    int64_t perVector,
     llvm::function_ref<Value(ImplicitLocOpBuilder &, Value, Value, Value)>
         instruction) {
   Value x, y;
   addLoop(
-      name, type, chains(), /*step=*/1,
+      name, type, count, /*step=*/1,
       [&](ImplicitLocOpBuilder &b, Value data) {
-        x = load(b, operandType, data, chains());
-        y = load(b, operandType, data, chains() + 1);
+        x = load(b, operandType, data, count);
+        y = load(b, operandType, data, count + 1);
       },
       [&](ImplicitLocOpBuilder &b, Value, int64_t, Value accumulator) {
         return instruction(b, accumulator, x, y);
       });
-  return chains() * perVector;
+  return count * perVector;
 }
 
 /// Calls the instruction that LLVM calls `intrinsic`.
@@ -142,6 +171,21 @@ static Value callDot(ImplicitLocOpBuilder &b, StringRef intrinsic,
                                        b.getStringAttr(intrinsic),
                                        ValueRange{accumulator, x, y})
       .getResult(0);
+}
+
+int64_t KernelWriter::addTilePeak(StringRef name, StringRef intrinsic,
+                                  int64_t depth) {
+  Type tile = LLVM::LLVMX86AMXType::get(module.getContext());
+  return addPeak(
+      name, tile, tile, kTileChains, 2 * 16 * 16 * depth,
+      [&](ImplicitLocOpBuilder &b, Value accumulator, Value x, Value y) {
+        Value bytes = i16(b, kTileBytes);
+        return LLVM::CallIntrinsicOp::create(
+                   b, accumulator.getType(), b.getStringAttr(intrinsic),
+                   ValueRange{i16(b, kTileRows), bytes, bytes, accumulator, x,
+                              y})
+            .getResult(0);
+      });
 }
 
 PeakKernels KernelWriter::write() {
@@ -155,13 +199,20 @@ PeakKernels KernelWriter::write() {
   // The accumulator is a factor, so that without a fused instruction there is a
   // product in each round and not one in front of the loop.
   kernels.f32 = addPeak(
-      "peak_f32", floats, floats, 2 * floats.getNumElements(),
+      "peak_f32", floats, floats, chains(), 2 * floats.getNumElements(),
       [](ImplicitLocOpBuilder &b, Value accumulator, Value x, Value y) {
         return LLVM::FMulAddOp::create(b, accumulator, x, y).getResult();
       });
-  if (target.bf16)
+  if (target.amx) {
+    // Each of 16 x 16 sums gets as many products as a row has numbers.
+    kernels.bf16 =
+        addTilePeak("peak_bf16", "llvm.x86.tdpbf16ps.internal", kTileBytes / 2);
+    kernels.int8 =
+        addTilePeak("peak_int8", "llvm.x86.tdpbssd.internal", kTileBytes);
+  }
+  if (target.bf16 && !target.amx)
     kernels.bf16 = addPeak(
-        "peak_bf16", floats, vectorOf(b.getBF16Type()),
+        "peak_bf16", floats, vectorOf(b.getBF16Type()), chains(),
         4 * floats.getNumElements(),
         [&](ImplicitLocOpBuilder &b, Value accumulator, Value x, Value y) {
           if (!target.neon)
@@ -171,14 +222,16 @@ PeakKernels KernelWriter::write() {
               callDot(b, "llvm.aarch64.neon.bfmlalt", accumulator, x, y);
           return callDot(b, "llvm.aarch64.neon.bfmlalb", accumulator, x, y);
         });
-  if (target.vnni || target.dotprod)
+  if ((target.vnni || target.vnni256 || target.dotprod) && !target.amx)
     kernels.int8 = addPeak(
-        "peak_int8", words, vectorOf(b.getI8Type()), 8 * words.getNumElements(),
+        "peak_int8", words, vectorOf(b.getI8Type()), chains(),
+        8 * words.getNumElements(),
         [&](ImplicitLocOpBuilder &b, Value accumulator, Value x, Value y) {
           StringRef name = target.i8mm ? "llvm.aarch64.neon.usdot.v4i32.v16i8"
                            : target.dotprod
                                ? "llvm.aarch64.neon.sdot.v4i32.v16i8"
-                               : "llvm.x86.avx512.vpdpbusd.512";
+                           : target.vnni ? "llvm.x86.avx512.vpdpbusd.512"
+                                         : "llvm.x86.avx512.vpdpbusd.256";
           return callDot(b, name, accumulator, x, y);
         });
 

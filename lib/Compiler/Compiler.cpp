@@ -55,6 +55,7 @@ public:
     passOptions.chunk = options.chunk;
     passOptions.isa = target.getIsa().str();
     passOptions.bf16 = target.bf16;
+    passOptions.amx = target.amx;
     passOptions.avx512 = target.avx512;
   }
 

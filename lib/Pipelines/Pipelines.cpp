@@ -66,11 +66,11 @@ struct TargetTiles {
 
   /// 32 registers of 16 lanes hold 12 x 2 sums of f32, or 6 x 2 of i32 beside 6
   /// x 2 of f32. 16 registers hold 6 x 2 sums beside weights and a row's value,
-  /// or 4 x 2 where a register of weights becomes two. Without dot products of
-  /// bytes, eight registers have the weights of a block, of as many columns as
-  /// that gives, and 12 rows come one by one. 32 registers of 4 lanes hold 4 x
-  /// 4 sums beside weights and the lanes of 4 rows, and of bytes 6 x 2 sums
-  /// beside 8 registers of weights.
+  /// or 4 x 2 where a register of weights becomes two, or 3 x 2 of i32 beside 3
+  /// x 2 of f32. Without dot products of bytes, eight registers have the
+  /// weights of a block, of as many columns as that gives, and 12 rows come one
+  /// by one. 32 registers of 4 lanes hold 4 x 4 sums beside weights and the
+  /// lanes of 4 rows, and of bytes 6 x 2 sums beside 8 registers of weights.
   static TargetTiles of(const PipelineOptions &options) {
     if (isAArch64(options))
       return {4, 16, 4, 16, 6, 8, 6, 8};
@@ -78,6 +78,8 @@ struct TargetTiles {
       return {12, 32, 12, 32, 6, 32, 6, 32};
     if (options.avx512)
       return {12, 32, 12, 32, 12, 16, 12, 32};
+    if (options.isa == "vnni256")
+      return {6, 16, 4, 16, 3, 16, 3, 16};
     if (options.isa == "avx2")
       return {6, 16, 4, 16, 12, 8, 12, 16};
     return {6, 8, 4, 8, 1, 32, 1, 32};
@@ -100,8 +102,8 @@ void flow::buildLinalgPipeline(OpPassManager &pm,
 
 void flow::buildCpuPipeline(OpPassManager &pm, const PipelineOptions &options) {
   TargetTiles tiles = TargetTiles::of(options);
-  bool hasByteDots =
-      options.isa == "vnni" || options.isa == "generic" || isAArch64(options);
+  bool hasByteDots = options.isa == "vnni" || options.isa == "vnni256" ||
+                     options.isa == "generic" || isAArch64(options);
   TileContractionsOptions tiling{tiles.rowsF32,
                                  tiles.columnsF32,
                                  tiles.rowsBf16,
@@ -114,6 +116,7 @@ void flow::buildCpuPipeline(OpPassManager &pm, const PipelineOptions &options) {
                                  /*widenI8=*/!hasByteDots,
                                  /*rowLanes=*/isAArch64(options),
                                  /*signedI8=*/options.isa == "dotprod"};
+  tiling.amx = options.amx;
   if (hasAnyRows(options)) {
     // Sequences that decode together and drafts are few rows, often a power of
     // two: of smaller tiles fewer rows are left over.
@@ -139,6 +142,8 @@ void flow::buildCpuPipeline(OpPassManager &pm, const PipelineOptions &options) {
   bufferization::buildBufferDeallocationPipeline(pm);
 
   pm.addPass(createOutlineParallel());
+  if (options.amx)
+    pm.addPass(createAmxTiles());
   if (isAArch64(options))
     pm.addPass(createAArch64Contract({options.isa, options.bf16}));
   else

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Finds the innermost loops of assembly and counts what they are made of.
 
-Reads x86 in AT&T syntax and AArch64, as LLVM prints them. A loop is the natural loop of a back edge;
-an innermost one has no other loop's header in it.
+Reads x86 in AT&T syntax and AArch64, as LLVM prints them. A loop is the natural
+loop of a back edge; an innermost one has no other loop's header in it.
 """
 
 import collections
@@ -30,7 +30,9 @@ class Instruction:
 class X86Instruction(Instruction):
     """In AT&T syntax."""
 
-    PATTERN = re.compile(r"^\t([a-z]\w*)(?:\s+([^#]*?))?\s*(?:#.*)?$")
+    # Some have two encodings, and "{vex}" names the older one.
+    PATTERN = re.compile(
+        r"^\t(?:\{vex\}\s+)?([a-z]\w*)(?:\s+([^#]*?))?\s*(?:#.*)?$")
     MEMORY = re.compile(r"(?P<segment>%[cdefgs]s:)?(?P<displacement>[^,()%$\s]*)"
                         r"\((?P<base>%\w+)?(?:,\s*(?P<index>%\w+)"
                         r"(?:,\s*(?P<scale>\d))?)?\)")
@@ -53,8 +55,9 @@ class X86Instruction(Instruction):
 
     @property
     def width(self):
-        """Bytes of the widest vector register that is named; 0 without one."""
-        return max((WIDTHS[w] for w in re.findall(r"%([xyz])mm\d", self.text)),
+        """Bytes of the widest vector register or tile that is named; 0 without
+        one."""
+        return max((WIDTHS[w] for w in re.findall(r"%([xyzt])mm\d", self.text)),
                    default=0)
 
     def has_form(self, form):
@@ -209,10 +212,10 @@ class AArch64Instruction(Instruction):
         return None, 0
 
 
-WIDTHS = {"x": 16, "y": 32, "z": 64}
+WIDTHS = {"x": 16, "y": 32, "z": 64, "t": 1024}
 
 KINDS = {
-    "load": "reads a vector",
+    "load": "reads a vector or a tile",
     "broadcast": "reads one number into all lanes",
     "scalar": "reads one number",
     "store": "writes memory",
@@ -247,8 +250,8 @@ class Loop:
 
     def count(self, name):
         """How many are of a kind of `KINDS` or have the mnemonic `name`, which
-        `.zmm`, `.ymm` and `.xmm` restrict to that width and `.lane` to those
-        that multiply by one number of a register."""
+        `.zmm`, `.ymm`, `.xmm` and `.tmm` restrict to that width and `.lane` to
+        those that multiply by one number of a register."""
         if name == "instructions":
             return len(self.instructions)
         if name in KINDS:

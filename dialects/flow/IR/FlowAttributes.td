@@ -346,7 +346,7 @@ def Flow_PanelsAttr : Flow_Attr<"Panels", "panels",
 
     `bf16`: one tensor `[N/32][K/2][32][2] bf16`, element `(n, k)` at
     `[n/32][k/2][n mod 32][k mod 2]`, rounded to the nearest bf16, ties to even:
-    the pairs are what `vdpbf16ps` multiplies.
+    the pairs are what `vdpbf16ps` and `tdpbf16ps` multiply.
 
     `i8`: quants `u = q + offset` of `bits` bits, scales `[N/32][K/block][32]` of
     `scale` type, and, with `min`, minima `[N/32][K/block][32] f32` holding

@@ -180,9 +180,10 @@ def Flow_LinearOp : Flow_RowwiseOp<"linear", [Pure]> {
     quantised rows and `i8` panels each block's integer product is exact, and
     the blocks are added in ascending order with one rounding for the product
     of scales and one for the addition (two more with minima). With
-    `#flow.bf16_rows` and `bf16` panels products are exact, and pairs of `k` are
-    added in ascending order; the order within a pair, and whether numbers below
-    2^-126 count, is the machine's. `|y - exact| <= K * (u * sum |input||weight|
+    `#flow.bf16_rows` and `bf16` panels products are exact, and groups of `k` are
+    added in ascending order; whether a group is a pair or 32, the order within
+    it, and whether numbers below 2^-126 count, is the machine's, alike for all
+    rows. `|y - exact| <= K * (u * sum |input||weight|
     + 2^-126)`.
 
     Example:

@@ -41,11 +41,14 @@ struct PipelineOptions : mlir::PassPipelineOptions<PipelineOptions> {
                         llvm::cl::init(512)};
   Option<std::string> isa{
       *this, "isa",
-      llvm::cl::desc("dot instructions: vnni, avx512, avx2 or generic; i8mm, "
-                     "dotprod or neon of AArch64"),
+      llvm::cl::desc(
+          "dot instructions: vnni, avx512, vnni256, avx2 or generic; "
+          "i8mm, dotprod or neon of AArch64"),
       llvm::cl::init("generic")};
   Option<bool> bf16{*this, "bf16", llvm::cl::desc("the target multiplies bf16"),
                     llvm::cl::init(false)};
+  Option<bool> amx{*this, "amx", llvm::cl::desc("the target has AMX tiles"),
+                   llvm::cl::init(false)};
   Option<bool> avx512{*this, "avx512",
                       llvm::cl::desc("size tiles for 32 wide registers"),
                       llvm::cl::init(false)};

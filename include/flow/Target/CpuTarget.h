@@ -20,6 +20,8 @@ struct CpuTarget {
   /// LLVM's feature string, for what the name does not say.
   std::string features;
   bool avx2 = false, avx512 = false, vnni = false;
+  /// Dot products of bytes on 256 bits (AVX-VNNI), and AMX tiles.
+  bool vnni256 = false, amx = false;
   /// AArch64, whose registers are those of NEON.
   bool neon = false, dotprod = false, i8mm = false;
   /// Products of bf16: vdpbf16ps, or bfmlalb and bfmlalt.
@@ -30,17 +32,23 @@ struct CpuTarget {
   llvm::StringRef getIsa() const {
     if (neon)
       return i8mm ? "i8mm" : dotprod ? "dotprod" : "neon";
-    return vnni ? "vnni" : avx512 ? "avx512" : avx2 ? "avx2" : "generic";
+    return vnni      ? "vnni"
+           : avx512  ? "avx512"
+           : vnni256 ? "vnni256"
+           : avx2    ? "avx2"
+                     : "generic";
   }
 };
 
 /// The target called `name`: a CPU name that LLVM knows, of this machine's
 /// architecture or else of x86-64 or AArch64 Linux, or `native` for the machine
-/// at hand. An unknown name is an error that says so.
+/// at hand, without AMX tiles where the kernel refuses them to this process. An
+/// unknown name is an error that says so.
 llvm::Expected<CpuTarget> resolveCpuTarget(llvm::StringRef name);
 
 /// An error that names what this machine lacks, if it cannot run code that was
 /// generated for `target`. Only the triple, name and features are looked at.
+/// Where the target has AMX tiles, this process may use them after success.
 llvm::Error checkRunsHere(const CpuTarget &target);
 
 /// Forms in which code can leave the compiler.

@@ -73,9 +73,23 @@ Value PanelReader::read(KernelBuilder &b, Value panel, Value step,
 }
 
 Value flow::cpu::unpackPanel(KernelBuilder &b, const BytePanels &panels,
-                             Value panel) {
-  constexpr int64_t kQuads = PanelReader::kColumns / 4;
-  int64_t quads = 2 * dimOf(panels.quants, 1);
+                             Value panel, int64_t offset) {
+  const int64_t kQuads = panels.isNarrow ? PanelReader::kColumns / 4 : 1;
+  int64_t quads = dimOf(panels.quants, 1) * (panels.isNarrow ? 2 : 1);
+  auto lanes = b.vector(4 * kPanel, b.getI8Type());
+  auto read = [&](KernelBuilder &b, PanelReader &reader, Value step,
+                  int64_t quad) -> Value {
+    Value bytes =
+        panels.isNarrow
+            ? reader.read(b, panel, step, quad)
+            : b.read(panels.quants, {panel, step, b.index(0)}, 4 * kPanel);
+    if (offset == 0)
+      return bytes;
+    Value offsets = arith::ConstantOp::create(
+        b,
+        DenseElementsAttr::get(lanes, APInt(8, static_cast<uint64_t>(offset))));
+    return b.sub(bytes, offsets);
+  };
   Value bytes = b.empty(
       RankedTensorType::get({quads, 4 * kPanel}, b.getI8Type()), Value());
   return b.loop(
@@ -84,7 +98,7 @@ Value flow::cpu::unpackPanel(KernelBuilder &b, const BytePanels &panels,
         PanelReader reader(panels);
         Value bytes = args[0];
         for (int64_t quad = 0; quad != kQuads; ++quad)
-          bytes = b.write(reader.read(b, panel, step, quad), bytes,
+          bytes = b.write(read(b, reader, step, quad), bytes,
                           {b.add(b.mul(step, kQuads), quad), b.index(0)});
         return {bytes};
       })[0];

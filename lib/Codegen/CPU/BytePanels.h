@@ -43,8 +43,9 @@ private:
   Value halves, upper;
 };
 
-/// A narrow panel of `panels` as bytes `[K/4, 128]`.
-Value unpackPanel(KernelBuilder &b, const BytePanels &panels, Value panel);
+/// A panel of `panels` as bytes `[K/4, 128]`, less `offset`.
+Value unpackPanel(KernelBuilder &b, const BytePanels &panels, Value panel,
+                  int64_t offset = 0);
 
 } // namespace flow::cpu
 

@@ -3,6 +3,7 @@
 
 #include "ByteProduct.h"
 
+#include "AmxTiles.h"
 #include "flow/Codegen/CPU/Kernels.h"
 #include "mlir/IR/Matchers.h"
 
@@ -221,6 +222,11 @@ public:
                : emitPassingWeights(b, shape, panel, column, row, readQuad);
   }
 
+  /// The same with dots that are AMX tiles, of the panel as signed `bytes`
+  /// `[K/4, 128]`; a step is a block.
+  SmallVector<Value> emitInTiles(KernelBuilder &b, TileShape shape, Value panel,
+                                 Value column, Value row, Value bytes) const;
+
 private:
   /// Weights that meet `count` numbers of a row, `offset` after the first.
   struct Weights {
@@ -401,6 +407,26 @@ SmallVector<Value> ByteTile::emitPassingWeights(KernelBuilder &b,
                 });
 }
 
+SmallVector<Value> ByteTile::emitInTiles(KernelBuilder &b, TileShape shape,
+                                         Value panel, Value column, Value row,
+                                         Value bytes) const {
+  SmallVector<Value> zeros(shape.rows, b.splatF32(0, shape.columns));
+  return b.loop(
+      b.index(0), b.index(blocks), 1, zeros,
+      [&](KernelBuilder &b, Value number, ValueRange acc) {
+        Block block = readBlock(b, shape, panel, column, number, 0);
+        SmallVector<Value> dots = emitAmxDots(
+            b, product.quants, row, block.first, bytes,
+            b.mul(number, this->block / 4), shape.rows, this->block);
+        SmallVector<Value> next;
+        for (int64_t r = 0; r != shape.rows; ++r) {
+          Value at = b.add(row, r), sum = sumOf(b, at, block, shape.columns);
+          next.push_back(addScaled(b, at, block, dots[r], sum, acc[r]));
+        }
+        return next;
+      });
+}
+
 SmallVector<Value> ByteTile::emitPassingRows(KernelBuilder &b, TileShape shape,
                                              Value panel, Value column,
                                              Value row,
@@ -447,10 +473,39 @@ SmallVector<Value> ByteTile::emitPassingRows(KernelBuilder &b, TileShape shape,
   return results;
 }
 
+/// Whether several rows of `product` can meet AMX tiles: they come as many as a
+/// step is padded to, and the weights are signed bytes without their offset.
+bool fitTiles(const I8Product &product, int64_t rowUnit) {
+  return rowUnit % kRowTile == 0 && haveOwnFunction(product.panels.quants) &&
+         (product.panels.isNarrow || product.startShift);
+}
+
+/// The product of several rows, whose dots are AMX tiles.
+Value emitI8InTiles(KernelBuilder &b, const I8Product &product, Value init,
+                    const ByteArithmetic &arithmetic, int64_t rowUnit) {
+  int64_t block = dimOf(product.quants, 1) / dimOf(product.rowScales, 1);
+  // A start of dots is -128 times a block's sum, shifted to -offset times it.
+  int64_t offset = product.startShift ? 128 >> *product.startShift : 0;
+  ByteTile tile(product, block, arithmetic);
+  Value bytes;
+  return emitTiles(
+      b, init, {{kRowTile, kPanel}, rowUnit, arithmetic.rowLanes},
+      [&](KernelBuilder &b, Value panel, Value column, Value row,
+          TileShape shape) {
+        return tile.emitInTiles(b, shape, panel, column, row, bytes);
+      },
+      [&](KernelBuilder &b, Value panel) {
+        bytes = unpackPanel(b, product.panels, panel, offset);
+      });
+}
+
 } // namespace
 
 Value flow::cpu::emitI8(KernelBuilder &b, I8Product product, Value init,
                         const ByteArithmetic &arithmetic, int64_t rowUnit) {
+  bool isSingle = dimOf(init, 0) == 1;
+  if (arithmetic.hasTiles && !isSingle && fitTiles(product, rowUnit))
+    return emitI8InTiles(b, product, init, arithmetic, rowUnit);
   int64_t block = dimOf(product.quants, 1) / dimOf(product.rowScales, 1);
   bool isNarrow = product.panels.isNarrow;
   Tiling tiling{arithmetic.addsShorts(product) ? arithmetic.narrowTile
@@ -459,7 +514,6 @@ Value flow::cpu::emitI8(KernelBuilder &b, I8Product product, Value init,
   if (arithmetic.widens && !isNarrow)
     product.quants = widenRows(b, b.getLoc(), product.quants);
   // One row unpacks a narrow panel in registers, several share one of bytes.
-  bool isSingle = dimOf(init, 0) == 1;
   if (isSingle && isNarrow) {
     ByteTile tile(product, PanelReader::kColumns, arithmetic);
     return emitTiles(b, init, tiling,

@@ -38,6 +38,8 @@ struct ByteArithmetic {
   bool rowLanes;
   /// Tiles of bytes, and of narrow weights where the target widens.
   TileShape tile, narrowTile;
+  /// It has AMX tiles.
+  bool hasTiles;
 
   /// Whether products of narrow weights are added in 16 bits rather than
   /// widened.

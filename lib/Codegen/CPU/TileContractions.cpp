@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // Turns products on packed panels into parallel loops over register tiles.
 
+#include "AmxTiles.h"
 #include "ByteProduct.h"
 #include "TileLoops.h"
 #include "flow/Codegen/CPU/Kernels.h"
@@ -186,12 +187,15 @@ struct TileContractions : flow::impl::TileContractionsBase<TileContractions> {
       Value rows = f32 ? f32->rows : bf16 ? bf16->rows : i8->quants;
       Value init =
           b.empty(cast<RankedTensorType>(flat.getType()), b.dim(rows, 0));
-      if (bf16 && widenBf16)
+      bool hasTiles = bf16 && amx && fitAmxTiles(bf16->rows, bf16->panels);
+      if (bf16 && widenBf16 && !hasTiles)
         bf16->rows = widenRows(b, b.getLoc(), bf16->rows);
       Value tiled;
       if (f32)
         tiled =
             emitF32(b, *f32, init, {{rowsF32, columnsF32}, rowUnit, rowLanes});
+      else if (hasTiles)
+        tiled = emitAmxProduct(b, bf16->rows, bf16->panels, init);
       else if (bf16)
         tiled = emitBf16(b, *bf16, init,
                          {{rowsBf16, columnsBf16}, rowUnit, rowLanes});
@@ -201,13 +205,16 @@ struct TileContractions : flow::impl::TileContractionsBase<TileContractions> {
                         signedI8,
                         rowLanes,
                         {rowsI8, columnsI8},
-                        {rowsNarrow, columnsNarrow}},
+                        {rowsNarrow, columnsNarrow},
+                        amx},
                        rowUnit);
       flat.replaceAllUsesWith(tiled);
       flat.erase();
       eraseDead(generic);
     }
     getOperation()->walk([&](linalg::LinalgOp op) {
+      if (amx && isLeftForAmxTiles(op))
+        return;
       op.emitOpError("is left: it is no product on packed panels that can be "
                      "tiled");
       signalPassFailure();

@@ -15,7 +15,7 @@ namespace flow {
 
 namespace {
 
-enum class Isa { Generic, Avx2, Avx512, Vnni };
+enum class Isa { Generic, Avx2, Vnni256, Avx512, Vnni };
 
 /// `acc [n] + factor * (sum over k of numbers [n, k])`.
 struct PairSum {
@@ -73,13 +73,15 @@ std::optional<Dot> matchShortDot(vector::ContractionOp contract) {
 }
 
 /// `vpdpbusd`. It does not saturate, and 4 * 255 * 127 fits.
-Value emitVnni(KernelBuilder &b, const Dot &dot, Value weights) {
-  auto words = b.vector(16, b.getI32Type());
-  auto bytes = b.vector(64, b.getI8Type());
+Value emitVnni(KernelBuilder &b, const Dot &dot, Value weights, int64_t lanes) {
+  StringRef name = lanes == 16 ? "llvm.x86.avx512.vpdpbusd.512"
+                               : "llvm.x86.avx512.vpdpbusd.256";
+  auto words = b.vector(lanes, b.getI32Type());
+  auto bytes = b.vector(4 * lanes, b.getI8Type());
   Value x =
-      vector::BitCastOp::create(b, bytes, b.splat(asWord(b, dot.row), 16));
-  return perRegister(b, dot, weights, 16, [&](Value acc, Value w) {
-    return callIntrinsic(b, "llvm.x86.avx512.vpdpbusd.512", words, {acc, w, x});
+      vector::BitCastOp::create(b, bytes, b.splat(asWord(b, dot.row), lanes));
+  return perRegister(b, dot, weights, lanes, [&](Value acc, Value w) {
+    return callIntrinsic(b, name, words, {acc, w, x});
   });
 }
 
@@ -170,12 +172,13 @@ struct X86Contract : flow::impl::X86ContractBase<X86Contract> {
     std::optional<Isa> target = llvm::StringSwitch<std::optional<Isa>>(isa)
                                     .Case("vnni", Isa::Vnni)
                                     .Case("avx512", Isa::Avx512)
+                                    .Case("vnni256", Isa::Vnni256)
                                     .Case("avx2", Isa::Avx2)
                                     .Case("generic", Isa::Generic)
                                     .Default(std::nullopt);
     if (!target) {
       getOperation()->emitError("unknown isa '")
-          << isa << "', expected vnni, avx512, avx2 or generic";
+          << isa << "', expected vnni, avx512, vnni256, avx2 or generic";
       return signalPassFailure();
     }
     if (failed(replaceContractions(
@@ -196,7 +199,11 @@ struct X86Contract : flow::impl::X86ContractBase<X86Contract> {
                  ? emitBf16Dot(b, *dot, flatWeights(b, *dot))
                  : Value();
     }
-    int64_t lanes = target == Isa::Generic ? 1 : target == Isa::Avx2 ? 8 : 16;
+    int64_t lanes = 16;
+    if (target == Isa::Generic)
+      lanes = 1;
+    else if (target == Isa::Avx2 || target == Isa::Vnni256)
+      lanes = 8;
     std::optional<Dot> pairs = matchPairDot(contract);
     if (std::optional<PairSum> sum = matchPairSum(contract)) {
       auto type = b.vector(2, b.getI16Type());
@@ -215,8 +222,9 @@ struct X86Contract : flow::impl::X86ContractBase<X86Contract> {
     if (target == Isa::Generic)
       return emitByteProducts(b, *dot);
     Value weights = flatWeights(b, *dot);
-    return target == Isa::Vnni ? emitVnni(b, *dot, weights)
-                               : emitHalves(b, *dot, weights, lanes);
+    return target == Isa::Vnni || target == Isa::Vnni256
+               ? emitVnni(b, *dot, weights, lanes)
+               : emitHalves(b, *dot, weights, lanes);
   }
 };
 } // namespace

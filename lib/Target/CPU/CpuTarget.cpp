@@ -4,6 +4,7 @@
 #include "flow/Target/CpuTarget.h"
 
 #include "TargetMachine.h"
+#include "TilePermission.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringMap.h"
 #include "llvm/MC/MCSubtargetInfo.h"
@@ -99,15 +100,26 @@ static llvm::Error chooseTriple(CpuTarget &target) {
   return llvm::Error::success();
 }
 
+/// Whether products may be tiles.
+static bool hasTiles(const llvm::MCSubtargetInfo &subtarget) {
+  return subtarget.getTargetTriple().isX86() &&
+         subtarget.checkFeatures("+amx-tile,+amx-bf16,+amx-int8");
+}
+
 llvm::Expected<CpuTarget> flow::resolveCpuTarget(llvm::StringRef name) {
   CpuTarget target;
   target.triple = llvm::sys::getProcessTriple();
   bool native = name == "native";
   target.cpu = native ? llvm::sys::getHostCPUName().str() : name.str();
   if (native) {
+    llvm::StringMap<bool> host = llvm::sys::getHostCPUFeatures();
+    bool isRefused =
+        host.lookup("amx-tile") && llvm::errorToBool(requestTiles());
     llvm::SubtargetFeatures features;
-    for (const auto &feature : llvm::sys::getHostCPUFeatures())
-      features.AddFeature(feature.first(), feature.second);
+    for (const auto &feature : host)
+      features.AddFeature(
+          feature.first(),
+          feature.second && !(isRefused && feature.first().starts_with("amx")));
     target.features = features.getString();
   } else if (llvm::Error error = chooseTriple(target)) {
     return error;
@@ -128,12 +140,15 @@ llvm::Expected<CpuTarget> flow::resolveCpuTarget(llvm::StringRef name) {
   target.avx512 = subtarget->checkFeatures("+avx512f,+avx512bw,+avx512vl");
   target.vnni = target.avx512 && subtarget->checkFeatures("+avx512vnni");
   target.bf16 = target.avx512 && subtarget->checkFeatures("+avx512bf16");
+  target.vnni256 = target.avx2 && subtarget->checkFeatures("+avxvnni");
+  target.amx = hasTiles(*subtarget);
   return target;
 }
 
-/// True for the features whose instructions LLVM picks by itself. A CPU's name
-/// stands for many others, which clouds like to hide and no code here uses.
-static bool isPickedByLlvm(llvm::StringRef feature) {
+/// True for the features whose instructions LLVM picks by itself, and those of
+/// tiles, which our products are made of. A CPU's name stands for many others,
+/// which clouds like to hide and no code here uses.
+static bool mayBeUsed(llvm::StringRef feature) {
   if (feature == "avx512vp2intersect")
     return false;
   // Of AArch64.
@@ -143,9 +158,9 @@ static bool isPickedByLlvm(llvm::StringRef feature) {
     return true;
   return feature.starts_with("avx") || feature.starts_with("sse") ||
          feature == "ssse3" ||
-         llvm::is_contained(
-             {"bmi", "bmi2", "f16c", "fma", "gfni", "lzcnt", "movbe", "popcnt"},
-             feature);
+         llvm::is_contained({"amx-tile", "amx-bf16", "amx-int8", "bmi", "bmi2",
+                             "f16c", "fma", "gfni", "lzcnt", "movbe", "popcnt"},
+                            feature);
 }
 
 llvm::Error flow::checkRunsHere(const CpuTarget &target) {
@@ -177,10 +192,15 @@ llvm::Error flow::checkRunsHere(const CpuTarget &target) {
   for (const llvm::SubtargetFeatureKV &feature :
        (*subtarget)->getEnabledProcessorFeatures()) {
     auto known = host.find(feature.Key);
-    if (known != host.end() && !known->second && isPickedByLlvm(feature.Key))
+    if (known != host.end() && !known->second && mayBeUsed(feature.Key))
       return llvm::createStringError("the code is for " + target.cpu +
                                      " and may use " + feature.Key +
                                      ", which this machine lacks");
   }
+  if (hasTiles(**subtarget))
+    if (llvm::Error error = requestTiles())
+      return llvm::createStringError("the code is for " + target.cpu +
+                                     " and uses AMX tiles, but " +
+                                     llvm::toString(std::move(error)));
   return llvm::Error::success();
 }

@@ -5,6 +5,8 @@
 #include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Export.h"
+#include "llvm/IR/DiagnosticInfo.h"
+#include "llvm/IR/DiagnosticPrinter.h"
 #include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
@@ -84,6 +86,16 @@ static void optimize(llvm::Module &module, llvm::TargetMachine &machine) {
       .run(module, modules);
 }
 
+/// The first error of LLVM, which without a handler would end the process.
+static void keepError(const llvm::DiagnosticInfo *info, void *kept) {
+  auto &message = *static_cast<std::string *>(kept);
+  if (info->getSeverity() != llvm::DS_Error || !message.empty())
+    return;
+  llvm::raw_string_ostream stream(message);
+  llvm::DiagnosticPrinterRawOStream printer(stream);
+  info->print(printer);
+}
+
 llvm::Expected<std::string> flow::generateCode(mlir::ModuleOp module,
                                                const CpuTarget &target,
                                                CodeKind kind) {
@@ -92,7 +104,9 @@ llvm::Expected<std::string> flow::generateCode(mlir::ModuleOp module,
     return machine.takeError();
   mlir::registerBuiltinDialectTranslation(*module.getContext());
   mlir::registerLLVMDialectTranslation(*module.getContext());
+  std::string problem;
   llvm::LLVMContext context;
+  context.setDiagnosticHandlerCallBack(keepError, &problem);
   std::unique_ptr<llvm::Module> code =
       mlir::translateModuleToLLVMIR(module, context, "gemma-flow");
   if (!code)
@@ -117,5 +131,7 @@ llvm::Expected<std::string> flow::generateCode(mlir::ModuleOp module,
     return llvm::createStringError("no file of this kind can be emitted for " +
                                    target.triple);
   passes.run(*code);
+  if (!problem.empty())
+    return llvm::createStringError("LLVM cannot generate the code: " + problem);
   return buffer.str().str();
 }

@@ -136,6 +136,10 @@ TEST(MachineProbeTest, CreditsWhatInstructionsDo) {
   EXPECT_EQ(zen.bf16, 16 * 2 * 32);
   EXPECT_EQ(zen.int8, 16 * 2 * 64);
   EXPECT_EQ(zen.readStep, 256);
+  PeakKernels tiles = kernels("sapphirerapids");
+  EXPECT_EQ(tiles.bf16, 4 * 2 * 16 * 16 * 32);
+  EXPECT_EQ(tiles.int8, 4 * 2 * 16 * 16 * 64);
+  EXPECT_EQ(kernels("alderlake").int8, 12 * 2 * 32);
   PeakKernels older = kernels("x86-64-v3");
   EXPECT_EQ(older.f32, 12 * 2 * 8);
   EXPECT_EQ(older.bf16, 0);
@@ -154,6 +158,7 @@ TEST(MachineProbeTest, MeasuresWhatTheMachineHas) {
   MachineSpeed speed = probe->measure();
   EXPECT_GT(speed.f32, 0);
   EXPECT_GT(speed.readBytes, 0);
-  EXPECT_EQ(speed.bf16 > 0, here.bf16);
-  EXPECT_EQ(speed.int8 > 0, here.vnni || here.dotprod);
+  EXPECT_EQ(speed.bf16 > 0, here.bf16 || here.amx);
+  EXPECT_EQ(speed.int8 > 0,
+            here.vnni || here.vnni256 || here.amx || here.dotprod);
 }

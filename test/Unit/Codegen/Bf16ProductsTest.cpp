@@ -24,9 +24,9 @@ Inexact bf16Product(const Inexact &rows, const Tensor &weight) {
 }
 
 TEST_P(Bf16Products, Linear) {
-  for (int64_t panels : {1, 3})
+  // Depths of one pair, of no whole tile, and of three.
+  for (auto [n, k] : {std::pair<int64_t, int64_t>{32, 2}, {96, 166}, {64, 96}})
     for (const StepForm &form : kForms) {
-      int64_t n = 32 * panels, k = panels == 1 ? 2 : 166;
       CompiledFunction function(substitute(R"(
 func.func @f(%x: tensor<$Tx$Kxf32>, %w: tensor<$Nx$Kxf32, #flow.panels<bf16>>) -> tensor<$Tx$Nxf32> {
   %r = flow.quantize_rows %x : tensor<$Tx$Kxf32> -> tensor<$Tx$Kxf32, #flow.bf16_rows>

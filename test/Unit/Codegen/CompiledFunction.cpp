@@ -3,6 +3,8 @@
 
 #include "CompiledFunction.h"
 
+#include "InstructionEmulator.h"
+
 #include "flow/Compiler/Compiler.h"
 #include "flow/Ggml/Types.h"
 #include "flow/Pipelines/Pipelines.h"
@@ -138,8 +140,11 @@ bool flow::canRun(const CodeTarget &target) {
   llvm::StringRef isa = target.isa;
   // The third level of x86-64 is AVX2 and what came with it.
   bool needsAvx2 = isa == "avx2" || llvm::StringRef(target.cpu) != "native";
+  bool needsEmulator =
+      (isa == "vnni256" && !host->vnni256) || (isa == "amx" && !host->amx);
   return (isa != "vnni" || host->vnni) && (isa != "bf16" || host->bf16) &&
-         (!needsAvx2 || host->avx2);
+         (!needsAvx2 || host->avx2) &&
+         (!needsEmulator || emulateMissingInstructions());
 }
 
 std::string flow::targetName(const testing::TestParamInfo<CodeTarget> &info) {
@@ -390,8 +395,14 @@ bool CompiledFunction::compile(const CodeTarget &target,
   if (!cpu)
     return fail(cpu.takeError());
   PipelineOptions options;
-  options.bf16 = llvm::StringRef(target.isa) == "bf16";
-  options.isa = options.bf16 ? "generic" : target.isa;
+  llvm::StringRef isa = target.isa;
+  options.bf16 = isa == "bf16";
+  options.amx = isa == "amx";
+  options.isa = options.bf16 || options.amx ? "generic" : isa.str();
+  if (options.amx)
+    cpu->features = "+amx-tile,+amx-bf16,+amx-int8";
+  else if (isa == "vnni256")
+    cpu->features = "+avxvnni";
   options.avx512 = cpu->avx512;
   options.step = phase;
   // The interpreter keeps the stages.

@@ -14,7 +14,8 @@
 namespace flow {
 
 /// For whom code is made: a CPU by LLVM's name, or `native`, and the dot
-/// instructions that products use: those of bytes, or `bf16`.
+/// instructions that products use: those of bytes, or `bf16` and `amx`. Those
+/// of `vnni256` and `amx` are emulated where the machine lacks them.
 struct CodeTarget {
   const char *cpu, *isa;
 };
@@ -24,19 +25,20 @@ inline std::ostream &operator<<(std::ostream &out, const CodeTarget &target) {
 }
 
 /// Every pair that a product of bytes is compiled for.
-constexpr CodeTarget kByteTargets[] = {{"native", "vnni"},
-                                       {"native", "avx2"},
-                                       {"native", "generic"},
-                                       {"x86-64-v3", "avx2"},
-                                       {"x86-64-v3", "generic"}};
+constexpr CodeTarget kByteTargets[] = {
+    {"native", "vnni"},      {"native", "avx2"},       {"native", "generic"},
+    {"x86-64-v3", "amx"},    {"x86-64-v3", "vnni256"}, {"x86-64-v3", "avx2"},
+    {"x86-64-v3", "generic"}};
 /// The same for functions without a product of bytes, which are what `isa`
 /// changes.
 constexpr CodeTarget kFloatTargets[] = {{"native", "generic"},
                                         {"x86-64-v3", "generic"}};
 
 /// Every pair that a product of bf16 is compiled for.
-constexpr CodeTarget kBf16Targets[] = {
-    {"native", "bf16"}, {"native", "generic"}, {"x86-64-v3", "generic"}};
+constexpr CodeTarget kBf16Targets[] = {{"native", "bf16"},
+                                       {"native", "generic"},
+                                       {"x86-64-v3", "amx"},
+                                       {"x86-64-v3", "generic"}};
 
 /// Whether this machine runs code for `target`.
 bool canRun(const CodeTarget &target);

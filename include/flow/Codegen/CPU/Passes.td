@@ -49,6 +49,14 @@ def TileContractions : Pass<"cpu-tile-contractions", "::mlir::func::FuncOp"> {
     a number plus 128 are made that number, so that their dots start from zero
     rather than from the sums of the row.
 
+    With `amx` dot products become AMX tiles. Tiles are in memory before and
+    after they are in registers, so this pass leaves a `linalg.fill` and a
+    `linalg.generic` for `cpu-amx-tiles`, which lowers them once they have
+    buffers: of bf16 one for each panel, if the depth is a multiple of 32; of
+    bytes one for each block of 12 rows by a panel, made signed, if there are 12
+    rows or more. A product of a single panel is no loop and has none. The scales
+    of a block are multiplied as elsewhere, with sums that were stored.
+
     Example:
 
     ```mlir
@@ -92,12 +100,55 @@ def TileContractions : Pass<"cpu-tile-contractions", "::mlir::func::FuncOp"> {
     Option<"signedI8", "signed-i8", "bool", "false",
            "multiply signed bytes by signed bytes">,
     Option<"rowUnit", "row-unit", "int64_t", "12",
-           "what a dynamic number of rows is a multiple of">
+           "what a dynamic number of rows is a multiple of">,
+    Option<"amx", "amx", "bool", "false",
+           "leave dot products to cpu-amx-tiles">
   ];
   let dependentDialects = ["::mlir::arith::ArithDialect",
     "::mlir::bufferization::BufferizationDialect",
+    "::mlir::linalg::LinalgDialect", "::mlir::math::MathDialect",
     "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",
     "::mlir::tensor::TensorDialect", "::mlir::vector::VectorDialect"];
+}
+
+def AmxTiles : Pass<"cpu-amx-tiles"> {
+  let summary = "Make products on buffers loops over AMX tiles";
+  let description = [{
+    A `linalg.generic` that multiplies rows `[M, K/2, 2]` of bf16, or one row
+    `[K/2, 2]`, with the panel `[K/2, 32, 2]` onto zeros, as
+    `cpu-tile-contractions` with `amx` leaves it, becomes loops over LLVM's
+    intrinsics for AMX tiles: 16 rows by 16 columns of sums, two by two of them
+    beside each other, from tiles of 16 rows by 32 numbers and of 32 numbers by
+    16 columns. Where rows are no multiple of 16 the last tiles overlap those
+    before; up to 16 rows are one tile with as many rows. One of signed bytes
+    has four numbers in the place of two, and a tile of up to 64.
+
+    A `tdpbf16ps` adds, from zero, the products of the 16 even and of the 16 odd
+    numbers by fused multiply-adds in ascending order, then the two sums, then
+    this to the accumulator; it rounds to nearest even and takes numbers below
+    2^-126 as zeros. A row's result does not depend on the tile it is in. A
+    `tdpbssd` is exact.
+
+    Example:
+
+    ```mlir
+    // Before
+    linalg.fill ins(%zero : f32) outs(%out : memref<?x32xf32>)
+    linalg.generic {indexing_maps = [#rows, #panel, #out], iterator_types = ["reduction", "parallel", "reduction", "parallel"]}
+        ins(%x, %w : memref<?x16x2xbf16>, memref<16x32x2xbf16>) outs(%out : memref<?x32xf32>) { … }
+    // After: for each 32 rows, for each 32 numbers of them
+    %x0 = llvm.call_intrinsic "llvm.x86.tileloadd64.internal"(%rows, %c64, %px, %stride) : (i16, i16, !llvm.ptr, i64) -> !llvm.x86_amx
+    %w0 = llvm.call_intrinsic "llvm.x86.tileloadd64.internal"(%c16, %c64, %pw, %c128) : (i16, i16, !llvm.ptr, i64) -> !llvm.x86_amx
+    %s0 = llvm.call_intrinsic "llvm.x86.tdpbf16ps.internal"(%rows, %c64, %c64, %acc0, %x0, %w0)
+        : (i16, i16, i16, !llvm.x86_amx, !llvm.x86_amx, !llvm.x86_amx) -> !llvm.x86_amx
+    ```
+
+    Refuses with an error: any linalg op that is left, since nothing behind it
+    lowers one.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect",
+    "::mlir::LLVM::LLVMDialect", "::mlir::memref::MemRefDialect",
+    "::mlir::scf::SCFDialect"];
 }
 
 def X86Contract : Pass<"cpu-x86-contract"> {
@@ -106,7 +157,7 @@ def X86Contract : Pass<"cpu-x86-contract"> {
     A `vector.contract` of `u8 [n, 4]` by `s8 [4]` onto `i32 [n]` becomes, by
     `isa`, for each register:
 
-    - `vnni`: `vpdpbusd` on 512 bits;
+    - `vnni` and `vnni256`: `vpdpbusd` on 512 and 256 bits;
     - `avx512` and `avx2`: `vpmaddwd` on the even and the odd bytes of each word,
       on 512 and 256 bits;
     - `generic`: multiplications in i32.
@@ -136,7 +187,7 @@ def X86Contract : Pass<"cpu-x86-contract"> {
   }];
   let options = [
     Option<"isa", "isa", "std::string", "\"generic\"",
-           "instructions of the target: vnni, avx512, avx2 or generic">,
+           "instructions of the target: vnni, avx512, vnni256, avx2 or generic">,
     Option<"bf16", "bf16", "bool", "false", "the target has vdpbf16ps">
   ];
   let dependentDialects = ["::mlir::arith::ArithDialect",
