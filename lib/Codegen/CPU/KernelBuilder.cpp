@@ -28,6 +28,28 @@ Value KernelBuilder::softcap(Value vec, double cap) {
   return mul(math::TanhOp::create(*this, ratio).getResult(), all);
 }
 
+Value KernelBuilder::reduceAdd(Value vec) {
+  if (!isFloat(vec))
+    return vector::ReductionOp::create(*this, vector::CombiningKind::ADD, vec);
+  int64_t lanes = cast<VectorType>(vec.getType()).getDimSize(0);
+  auto half = [&](int64_t first) -> Value {
+    return vector::ExtractStridedSliceOp::create(
+        *this, vec, ArrayRef<int64_t>{first}, ArrayRef<int64_t>{lanes},
+        ArrayRef<int64_t>{1});
+  };
+  while (lanes % 2 == 0) {
+    lanes /= 2;
+    vec = add(half(0), half(lanes));
+  }
+  auto lane = [&](int64_t at) -> Value {
+    return vector::ExtractOp::create(*this, vec, ArrayRef<int64_t>{at});
+  };
+  Value sum = lane(0);
+  for (int64_t at = 1; at != lanes; ++at)
+    sum = add(sum, lane(at));
+  return sum;
+}
+
 SmallVector<Value> KernelBuilder::forall(Value count, ValueRange outputs,
                                          ForallSlices slices, ForallBody body) {
   auto op = scf::ForallOp::create(

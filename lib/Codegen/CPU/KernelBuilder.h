@@ -137,15 +137,9 @@ public:
         llvm::ArrayRef<int64_t>{1});
   }
 
-  /// Sum of the lanes, as a tree: the order is fixed but not ascending.
-  Value reduceAdd(Value vec) {
-    if (!isFloat(vec))
-      return mlir::vector::ReductionOp::create(
-          *this, mlir::vector::CombiningKind::ADD, vec);
-    return mlir::vector::ReductionOp::create(
-        *this, mlir::vector::CombiningKind::ADD, vec,
-        mlir::arith::FastMathFlags::reassoc);
-  }
+  /// Sum of the lanes. Those of f32 are added as a tree, the upper half to the
+  /// lower one: every target has the same order.
+  Value reduceAdd(Value vec);
   Value reduceMax(Value vec) {
     return mlir::vector::ReductionOp::create(
         *this, mlir::vector::CombiningKind::MAXNUMF, vec,
