@@ -32,10 +32,12 @@ import asm_loops  # noqa: E402
 # The CPUs that code is made for, and the model that it is timed with.
 CPUS = {"x86-64-v3": "znver3", "skylake-avx512": "skylake-avx512",
         "alderlake": "alderlake", "znver4": "znver4", "znver5": "znver5",
-        "sapphirerapids": "sapphirerapids"}
+        "sapphirerapids": "sapphirerapids", "neoverse-n1": "neoverse-n1",
+        "neoverse-v2": "neoverse-v2"}
 
 # Multiply-adds of a lane of 32 bits, and who has them in its inner loop.
-DOTS = {"vfmadd231ps": 1, "vdpbf16ps": 2, "vpmaddwd": 2, "vpdpbusd": 4}
+DOTS = {"vfmadd231ps": 1, "vdpbf16ps": 2, "vpmaddwd": 2, "vpdpbusd": 4,
+        "fmla": 1, "bfmlalb": 1, "bfmlalt": 1, "usdot": 4, "sdot": 4}
 # The same of 16 sums of a tile, whose rows of bytes are blocks of 16; and how
 # many rows a tile has, by the phase.
 TILE_DOTS = {"tdpbf16ps": 16 * 32, "tdpbssd": 16 * 16}
@@ -72,9 +74,14 @@ def run(command, text=None):
         raise CannotRun(f"{command[0]}: {str(detail).strip()}") from problem
 
 
+def adds_of(instruction):
+    """Multiply-adds of a lane of an instruction; 0 if it is no dot product."""
+    return DOTS.get(instruction.mnemonic, 0)
+
+
 def dots_of(loop):
     """The dot products of a loop."""
-    return [i for i in loop.instructions if i.mnemonic in DOTS]
+    return [i for i in loop.instructions if adds_of(i)]
 
 
 def tiles_of(loop):
@@ -86,14 +93,16 @@ def multiply_adds(loop, phase):
     tiles = tiles_of(loop)
     if tiles:
         return sum(TILE_DOTS[i.mnemonic] * TILE_ROWS[i.mnemonic][phase] for i in tiles)
-    return sum(DOTS[i.mnemonic] * i.width // 4 for i in dots_of(loop))
+    return sum(adds_of(i) * i.width // 4 for i in dots_of(loop))
 
 
 def find_loop(code, kernel):
-    """The inner loop that `kernel` names."""
+    """The inner loop that `kernel` names. Sums of f32 stay in registers, which
+    tells products from functions of the scores."""
     loops = [loop for loop in asm_loops.loops_of(code)
-             if re.search(kernel.function, loop.function) and
-             (dots_of(loop) or tiles_of(loop))]
+             if re.search(kernel.function, loop.function)
+             and (dots_of(loop) or tiles_of(loop))
+             and (kernel.numerics == "int8" or not loop.count("store"))]
     most = max((multiply_adds(loop, kernel.phase) for loop in loops), default=0)
     loops = [loop for loop in loops if multiply_adds(loop, kernel.phase) == most]
     if not loops:
@@ -105,7 +114,9 @@ class Model:
     """llvm-mca's model of a CPU."""
 
     def __init__(self, mca, cpu):
-        self.command = [mca, f"-mcpu={cpu}", f"-iterations={ITERATIONS}"]
+        machine = "aarch64" if cpu.startswith("neoverse") else "x86_64"
+        self.command = [mca, f"-mtriple={machine}", f"-mcpu={cpu}",
+                        f"-iterations={ITERATIONS}"]
 
     def figure(self, lines, name):
         text = run(self.command, "\n".join(lines) + "\n")
@@ -125,12 +136,15 @@ class Model:
         total = TILE_PRODUCT * len(tiles_of(loop))
         if total:
             return total
-        for (name, width), count in collections.Counter(
-                (i.mnemonic, i.width) for i in dots_of(loop)).items():
-            r = {16: "%xmm", 32: "%ymm", 64: "%zmm"}[width]
-            total += count * self.figure([f"{name} {r}1, {r}2, {r}3"],
-                                         "Block RThroughput")
-        return total
+        groups = collections.defaultdict(list)
+        for i in dots_of(loop):
+            groups[i.mnemonic, i.width].append(i)
+        # Of many, since the figure of one is rounded to a tenth of a cycle.
+        many = 20
+        return sum(len(group) / many *
+                   self.figure(many * [group[0].of_registers()],
+                               "Block RThroughput")
+                   for group in groups.values())
 
 
 def cell(model, loop, kernel):

@@ -20,6 +20,13 @@ class Instruction:
         self.text, self.mnemonic = text, mnemonic
         self.operands = split_operands(operands or "")
 
+    def is_a(self, name):
+        """Whether it has the mnemonic `name`, which `.zmm`, `.ymm` and `.xmm`
+        restrict to that width and `.lane` to those that multiply by one number
+        of a register."""
+        mnemonic, _, form = name.partition(".")
+        return self.mnemonic == mnemonic and (not form or self.has_form(form))
+
     @classmethod
     def read(cls, line):
         """The instruction of a line of code, or None."""
@@ -62,7 +69,12 @@ class X86Instruction(Instruction):
 
     def has_form(self, form):
         """Whether it is of a width, such as zmm."""
-        return self.width == WIDTHS[form[0]]
+        return self.width == WIDTHS.get(form[0])
+
+    def of_registers(self):
+        """Its text with three vector registers in place of its operands."""
+        name = next(name for name, width in WIDTHS.items() if width == self.width)
+        return f"{self.mnemonic} %{name}mm1, %{name}mm2, %{name}mm3"
 
     @property
     def is_jump(self):
@@ -150,6 +162,10 @@ class AArch64Instruction(Instruction):
     def has_form(self, form):
         """Whether its last operand is one number of a register: lane."""
         return form == "lane" and bool(re.match(r"^v.*\]$", self.operands[-1]))
+
+    def of_registers(self):
+        """Its text: operations have no operands in memory."""
+        return self.text
 
     @property
     def is_jump(self):
@@ -249,16 +265,12 @@ class Loop:
         self.instructions = instructions
 
     def count(self, name):
-        """How many are of a kind of `KINDS` or have the mnemonic `name`, which
-        `.zmm`, `.ymm`, `.xmm` and `.tmm` restrict to that width and `.lane` to
-        those that multiply by one number of a register."""
+        """How many are of a kind of `KINDS` or are a `name`."""
         if name == "instructions":
             return len(self.instructions)
         if name in KINDS:
             return sum(i.classes().count(name) for i in self.instructions)
-        mnemonic, _, form = name.partition(".")
-        return sum(i.mnemonic == mnemonic and (not form or i.has_form(form))
-                   for i in self.instructions)
+        return sum(i.is_a(name) for i in self.instructions)
 
     def is_sequential(self):
         """Whether the loads of vectors are unbroken runs: those with the same
