@@ -24,6 +24,9 @@ llvm_config.add_tool_substitutions(
 config.substitutions.append(("%tokenize", os.path.join(
     config.test_exec_root, "tools", "flow-test-tokenize")))
 
+config.substitutions.append(("%run_plan", os.path.join(
+    config.test_exec_root, "tools", "flow-test-run-plan")))
+
 config.substitutions.append(("%check_asm", "%s %s" % (
     sys.executable, os.path.join(config.test_source_root, os.pardir, "tools",
                                  "checks", "check_asm.py"))))
@@ -51,6 +54,10 @@ if os.path.exists(config.flow_python):
 if os.path.exists(config.flow_real_model):
     config.available_features.add("real-model")
     config.substitutions.append(("%real_model", config.flow_real_model))
+
+# Code for AArch64 runs in an emulator.
+if shutil.which("qemu-aarch64") and shutil.which("aarch64-linux-gnu-g++"):
+    config.available_features.add("aarch64-emulator")
 
 # Compiled code goes to a cache of the tests' own.
 cache = os.path.join(config.test_exec_root, "cache")
