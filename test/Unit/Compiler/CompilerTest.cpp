@@ -5,6 +5,7 @@
 #include "TestRecipes.h"
 
 #include "flow/Compiler/LoadedCode.h"
+#include "llvm/TargetParser/Triple.h"
 
 #include <gmock/gmock.h>
 
