@@ -77,8 +77,13 @@ Value flow::cpu::readPanelRow(KernelBuilder &b, Value panels, Value panel,
   constexpr int64_t kRowsAhead = 8;
   RankedTensorType type = typeOf(panels);
   int64_t lanes = type.getDimSize(2);
+  // They may be a part of others: those of one expert.
+  auto layout = StridedLayoutAttr::get(
+      b.getContext(), ShapedType::kDynamic,
+      ArrayRef<int64_t>{type.getDimSize(1) * lanes, lanes, 1});
   Value buffer = bufferization::ToBufferOp::create(
-      b, MemRefType::get(type.getShape(), type.getElementType()), panels,
+      b, MemRefType::get(type.getShape(), type.getElementType(), layout),
+      panels,
       /*read_only=*/true);
   for (int64_t lane : {int64_t(0), lanes / 2})
     memref::PrefetchOp::create(

@@ -41,7 +41,7 @@ func.func @rows(%x: tensor<?x64xf32>, %w: tensor<128x64xf32, #flow.panels<f32>>)
 // CHECK: scf.forall (%[[PANEL:.*]]) in (4)
 // CHECK: scf.for %[[K:.*]] = %c0
 // CHECK: %[[AHEAD:.*]] = arith.addi %[[K]], %c8
-// CHECK: memref.prefetch %[[BUFFER:.*]][%[[PANEL]], %[[AHEAD]], %c0{{.*}}], read, locality<3>, data : memref<4x64x32xf32>
+// CHECK: memref.prefetch %[[BUFFER:.*]][%[[PANEL]], %[[AHEAD]], %c0{{.*}}], read, locality<3>, data : memref<4x64x32xf32, strided<[2048, 32, 1], offset: ?>>
 // CHECK: memref.prefetch %[[BUFFER]][%[[PANEL]], %{{.*}}, %c16{{.*}}]
 // CHECK-NOT: memref.prefetch
 // CHECK-COUNT-1: vector.fma
