@@ -72,7 +72,7 @@ TEST(GenerateCode, WhatLlvmRefusesIsAnError) {
   mlir::MLIRContext context;
   context.loadDialect<mlir::LLVM::LLVMDialect>();
   auto module = mlir::parseSourceString<mlir::ModuleOp>(
-      R"(llvm.func @f() attributes {llvm.emit_c_interface} {
+      R"(llvm.func @_mlir_ciface_f() {
   llvm.inline_asm has_side_effects "abracadabra", "" : () -> ()
   llvm.return
 })",
