@@ -125,8 +125,6 @@ Value flow::cpu::emitByteProducts(KernelBuilder &b, const Dot &dot) {
   return sum;
 }
 
-/// A bf16 is the upper half of an f32. The odd product is added first, as
-/// `vdpbf16ps` does.
 // A bf16 is the upper half of an f32.
 Value flow::cpu::emitFmaPairs(KernelBuilder &b, const Dot &dot) {
   int64_t lanes = dot.columns();
