@@ -24,9 +24,22 @@ func.func @windowed(%q: tensor<?x2x32xf32>, %k: tensor<?x1x32xf32>, %v: tensor<?
   return %o : tensor<?x2x32xf32>
 }
 
+// The only row has one tile, so each pass is a loop: over the panels of keys,
+// over the heads, and over the columns of the result.
+
 // CHECK-LABEL: func.func @one_row
+// CHECK: %[[NEW:.*]]:2 = scf.forall
 // CHECK-NOT: math.tanh
 // CHECK: tensor.empty({{.*}}) : tensor<2x?xf32>
+// CHECK: %[[SCORES:.*]] = scf.forall {{.*}} -> (tensor<2x?xf32>) {
+// CHECK: vector.transfer_read %[[NEW]]#0
+// CHECK-COUNT-2: vector.fma
+// CHECK: %[[WEIGHTS:.*]]:2 = scf.forall {{.*}} in (2) shared_outs(%{{.*}} = %[[SCORES]],
+// CHECK: math.exp
+// CHECK: scf.forall {{.*}} in (1)
+// CHECK: vector.transfer_read %[[NEW]]#1
+// CHECK-COUNT-2: vector.fma
+// CHECK: return
 func.func @one_row(%q: tensor<1x2x32xf32>, %k: tensor<1x1x32xf32>, %v: tensor<1x1x32xf32>, %kc: tensor<?x1x32xf32>, %vc: tensor<?x1x32xf32>, %start: index, %count: index) -> tensor<1x2x32xf32> {
   %k1, %v1 = flow.kv_append %k, %v into %kc, %vc at %start count %count : tensor<1x1x32xf32>, tensor<?x1x32xf32>
   %total = arith.addi %start, %count : index

@@ -19,6 +19,11 @@
 //
 // In a step whose sequences have one row each, a tile is one token, which looks
 // up its position and its caches in the table.
+//
+// The only row of a step has as many tiles as there are key/value heads, often
+// one. There each pass is a parallel loop of its own: over panels of keys, over
+// heads, and over columns of the result. No sum is cut, so nothing that a row
+// computes depends on which of the two forms it takes.
 
 #include "SequenceTable.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -57,9 +62,16 @@ public:
     setSizes(/*singleRows=*/true);
   }
 
-  Value build(KernelBuilder &b);
+  Value build(KernelBuilder &b) {
+    bool onlyRow = !sequences && typeOf(query).getDimSize(0) == 1;
+    return onlyRow ? buildPasses(b) : buildTiles(b);
+  }
 
 private:
+  /// A loop over tiles, each of which makes all passes.
+  Value buildTiles(KernelBuilder &b);
+  /// A loop for each pass.
+  Value buildPasses(KernelBuilder &b);
   void setSizes(bool singleRows) {
     RankedTensorType values = typeOf(sequences ? slots.values : cache.values);
     heads = typeOf(query).getDimSize(1);
@@ -92,13 +104,28 @@ private:
   Value slotOf(KernelBuilder &b, Value panel) {
     return b.rem(panel, b.div(b.dim(cache.values, 1), kPanel));
   }
+  /// Sets `bounds` and the panels between them, for the tokens from
+  /// `firstToken` on.
+  void findPanels(KernelBuilder &b);
+  /// Columns of scores: the keys of all panels.
+  Value width(KernelBuilder &b) {
+    return b.mul(b.sub(lastPanel, firstPanel), kPanel);
+  }
   /// Products of the tile's queries with the keys of `slot`: for each row, 32.
   SmallVector<Value> dots(KernelBuilder &b, Value slot);
-  SmallVector<Value> scores(KernelBuilder &b, Value scratch);
-  SmallVector<Value> weights(KernelBuilder &b, Value scratch,
-                             ArrayRef<Value> largest);
-  Value values(KernelBuilder &b, Value scratch, ArrayRef<Value> inverseSums,
-               Value out);
+  /// The scores of each row with the keys of `panel`, minus infinity where they
+  /// are hidden.
+  SmallVector<Value> panelScores(KernelBuilder &b, Value panel);
+  /// Turns the scores at `row` into weights; `row` is where they begin in
+  /// `scores`, of which the last index is a column. Returns the scores with
+  /// them and the inverse of their sum.
+  std::pair<Value, Value> weights(KernelBuilder &b, Value scores,
+                                  ArrayRef<Value> row, Value maximum);
+  /// `partColumns` columns of the results of the tile's rows from `first` on.
+  /// Weights are those of `weights` from row `weightRow` on.
+  SmallVector<Value> values(KernelBuilder &b, Value weights, Value weightRow,
+                            int64_t first, Value column,
+                            ArrayRef<Value> inverseSums);
 
   Value query;
   /// Null where there is one sequence.
@@ -201,137 +228,108 @@ SmallVector<Value> AttentionTile::dots(KernelBuilder &b, Value slot) {
   return dots;
 }
 
-SmallVector<Value> AttentionTile::scores(KernelBuilder &b, Value scratch) {
+SmallVector<Value> AttentionTile::panelScores(KernelBuilder &b, Value panel) {
   const float infinity = std::numeric_limits<float>::infinity();
-  SmallVector<Value> carried{scratch};
-  carried.append(rows, b.splatF32(-infinity, kPanel));
   SmallVector<int32_t> lanes(kPanel);
   for (int64_t i = 0; i != kPanel; ++i)
     lanes[i] = i;
-  return b.loop(
-      firstPanel, lastPanel, 1, carried,
-      [&](KernelBuilder &b, Value panel, ValueRange args) {
-        SmallVector<Value> dots = this->dots(b, slotOf(b, panel));
-        Value lane = arith::ConstantOp::create(
-            b, DenseIntElementsAttr::get(b.vector(kPanel, b.getI32Type()),
-                                         ArrayRef<int32_t>(lanes)));
-        Value base = b.mul(panel, kPanel);
-        Value column = b.mul(b.sub(panel, firstPanel), kPanel);
-        auto toLane = [&](Value bound) {
-          Value relative =
-              arith::IndexCastOp::create(b, b.getI32Type(), b.sub(bound, base));
-          return b.splat(relative, kPanel);
-        };
-        Value hidden = b.splatF32(-infinity, kPanel);
-        Value scoresOut = args[0];
-        SmallVector<Value> next{Value()};
-        for (int64_t r = 0; r != rows; ++r) {
-          Value s = b.mul(dots[r], b.splatF32(shape.scale, kPanel));
-          if (shape.softcap != 0) {
-            Value cap = b.splatF32(shape.softcap, kPanel);
-            Value ratio = arith::DivFOp::create(b, s, cap);
-            s = b.mul(math::TanhOp::create(b, ratio).getResult(), cap);
-          }
-          Value above = arith::CmpIOp::create(b, arith::CmpIPredicate::sge,
-                                              lane, toLane(bounds[r].first));
-          Value below = arith::CmpIOp::create(b, arith::CmpIPredicate::slt,
-                                              lane, toLane(bounds[r].second));
-          Value visible = arith::AndIOp::create(b, above, below);
-          s = arith::SelectOp::create(b, visible, s, hidden);
-          scoresOut = b.write(s, scoresOut, {b.index(r), column});
-          next.push_back(
-              arith::MaxNumFOp::create(b, args[1 + r], s).getResult());
-        }
-        next[0] = scoresOut;
-        return next;
-      });
-}
-
-SmallVector<Value> AttentionTile::weights(KernelBuilder &b, Value scratch,
-                                          ArrayRef<Value> largest) {
-  const float infinity = std::numeric_limits<float>::infinity();
-  Value width = b.mul(b.sub(lastPanel, firstPanel), kPanel);
-  SmallVector<Value> results{scratch};
-  for (int64_t r = 0; r != rows; ++r) {
-    Value maximum = b.splat(b.reduceMax(largest[r]), partColumns);
-    SmallVector<Value> out = b.loop(
-        b.index(0), width, partColumns,
-        {results[0], b.splatF32(0, partColumns)},
-        [&](KernelBuilder &b, Value column,
-            ValueRange args) -> SmallVector<Value> {
-          Value s = b.read(args[0], {b.index(r), column}, partColumns);
-          Value masked =
-              arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ, s,
-                                    b.splatF32(-infinity, partColumns));
-          Value e = math::ExpOp::create(b, b.sub(s, maximum));
-          Value p =
-              arith::SelectOp::create(b, masked, b.splatF32(0, partColumns), e);
-          return {b.write(p, args[0], {b.index(r), column}), b.add(args[1], p)};
-        });
-    results[0] = out[0];
-    // A row that sees nothing has weights and sum 0 and gives zeros.
-    Value sum = b.reduceAdd(out[1]);
-    Value none =
-        arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ, sum, b.f32(0));
-    Value inverse = arith::DivFOp::create(b, b.f32(1), sum);
-    results.push_back(
-        arith::SelectOp::create(b, none, b.f32(0), inverse).getResult());
+  SmallVector<Value> scores = dots(b, slotOf(b, panel));
+  Value lane = arith::ConstantOp::create(
+      b, DenseIntElementsAttr::get(b.vector(kPanel, b.getI32Type()),
+                                   ArrayRef<int32_t>(lanes)));
+  Value base = b.mul(panel, kPanel);
+  auto toLane = [&](Value bound) {
+    return b.splat(b.toI32(b.sub(bound, base)), kPanel);
+  };
+  Value hidden = b.splatF32(-infinity, kPanel);
+  for (auto [s, bound] : llvm::zip_equal(scores, bounds)) {
+    s = b.mul(s, b.splatF32(shape.scale, kPanel));
+    if (shape.softcap != 0)
+      s = b.softcap(s, shape.softcap);
+    Value above = arith::CmpIOp::create(b, arith::CmpIPredicate::sge, lane,
+                                        toLane(bound.first));
+    Value below = arith::CmpIOp::create(b, arith::CmpIPredicate::slt, lane,
+                                        toLane(bound.second));
+    Value visible = arith::AndIOp::create(b, above, below);
+    s = arith::SelectOp::create(b, visible, s, hidden);
   }
-  return results;
+  return scores;
 }
 
-Value AttentionTile::values(KernelBuilder &b, Value scratch,
-                            ArrayRef<Value> inverseSums, Value out) {
-  return b.loop(
-      b.index(0), b.index(headDim), partColumns, out,
+std::pair<Value, Value> AttentionTile::weights(KernelBuilder &b, Value scores,
+                                               ArrayRef<Value> row,
+                                               Value maximum) {
+  const float infinity = std::numeric_limits<float>::infinity();
+  Value largest = b.splat(maximum, partColumns);
+  SmallVector<Value> out = b.loop(
+      b.index(0), width(b), partColumns, {scores, b.splatF32(0, partColumns)},
       [&](KernelBuilder &b, Value column,
-          ValueRange outs) -> SmallVector<Value> {
-        Value result = outs[0];
-        for (int64_t first = 0; first != rows; first += partRows) {
-          SmallVector<Value> zeros(partRows, b.splatF32(0, partColumns));
-          SmallVector<Value> sums = b.loop(
-              firstPanel, lastPanel, 1, zeros,
-              [&](KernelBuilder &b, Value panel, ValueRange acc) {
-                Value firstRow = b.mul(slotOf(b, panel), kPanel);
-                Value firstScore = b.mul(b.sub(panel, firstPanel), kPanel);
-                return b.loop(
-                    b.index(0), b.index(kPanel), 1, acc,
-                    [&](KernelBuilder &b, Value j, ValueRange acc) {
-                      Value v = b.read(cache.values,
-                                       {kvHead, b.add(firstRow, j), column},
-                                       partColumns);
-                      SmallVector<Value> next;
-                      for (int64_t r = 0; r != partRows; ++r) {
-                        Value p = b.extract(scratch, {b.index(first + r),
-                                                      b.add(firstScore, j)});
-                        next.push_back(
-                            b.fma(b.splat(p, partColumns), v, acc[r]));
-                      }
-                      return next;
-                    });
-              });
-          for (int64_t r = 0; r != partRows; ++r) {
-            Value o =
-                b.mul(sums[r], b.splat(inverseSums[first + r], partColumns));
-            SmallVector<Value> indices;
-            if (tokens != 1)
-              indices.push_back(b.index((first + r) / group));
-            if (group != 1)
-              indices.push_back(b.index((first + r) % group));
-            indices.push_back(column);
-            result = b.write(o, result, indices);
-          }
-        }
-        return {result};
-      })[0];
+          ValueRange args) -> SmallVector<Value> {
+        SmallVector<Value> place(row);
+        place.push_back(column);
+        Value s = b.read(args[0], place, partColumns);
+        Value masked =
+            arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ, s,
+                                  b.splatF32(-infinity, partColumns));
+        Value e = math::ExpOp::create(b, b.sub(s, largest));
+        Value p =
+            arith::SelectOp::create(b, masked, b.splatF32(0, partColumns), e);
+        return {b.write(p, args[0], place), b.add(args[1], p)};
+      });
+  // A row that sees nothing has weights and sum 0 and gives zeros.
+  Value sum = b.reduceAdd(out[1]);
+  Value none =
+      arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ, sum, b.f32(0));
+  Value inverse = arith::DivFOp::create(b, b.f32(1), sum);
+  return {out[0], arith::SelectOp::create(b, none, b.f32(0), inverse)};
 }
 
-Value AttentionTile::build(KernelBuilder &b) {
+SmallVector<Value> AttentionTile::values(KernelBuilder &b, Value weights,
+                                         Value weightRow, int64_t first,
+                                         Value column,
+                                         ArrayRef<Value> inverseSums) {
+  SmallVector<Value> zeros(partRows, b.splatF32(0, partColumns));
+  SmallVector<Value> sums = b.loop(
+      firstPanel, lastPanel, 1, zeros,
+      [&](KernelBuilder &b, Value panel, ValueRange acc) {
+        Value firstRow = b.mul(slotOf(b, panel), kPanel);
+        Value firstWeight = b.mul(b.sub(panel, firstPanel), kPanel);
+        return b.loop(
+            b.index(0), b.index(kPanel), 1, acc,
+            [&](KernelBuilder &b, Value j, ValueRange acc) {
+              Value v =
+                  b.read(cache.values, {kvHead, b.add(firstRow, j), column},
+                         partColumns);
+              SmallVector<Value> next;
+              for (int64_t r = 0; r != partRows; ++r) {
+                Value p = b.extract(weights, {b.add(weightRow, first + r),
+                                              b.add(firstWeight, j)});
+                next.push_back(b.fma(b.splat(p, partColumns), v, acc[r]));
+              }
+              return next;
+            });
+      });
+  for (int64_t r = 0; r != partRows; ++r)
+    sums[r] = b.mul(sums[r], b.splat(inverseSums[first + r], partColumns));
+  return sums;
+}
+
+void AttentionTile::findPanels(KernelBuilder &b) {
+  bounds.clear();
+  for (int64_t r = 0; r != rows; ++r)
+    bounds.push_back(boundsOf(b, r));
+  if (spans)
+    widenToSpans(b);
+  firstPanel =
+      shape.startsAtWindow ? b.div(bounds.front().first, kPanel) : b.index(0);
+  lastPanel = b.div(b.add(bounds.back().second, kPanel - 1), kPanel);
+}
+
+Value AttentionTile::buildTiles(KernelBuilder &b) {
   Value tokenCount = b.dim(query, 0);
   Value tiles = b.mul(b.div(tokenCount, tokens), kvHeads);
-  auto queryType = cast<RankedTensorType>(query.getType());
   return b.forall(
-      tiles, b.empty(queryType, tokenCount),
+      tiles, b.empty(typeOf(query), tokenCount),
       [&](KernelBuilder &b, Value iv) -> SmallVector<KernelBuilder::Slice> {
         Value token = b.mul(b.div(iv, kvHeads), tokens);
         Value head = b.mul(b.rem(iv, kvHeads), group);
@@ -344,23 +342,128 @@ Value AttentionTile::build(KernelBuilder &b) {
         kvHead = b.rem(iv, kvHeads);
         if (sequences)
           lookUp(b);
-        bounds.clear();
+        findPanels(b);
+
+        SmallVector<Value> scored{tensor::EmptyOp::create(
+            b, ArrayRef<OpFoldResult>{b.getIndexAttr(rows), width(b)},
+            b.getF32Type())};
+        scored.append(
+            rows, b.splatF32(-std::numeric_limits<float>::infinity(), kPanel));
+        scored = b.loop(
+            firstPanel, lastPanel, 1, scored,
+            [&](KernelBuilder &b, Value panel, ValueRange args) {
+              Value column = b.mul(b.sub(panel, firstPanel), kPanel);
+              SmallVector<Value> next{args[0]};
+              for (auto [r, s] : llvm::enumerate(panelScores(b, panel))) {
+                next[0] = b.write(s, next[0], {b.index(r), column});
+                next.push_back(
+                    arith::MaxNumFOp::create(b, args[1 + r], s).getResult());
+              }
+              return next;
+            });
+
+        Value weighted = scored[0];
+        SmallVector<Value> inverseSums(rows);
         for (int64_t r = 0; r != rows; ++r)
-          bounds.push_back(boundsOf(b, r));
-        if (spans)
-          widenToSpans(b);
-        firstPanel = shape.startsAtWindow ? b.div(bounds.front().first, kPanel)
-                                          : b.index(0);
-        lastPanel = b.div(b.add(bounds.back().second, kPanel - 1), kPanel);
-        Value width = b.mul(b.sub(lastPanel, firstPanel), kPanel);
-        Value scratch = tensor::EmptyOp::create(
-            b, ArrayRef<OpFoldResult>{b.getIndexAttr(rows), width},
-            b.getF32Type());
-        SmallVector<Value> scored = scores(b, scratch);
-        SmallVector<Value> weighted =
-            weights(b, scored[0], ArrayRef(scored).drop_front());
-        return {
-            values(b, weighted[0], ArrayRef(weighted).drop_front(), outs[0])};
+          std::tie(weighted, inverseSums[r]) =
+              weights(b, weighted, b.index(r), b.reduceMax(scored[1 + r]));
+
+        return b.loop(
+            b.index(0), b.index(headDim), partColumns, outs[0],
+            [&](KernelBuilder &b, Value column,
+                ValueRange outs) -> SmallVector<Value> {
+              Value result = outs[0];
+              for (int64_t first = 0; first != rows; first += partRows)
+                for (auto [i, o] :
+                     llvm::enumerate(values(b, weighted, b.index(0), first,
+                                            column, inverseSums))) {
+                  SmallVector<Value> place;
+                  if (tokens != 1)
+                    place.push_back(b.index((first + i) / group));
+                  if (group != 1)
+                    place.push_back(b.index((first + i) % group));
+                  place.push_back(column);
+                  result = b.write(o, result, place);
+                }
+              return {result};
+            });
+      })[0];
+}
+
+Value AttentionTile::buildPasses(KernelBuilder &b) {
+  using Slice = KernelBuilder::Slice;
+  OpFoldResult zero = b.getIndexAttr(0), one = b.getIndexAttr(1);
+  // Slices have no unit dimensions, so a group of one has no rows.
+  auto rowOf = [&](KernelBuilder &b, int64_t r) {
+    return group == 1 ? SmallVector<Value>() : SmallVector<Value>{b.index(r)};
+  };
+  firstToken = b.index(0);
+  findPanels(b);
+  Value panels = b.sub(lastPanel, firstPanel), columns = width(b);
+
+  Value scores = b.forall(
+      b.mul(panels, kvHeads),
+      tensor::EmptyOp::create(
+          b, ArrayRef<OpFoldResult>{b.getIndexAttr(heads), columns},
+          b.getF32Type())
+          .getResult(),
+      [&](KernelBuilder &b, Value iv) -> SmallVector<Slice> {
+        Value head = arith::DivUIOp::create(b, iv, panels);
+        return {{{b.mul(head, group), b.mul(b.rem(iv, panels), kPanel)},
+                 {b.getIndexAttr(group), b.getIndexAttr(kPanel)}}};
+      },
+      [&](KernelBuilder &b, Value iv, ValueRange outs) -> SmallVector<Value> {
+        kvHead = arith::DivUIOp::create(b, iv, panels);
+        Value panel = b.add(firstPanel, b.rem(iv, panels)), result = outs[0];
+        for (auto [r, s] : llvm::enumerate(panelScores(b, panel))) {
+          SmallVector<Value> place = rowOf(b, r);
+          place.push_back(b.index(0));
+          result = b.write(s, result, place);
+        }
+        return {result};
+      })[0];
+
+  SmallVector<Value> weighted = b.forall(
+      b.index(heads), {scores, b.empty(heads, b.getF32Type())},
+      [&](KernelBuilder &, Value head) -> SmallVector<Slice> {
+        return {{{head, zero}, {one, columns}}, {{head}, {one}}};
+      },
+      [&](KernelBuilder &b, Value, ValueRange outs) -> SmallVector<Value> {
+        Value largest =
+            b.loop(b.index(0), columns, kPanel,
+                   b.splatF32(-std::numeric_limits<float>::infinity(), kPanel),
+                   [&](KernelBuilder &b, Value column,
+                       ValueRange args) -> SmallVector<Value> {
+                     Value s = b.read(outs[0], {column}, kPanel);
+                     return {arith::MaxNumFOp::create(b, args[0], s)};
+                   })[0];
+        auto [result, inverse] = weights(b, outs[0], {}, b.reduceMax(largest));
+        return {result, b.insert(inverse, outs[1], {})};
+      });
+
+  int64_t pieces = headDim / partColumns;
+  return b.forall(
+      b.index(kvHeads * pieces), b.empty(typeOf(query), Value()),
+      [&](KernelBuilder &b, Value iv) -> SmallVector<Slice> {
+        return {{{zero, b.mul(b.div(iv, pieces), group),
+                  b.mul(b.rem(iv, pieces), partColumns)},
+                 {one, b.getIndexAttr(group), b.getIndexAttr(partColumns)}}};
+      },
+      [&](KernelBuilder &b, Value iv, ValueRange outs) -> SmallVector<Value> {
+        kvHead = b.div(iv, pieces);
+        Value firstHead = b.mul(kvHead, group), result = outs[0];
+        Value column = b.mul(b.rem(iv, pieces), partColumns);
+        SmallVector<Value> inverseSums(group);
+        for (int64_t r = 0; r != group; ++r)
+          inverseSums[r] = b.extract(weighted[1], {b.add(firstHead, r)});
+        for (int64_t first = 0; first != group; first += partRows)
+          for (auto [i, o] : llvm::enumerate(values(
+                   b, weighted[0], firstHead, first, column, inverseSums))) {
+            SmallVector<Value> place = rowOf(b, first + i);
+            place.push_back(b.index(0));
+            result = b.write(o, result, place);
+          }
+        return {result};
       })[0];
 }
 
