@@ -53,8 +53,8 @@ Fields fieldsOf(const BenchmarkFacts &facts, const Measurement &test) {
           {"n_batch", facts.chunk},
           {"n_ubatch", facts.chunk},
           {"n_threads", test.threads},
-          {"type_k", "f32"},
-          {"type_v", "f32"},
+          {"type_k", facts.cacheType},
+          {"type_v", facts.cacheType},
           {"numerics", facts.numerics.empty() ? json::Value(nullptr)
                                               : json::Value(facts.numerics)},
           {"mcpu", facts.cpu},

@@ -72,6 +72,8 @@ static BenchmarkFacts describe(llvm::StringRef path, const LoadOptions &options,
   facts.cpu = loaded.cpu();
   if (!isArtifact(path))
     facts.numerics = options.compile.numerics;
+  if (const auto &caches = loaded.model().plan().caches; !caches.empty())
+    facts.cacheType = runtime::elementName(caches.front().element);
   facts.chunk = options.prefillChunk;
   std::map<ggml::Type, uint64_t> bytesOfType;
   for (const ModelTensor &tensor : model.file->tensors()) {

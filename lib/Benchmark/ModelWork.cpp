@@ -5,7 +5,7 @@
 
 #include "flow/Runtime/Memory.h"
 #include "llvm/ADT/STLExtras.h"
-#include "llvm/ADT/SmallSet.h"
+#include "llvm/ADT/SetVector.h"
 #include "llvm/ADT/StringSet.h"
 
 #include <algorithm>
@@ -64,12 +64,12 @@ std::vector<int64_t> weightsOf(const runtime::Step &step) {
 }
 
 /// Caches whose keys `step` reads.
-size_t cachesOf(const runtime::Step &step) {
-  llvm::SmallSet<int64_t, 2> caches;
+llvm::SmallSetVector<int64_t, 2> cachesOf(const runtime::Step &step) {
+  llvm::SmallSetVector<int64_t, 2> caches;
   for (const runtime::Argument &argument : step.args)
     if (argument.kind == runtime::Argument::Kind::Keys)
       caches.insert(argument.index);
-  return caches.size();
+  return caches;
 }
 
 /// Rows that `source` gives to a weight of `cols` columns.
@@ -140,16 +140,17 @@ std::optional<double> flow::secondsAtPeak(const Operations &operations,
 ModelWork::ModelWork(const runtime::Plan &plan, const ImportedModel &model)
     : experts(model.config.experts) {
   for (const GemmaLayer &layer : model.config.layers)
-    layers.push_back({model.config.heads, layer.kvHeads, layer.headDim,
-                      layer.sliding ? model.config.window : 0});
+    layers.push_back({model.config.heads, layer.headDim,
+                      layer.sliding ? model.config.window : 0,
+                      /*cachedBytes=*/0});
   prefillCalls = countCalls(plan, "prefill", model);
   decodeCalls = countCalls(plan, "decode", model);
   batchCalls = countCalls(plan, "batch_decode", model);
 }
 
-std::vector<ModelWork::Call>
-ModelWork::countCalls(const runtime::Plan &plan, const char *name,
-                      const ImportedModel &model) const {
+std::vector<ModelWork::Call> ModelWork::countCalls(const runtime::Plan &plan,
+                                                   const char *name,
+                                                   const ImportedModel &model) {
   std::vector<Call> calls;
   const runtime::Schedule *schedule = plan.findSchedule(name);
   if (!schedule)
@@ -162,8 +163,12 @@ ModelWork::countCalls(const runtime::Plan &plan, const char *name,
     Call &call = calls.emplace_back();
     call.function = step.function;
     // Layers come in order, each with the cache that it reads.
-    for (size_t i = 0; i != cachesOf(step) && nextLayer != layers.size(); ++i)
+    for (int64_t cache : cachesOf(step)) {
+      if (nextLayer == layers.size())
+        break;
+      layers[nextLayer].cachedBytes = plan.caches[cache].positionBytes();
       call.layers.push_back(nextLayer++);
+    }
     bool isHead = static_cast<int64_t>(index) >= schedule->headBegin;
     for (int64_t number : weightsOf(step)) {
       const runtime::PackedWeight &weight = plan.weights[number];
@@ -207,8 +212,7 @@ double ModelWork::cachedBytes(const Call &call, int64_t position) const {
     const Attention &layer = layers[index];
     int64_t seen =
         layer.window == 0 ? position : std::min(position, layer.window - 1);
-    bytes += 2.0 * sizeof(float) *
-             static_cast<double>(layer.kvHeads * layer.headDim * seen);
+    bytes += static_cast<double>(layer.cachedBytes * seen);
   }
   return bytes;
 }

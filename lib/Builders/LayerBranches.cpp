@@ -45,7 +45,7 @@ KeysAndValues GemmaLayerBuilder::append(KvCacheOp cache, KeysAndValues rows) {
   shape[0] = ShapedType::kDynamic;
   if (step.inputs.sequences)
     shape.insert(shape.begin(), ShapedType::kDynamic); // slots
-  RankedTensorType type = rowsType.clone(shape);
+  RankedTensorType type = rowsType.clone(shape, cache.getElementType());
   auto ref = CacheRefOp::create(
       b, type, type,
       SymbolRefAttr::get(step.getModel().getSymNameAttr(),

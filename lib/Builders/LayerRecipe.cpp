@@ -14,7 +14,8 @@ llvm::Expected<LayerOp> flow::createLayer(OpBuilder &b, Location loc,
   std::string cache = "kv" + (shared ? std::to_string(recipe.source) : number);
   if (!shared)
     KvCacheOp::create(b, loc, cache, recipe.attention.getKvHeads(),
-                      recipe.attention.getHeadDim(), /*ring=*/nullptr);
+                      recipe.attention.getHeadDim(), /*element=*/nullptr,
+                      /*ring=*/nullptr);
   auto layer = LayerOp::create(
       b, loc, "layer" + number, recipe.norms, recipe.attention, recipe.mask,
       recipe.rope, FlatSymbolRefAttr::get(b.getContext(), cache), shared,

@@ -47,9 +47,10 @@ static std::string keyOf(mlir::ModuleOp recipe, const CpuTarget &target,
   // The path of the weights is no part of the code; their types are in the
   // recipe.
   out << '\n'
-      << options.numerics << ' ' << options.logitsAll << ' ' << options.topK
-      << ' ' << options.batch << ' ' << options.verify << ' ' << options.context
-      << ' ' << options.chunk << '\n'
+      << options.numerics << ' ' << options.cacheType << ' '
+      << options.logitsAll << ' ' << options.topK << ' ' << options.batch << ' '
+      << options.verify << ' ' << options.context << ' ' << options.chunk
+      << '\n'
       << target.triple << ' ' << target.cpu << ' ' << target.features << '\n'
       << compilerIdentity();
   llvm::XXH128_hash_t hash = llvm::xxh3_128bits(llvm::ArrayRef(

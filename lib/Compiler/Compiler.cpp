@@ -51,6 +51,9 @@ public:
     passOptions.logits = logitsAll ? "all" : "last";
     passOptions.topK = options.topK;
     passOptions.numerics = options.numerics;
+    passOptions.cacheType = options.cacheType != "auto" ? options.cacheType
+                            : options.numerics == "f32" ? "f32"
+                                                        : "f16";
     passOptions.context = options.context;
     passOptions.chunk = options.chunk;
     passOptions.isa = target.getIsa().str();

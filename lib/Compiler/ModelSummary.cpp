@@ -75,21 +75,24 @@ static void addWeights(mlir::ModuleOp recipe, const runtime::Plan &plan,
 
 static void addCaches(const runtime::Plan &plan, int64_t rows,
                       ModelSummary &summary) {
-  using Kind = std::tuple<bool, int64_t, int64_t, int64_t>;
+  using Kind =
+      std::tuple<bool, int64_t, int64_t, int64_t, runtime::ElementType>;
   std::map<Kind, int64_t> counts;
   for (const runtime::CachePlan &cache : plan.caches)
-    ++counts[{cache.window == 0, cache.window, cache.kvHeads, cache.headDim}];
+    ++counts[{cache.window == 0, cache.window, cache.kvHeads, cache.headDim,
+              cache.element}];
   for (auto [kind, count] : counts) {
     CacheSummary cache;
     cache.window = std::get<1>(kind);
     cache.kvHeads = std::get<2>(kind);
     cache.headDim = std::get<3>(kind);
     cache.count = count;
-    cache.positions = runtime::cachePositions(
-        {"", cache.kvHeads, cache.headDim, cache.window}, summary.context,
-        rows);
-    cache.bytes = static_cast<uint64_t>(2 * sizeof(float)) * count *
-                  cache.kvHeads * cache.headDim * cache.positions;
+    cache.element = runtime::elementName(std::get<4>(kind));
+    runtime::CachePlan plan{"", cache.kvHeads, cache.headDim, cache.window,
+                            std::get<4>(kind)};
+    cache.positions = runtime::cachePositions(plan, summary.context, rows);
+    cache.bytes =
+        static_cast<uint64_t>(count) * plan.positionBytes() * cache.positions;
     summary.caches.push_back(cache);
   }
 }
@@ -138,6 +141,7 @@ std::string flow::toJson(const ModelSummary &summary) {
           json.attribute("count", cache.count);
           json.attribute("kv_heads", cache.kvHeads);
           json.attribute("head_dim", cache.headDim);
+          json.attribute("type", cache.element);
           json.attribute("positions", cache.positions);
           json.attribute("bytes", cache.bytes);
         });

@@ -97,6 +97,16 @@ FailureOr<int64_t> PlanBuilder::weightIndex(ModuleOp module, WeightRefOp ref) {
   return index;
 }
 
+/// What a buffer of `type`, one of `getRowBufferTypes`, holds.
+static runtime::ElementType elementOf(Type element) {
+  using runtime::ElementType;
+  return element.isBF16()        ? ElementType::BF16
+         : element.isF16()       ? ElementType::F16
+         : element.isInteger(8)  ? ElementType::I8
+         : element.isInteger(32) ? ElementType::I32
+                                 : ElementType::F32;
+}
+
 FailureOr<int64_t> PlanBuilder::cacheIndex(ModuleOp module, CacheRefOp ref) {
   std::string key;
   llvm::raw_string_ostream(key) << ref.getCache();
@@ -109,6 +119,7 @@ FailureOr<int64_t> PlanBuilder::cacheIndex(ModuleOp module, CacheRefOp ref) {
   cache.kvHeads = symbol.getKvHeads();
   cache.headDim = symbol.getHeadDim();
   cache.window = symbol.getRing().value_or(0);
+  cache.element = elementOf(symbol.getElementType());
   int64_t index = plan.caches.size();
   plan.caches.push_back(std::move(cache));
   caches[key] = index;
@@ -158,16 +169,6 @@ private:
   SmallVector<int64_t> freeBuffers;
 };
 
-/// What a buffer of `type`, one of `getRowBufferTypes`, holds.
-static runtime::ElementType elementOf(RankedTensorType type) {
-  using runtime::ElementType;
-  Type element = type.getElementType();
-  return element.isBF16()        ? ElementType::BF16
-         : element.isInteger(8)  ? ElementType::I8
-         : element.isInteger(32) ? ElementType::I32
-                                 : ElementType::F32;
-}
-
 ArrayRef<runtime::Argument> ScheduleReader::newBuffers(Value value) {
   auto &arguments = values[value];
   for (RankedTensorType part :
@@ -177,7 +178,7 @@ ArrayRef<runtime::Argument> ScheduleReader::newBuffers(Value value) {
 }
 
 int64_t ScheduleReader::newBuffer(RankedTensorType type) {
-  runtime::ElementType element = elementOf(type);
+  runtime::ElementType element = elementOf(type.getElementType());
   std::vector<int64_t> dims;
   for (int64_t dim : type.getShape())
     dims.push_back(ShapedType::isDynamic(dim) ? -1 : dim);

@@ -19,7 +19,8 @@ using namespace flow;
 void flow::buildStagesPipeline(OpPassManager &pm,
                                const PipelineOptions &options) {
   pm.addPass(createVerifyPhase({"recipe"}));
-  pm.addPass(createExpandLayers({options.step, options.logits, options.topK}));
+  pm.addPass(createExpandLayers(
+      {options.step, options.logits, options.topK, options.cacheType}));
   buildFusionPipeline(pm, options);
 }
 

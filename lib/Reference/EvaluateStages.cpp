@@ -193,9 +193,11 @@ Result Evaluator::appendToCache(Append op, const Tensor &key,
   if (keyCache.cache != valueCache.cache)
     return failedAt(op, "expects keys and values of one cache");
 
-  auto newKeys = std::make_shared<const Tensor>(append(key, keys, sequences));
+  Element element = elementOf(op.getKeyCache().getType());
+  auto newKeys =
+      std::make_shared<const Tensor>(append(key, keys, sequences, element));
   auto newValues =
-      std::make_shared<const Tensor>(append(value, values, sequences));
+      std::make_shared<const Tensor>(append(value, values, sequences, element));
   if (keyCache.cache)
     appended[keyCache.cache] = {newKeys, newValues};
   return EvaluatedValues{{newKeys, keyCache.cache},

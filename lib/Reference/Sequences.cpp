@@ -73,16 +73,20 @@ Tensor reference::ropeAngles(const RopeParameters &table,
 }
 
 Tensor reference::append(const Tensor &rows, const Tensor &cache,
-                         llvm::ArrayRef<SequenceRows> sequences) {
+                         llvm::ArrayRef<SequenceRows> sequences,
+                         Element element) {
   Tensor result = cache;
   llvm::ArrayRef<int64_t> shape = llvm::ArrayRef(cache.shape).take_back(3);
   int64_t capacity = shape[0], length = shape[1] * shape[2];
   for (const SequenceRows &s : sequences) {
     auto slot = result.values.begin() +
                 std::max<int64_t>(s.slot, 0) * capacity * length;
-    for (int64_t t = 0; t < s.count; ++t)
-      std::copy_n(rows.values.begin() + (s.first + t) * length, length,
-                  slot + (s.start + t) % capacity * length);
+    for (int64_t t = 0; t < s.count; ++t) {
+      auto from = rows.values.begin() + (s.first + t) * length;
+      std::transform(from, from + length,
+                     slot + (s.start + t) % capacity * length,
+                     [&](float value) { return roundTo(element, value); });
+    }
   }
   return result;
 }

@@ -34,7 +34,7 @@ Tensor ropeAngles(const RopeParameters &table,
 
 /// One half of `flow.kv_append`: `cache` `[C, K, D]` or `[slots, C, K, D]`.
 Tensor append(const Tensor &rows, const Tensor &cache,
-              llvm::ArrayRef<SequenceRows> sequences);
+              llvm::ArrayRef<SequenceRows> sequences, Element element);
 
 /// `flow.attention` over slots `[slots, S, K, D]`. Start and total of
 /// `parameters` are ignored; rows of no sequence are zeros.

@@ -19,7 +19,10 @@ constexpr std::array<const char *, 2> kCombines = {"concat", "interleave"};
 constexpr std::array<const char *, 5> kPackings = {"raw", "dense", "panels_f32",
                                                    "panels_bf16", "panels_i8"};
 constexpr std::array<const char *, 2> kScales = {"f16", "f32"};
-constexpr std::array<const char *, 4> kElements = {"f32", "bf16", "i8", "i32"};
+constexpr std::array<const char *, 5> kElements = {"f32", "bf16", "f16", "i8",
+                                                   "i32"};
+/// Those of a cache are the first ones.
+constexpr std::array<const char *, 3> kCacheElements = {"f32", "bf16", "f16"};
 constexpr std::array<const char *, 3> kSteps = {"embed", "rope_angles", "call"};
 constexpr std::array<const char *, 6> kArguments = {
     "buffer", "weight", "keys", "values", "scalar", "sequences"};
@@ -469,12 +472,12 @@ std::string flow::runtime::toJson(const Plan &plan) {
     result["caches"].push_back({{"name", cache.name},
                                 {"kv_heads", cache.kvHeads},
                                 {"head_dim", cache.headDim},
-                                {"window", cache.window}});
+                                {"window", cache.window},
+                                {"element", elementName(cache.element)}});
   for (const BufferPlan &buffer : plan.buffers)
-    result["buffers"].push_back(
-        {{"name", buffer.name},
-         {"dims", buffer.dims},
-         {"element", kElements[static_cast<size_t>(buffer.element)]}});
+    result["buffers"].push_back({{"name", buffer.name},
+                                 {"dims", buffer.dims},
+                                 {"element", elementName(buffer.element)}});
   for (const Schedule &schedule : plan.schedules) {
     json steps = json::array();
     for (const Step &step : schedule.steps)
@@ -494,6 +497,10 @@ std::string flow::runtime::toJson(const Plan &plan) {
   // Names come from files and may be no UTF-8; such bytes are replaced.
   return result.dump(1, ' ', /*ensure_ascii=*/false,
                      json::error_handler_t::replace);
+}
+
+const char *flow::runtime::elementName(ElementType element) {
+  return kElements[static_cast<size_t>(element)];
 }
 
 Result<Plan> flow::runtime::planFromJson(std::string_view text) {
@@ -517,7 +524,12 @@ Result<Plan> flow::runtime::planFromJson(std::string_view text) {
     cache.name = r.text(object, "name");
     cache.kvHeads = r.integer(object, "kv_heads", 1, 1 << 16);
     cache.headDim = r.integer(object, "head_dim", 1, 1 << 16);
+    if (cache.headDim % 32 != 0)
+      r.fail("cache '" + cache.name +
+             "' must have a head_dim that is a multiple of 32");
     cache.window = r.integer(object, "window", 0, 1 << 30);
+    cache.element =
+        static_cast<ElementType>(r.choice(object, "element", kCacheElements));
     plan.caches.push_back(std::move(cache));
   }
   for (const json &object : r.list(root, "buffers")) {

@@ -41,23 +41,24 @@ Status StepRunner::allocate(std::optional<int64_t> slots, int64_t rowsOfStep) {
   for (const CachePlan &cache : plan.caches) {
     int64_t capacity =
         cachePositions(cache, model.options.context, model.maxRows());
-    std::vector<int64_t> dims = {cache.kvHeads, capacity, cache.headDim};
     std::vector<int64_t> keyDims = {cache.kvHeads, capacity / kPanel,
                                     cache.headDim, kPanel};
+    std::vector<int64_t> valueDims = {cache.kvHeads, cache.headDim / kPanel,
+                                      capacity, kPanel};
     if (slots) {
-      dims.insert(dims.begin(), *slots);
       keyDims.insert(keyDims.begin(), *slots);
+      valueDims.insert(valueDims.begin(), *slots);
     }
     for (std::vector<PageBlock> *list : {&keys, &values}) {
-      Result<PageBlock> block = allocateBlock(dims, ElementType::F32);
+      Result<PageBlock> block = allocateBlock(keyDims, cache.element);
       if (!block)
         return Error{"cache " + cache.name + ": " + block.error()};
       list->push_back(std::move(*block));
     }
     keyDescriptors.emplace_back().set(keys.back().data(), keyDims.data(),
                                       static_cast<int>(keyDims.size()));
-    valueDescriptors.emplace_back().set(values.back().data(), dims.data(),
-                                        static_cast<int>(dims.size()));
+    valueDescriptors.emplace_back().set(values.back().data(), valueDims.data(),
+                                        static_cast<int>(valueDims.size()));
   }
   std::vector<std::vector<int64_t>> shapes = bufferShapes(plan, rowsOfStep);
   for (size_t i = 0; i != shapes.size(); ++i) {

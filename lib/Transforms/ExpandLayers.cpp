@@ -84,6 +84,16 @@ struct ExpandLayers : flow::impl::ExpandLayersBase<ExpandLayers> {
       signalPassFailure();
   }
 
+  /// Null for a name that is none.
+  Type elementOfCaches() {
+    Builder b(&getContext());
+    return llvm::StringSwitch<Type>(cacheType)
+        .Case("f32", b.getF32Type())
+        .Case("bf16", b.getBF16Type())
+        .Case("f16", b.getF16Type())
+        .Default(Type());
+  }
+
   LogicalResult expand() {
     if (phase != "prefill" && phase != "decode" && phase != "verify" &&
         !isBatchPhase(phase))
@@ -130,6 +140,15 @@ struct ExpandLayers : flow::impl::ExpandLayersBase<ExpandLayers> {
     if (getOperation().lookupSymbol(phase))
       return model.emitOpError("is expanded for this phase already: @")
              << phase;
+    if (!cacheType.empty()) {
+      Type element = elementOfCaches();
+      if (!element)
+        return getOperation().emitError("unknown cache-type '")
+               << cacheType << "', expected f32, bf16 or f16";
+      for (KvCacheOp cache : model.getBody().front().getOps<KvCacheOp>())
+        if (!cache.getElement())
+          cache.setElement(element);
+    }
     return buildStep(model, phase, *kind, topK);
   }
 };

@@ -172,7 +172,7 @@ struct PlanCache : flow::impl::PlanCacheBase<PlanCache> {
       capacity = std::min(
           capacity,
           llvm::alignTo(window - 1 + uint64_t(int64_t(chunk)), kBlock));
-    uint64_t bytes = 2 * sizeof(float);
+    uint64_t bytes = 2 * cache.getElementType().getIntOrFloatBitWidth() / 8;
     for (uint64_t factor : {capacity, cache.getKvHeads(), cache.getHeadDim()})
       bytes = llvm::SaturatingMultiply(bytes, factor);
     remark::analysis(cache.getLoc(), named("cache-size"))

@@ -3,7 +3,7 @@
 // A loop over the sequences around the kernels of one, each in its slot.
 
 // CHECK-LABEL: func.func @append
-// CHECK-SAME: %[[K:[^:]*]]: memref<?x1x?x32x32xf32>, %[[V:[^:]*]]: memref<?x1x?x32xf32>, %[[S:[^:]*]]: memref<?x4xi32>)
+// CHECK-SAME: %[[K:[^:]*]]: memref<?x1x?x32x32xf32>, %[[V:[^:]*]]: memref<?x1x1x?x32xf32>, %[[S:[^:]*]]: memref<?x4xi32>)
 func.func @append(%k: tensor<?x1x32xf32>, %v: tensor<?x1x32xf32>, %kc: tensor<?x?x1x32xf32>, %vc: tensor<?x?x1x32xf32>, %s: tensor<?x4xi32>) -> (tensor<?x?x1x32xf32>, tensor<?x?x1x32xf32>) {
   // CHECK: %[[TABLE:.*]] = bufferization.to_tensor %[[S]] restrict :
   // CHECK: %[[COUNT:.*]] = tensor.dim %[[TABLE]], %{{.*}}

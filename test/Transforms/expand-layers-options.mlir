@@ -1,6 +1,8 @@
 // RUN: not flow-opt %s --flow-expand-layers=phase=train 2>&1 | FileCheck %s --check-prefix=PHASE
 // RUN: not flow-opt %s --flow-expand-layers=logits=some 2>&1 | FileCheck %s --check-prefix=LOGITS
+// RUN: not flow-opt %s --flow-expand-layers=cache-type=i8 2>&1 | FileCheck %s --check-prefix=CACHE
 
+// CACHE: unknown cache-type 'i8', expected f32, bf16 or f16
 // PHASE: unknown phase 'train', expected prefill, decode, verify, batch or batch_decode
 // LOGITS: unknown logits 'some', expected last, all or none
 flow.model @m <hidden = 64, vocab = 512, positions = 256> {

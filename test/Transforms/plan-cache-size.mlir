@@ -1,8 +1,10 @@
 // RUN: flow-opt %s --flow-expand-layers --flow-plan-cache=chunk=32 --remarks-filter=flow-plan-cache 2>&1 >/dev/null | FileCheck %s
+// RUN: flow-opt %s --flow-expand-layers=cache-type=bf16 --flow-plan-cache=chunk=32 --remarks-filter=flow-plan-cache 2>&1 >/dev/null | FileCheck %s --check-prefix=SHORT
 // RUN: not flow-opt %s --flow-plan-cache=chunk=0 2>&1 | FileCheck %s --check-prefix=CHUNK
 
 // 15 older keys and a step of 32 rows need 47 rows, so two blocks of 32.
 // CHECK: bytes=16384, capacity=64
+// SHORT: bytes=8192, capacity=64
 // CHUNK: chunk must be positive, got 0
 flow.model @m <hidden = 64, vocab = 512, positions = 256> {
   flow.weight @embedding : tensor<512x64xf32> storage q8_0

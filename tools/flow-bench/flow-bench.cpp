@@ -73,6 +73,11 @@ static cl::opt<bool>
 static cl::opt<std::string> numerics("numerics",
                                      cl::desc("auto, f32, bf16 or int8"),
                                      cl::init("auto"), cl::cat(category));
+static cl::opt<std::string>
+    cacheType("cache-type",
+              cl::desc("keys and values as f32, bf16, f16 or auto, which is "
+                       "f32 with --numerics f32, else f16"),
+              cl::init("auto"), cl::cat(category));
 static cl::opt<std::string> cpu("mcpu", cl::desc("CPU to compile for"),
                                 cl::init("native"), cl::cat(category));
 static cl::opt<int64_t> prefillChunk("prefill-chunk",
@@ -124,6 +129,7 @@ BenchmarkOptions readOptions() {
   options.stages = stages;
   options.load.cpu = cpu;
   options.load.compile.numerics = numerics;
+  options.load.compile.cacheType = cacheType;
   options.load.prefillChunk = prefillChunk;
   options.load.cacheFolder = getUserCacheFolder();
   if (turns)
@@ -165,6 +171,10 @@ std::string checkUsage(const BenchmarkOptions &options) {
   if (!llvm::is_contained({"auto", "f32", "bf16", "int8"},
                           llvm::StringRef(numerics)))
     return "--numerics must be auto, f32, bf16 or int8, got '" + numerics + "'";
+  if (!llvm::is_contained({"auto", "f32", "bf16", "f16"},
+                          llvm::StringRef(cacheType)))
+    return "--cache-type must be auto, f32, bf16 or f16, got '" + cacheType +
+           "'";
   if (!parseFormat(output))
     return "-o must be md, json, jsonl or csv, got '" + output + "'";
   if (stages && output == "csv")

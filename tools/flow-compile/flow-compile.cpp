@@ -45,6 +45,11 @@ static cl::opt<std::string> cpu("mcpu", cl::desc("CPU to compile for"),
 static cl::opt<std::string> numerics("numerics",
                                      cl::desc("auto, f32, bf16 or int8"),
                                      cl::init("auto"), cl::cat(category));
+static cl::opt<std::string>
+    cacheType("cache-type",
+              cl::desc("keys and values as f32, bf16, f16 or auto, which is "
+                       "f32 with --numerics f32, else f16"),
+              cl::init("auto"), cl::cat(category));
 static cl::opt<int64_t>
     contextSize("context", cl::desc("positions at most; 0 = the model's"),
                 cl::init(0), cl::cat(category));
@@ -108,6 +113,10 @@ std::string checkUsage() {
   if (!llvm::is_contained({"auto", "f32", "bf16", "int8"},
                           llvm::StringRef(numerics)))
     return "--numerics must be auto, f32, bf16 or int8, got '" + numerics + "'";
+  if (!llvm::is_contained({"auto", "f32", "bf16", "f16"},
+                          llvm::StringRef(cacheType)))
+    return "--cache-type must be auto, f32, bf16 or f16, got '" + cacheType +
+           "'";
   for (auto [name, value] :
        {std::pair<const char *, int64_t>{"--context", contextSize},
         {"--top-k", topK}})
@@ -228,6 +237,7 @@ llvm::Error run() {
     return input.takeError();
   CompileOptions options;
   options.numerics = numerics;
+  options.cacheType = cacheType;
   options.context = contextSize;
   options.topK = topK;
   options.verify = verify;

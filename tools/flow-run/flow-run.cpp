@@ -82,6 +82,11 @@ static cl::opt<std::string> numerics("numerics",
                                      cl::desc("auto, f32, bf16 or int8"),
                                      cl::init("auto"), cl::cat(category));
 static cl::opt<std::string>
+    cacheType("cache-type",
+              cl::desc("keys and values as f32, bf16, f16 or auto, which is "
+                       "f32 with --numerics f32, else f16"),
+              cl::init("auto"), cl::cat(category));
+static cl::opt<std::string>
     target("target", cl::desc("cpu, reference, nvvm or nvvm-emulated"),
            cl::init("cpu"), cl::cat(category));
 static cl::opt<std::string> cpu("mcpu", cl::desc("CPU to compile for"),
@@ -428,6 +433,7 @@ llvm::Error run() {
   options.cpu = cpu;
   options.threads = threadCount();
   options.compile.numerics = numerics;
+  options.compile.cacheType = cacheType;
   options.compile.logitsAll = scoresText() || !logitsOut.empty();
   options.compile.verify = makesDrafts();
   options.context = scoresText() ? windowLength() : contextSize.getValue();
@@ -540,6 +546,10 @@ std::string checkUsage() {
   if (!llvm::is_contained({"auto", "f32", "bf16", "int8"},
                           llvm::StringRef(numerics)))
     return "--numerics must be auto, f32, bf16 or int8, got '" + numerics + "'";
+  if (!llvm::is_contained({"auto", "f32", "bf16", "f16"},
+                          llvm::StringRef(cacheType)))
+    return "--cache-type must be auto, f32, bf16 or f16, got '" + cacheType +
+           "'";
   if (target == "nvvm" || target == "nvvm-emulated")
     return "--target " + target + " is not available yet";
   if (target == "reference" && stats)

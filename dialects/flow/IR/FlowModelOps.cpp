@@ -153,6 +153,10 @@ LogicalResult KvCacheOp::verify() {
       ring && static_cast<int64_t>(*ring) <= 0)
     return emitOpError("(C2): ring must be positive, got ")
            << static_cast<int64_t>(*ring);
+  if (Type element = getElementType();
+      !element.isF32() && !element.isBF16() && !element.isF16())
+    return emitOpError("(C3): the type must be f32, bf16 or f16, got ")
+           << element;
   return success();
 }
 
@@ -326,10 +330,12 @@ LogicalResult CacheRefOp::verifySymbolUses(SymbolTableCollection &tables) {
   if (!llvm::all_of(leading, ShapedType::isDynamic) ||
       type.getShape().take_back(2) !=
           ArrayRef<int64_t>{static_cast<int64_t>(cache.getKvHeads()),
-                            static_cast<int64_t>(cache.getHeadDim())})
+                            static_cast<int64_t>(cache.getHeadDim())} ||
+      type.getElementType() != cache.getElementType())
     return emitOpError("(C2): the type must be ")
            << (leading.size() == 2 ? "[?, ?, " : "[?, ")
            << static_cast<int64_t>(cache.getKvHeads()) << ", "
-           << static_cast<int64_t>(cache.getHeadDim()) << "], got " << type;
+           << static_cast<int64_t>(cache.getHeadDim()) << "] of "
+           << cache.getElementType() << ", got " << type;
   return success();
 }

@@ -170,9 +170,9 @@ def Flow_RopeTableOp : Flow_Op<"rope_table", [Symbol]> {
 def Flow_KvCacheOp : Flow_Op<"kv_cache", [Symbol]> {
   let summary = "The keys and values of one layer's past";
   let description = [{
-    Rows of `kv_heads` keys and values of `head_dim`; the row of absolute
-    position `p` is `p mod capacity`, the capacity being chosen when the model
-    is loaded. `ring W` bounds what is kept: rows are reused once no query of a
+    Rows of `kv_heads` keys and values of `head_dim`, kept as f32 or as `type`
+    says; the row of absolute position `p` is `p mod capacity`, the capacity
+    being chosen when the model is loaded. `ring W` bounds what is kept: rows are reused once no query of a
     step can see them through a window of `W`; without it every position up to
     the context has its row.
 
@@ -181,18 +181,27 @@ def Flow_KvCacheOp : Flow_Op<"kv_cache", [Symbol]> {
     ```mlir
     flow.kv_cache @kv0 kv_heads 1 head_dim 256
     flow.kv_cache @kv1 kv_heads 1 head_dim 256 ring 512
+    flow.kv_cache @kv2 kv_heads 1 head_dim 256 type f16
     ```
 
     Constraints:
 
     - (C1) `kv_heads` and `head_dim` are positive and below 2^31.
     - (C2) `ring` is positive.
+    - (C3) `type` is f32, bf16 or f16.
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, I64Attr:$kv_heads,
-    I64Attr:$head_dim, OptionalAttr<I64Attr>:$ring);
+    I64Attr:$head_dim, OptionalAttr<TypeAttr>:$element,
+    OptionalAttr<I64Attr>:$ring);
   let assemblyFormat = [{
-    $sym_name `kv_heads` $kv_heads `head_dim` $head_dim (`ring` $ring^)?
-    attr-dict
+    $sym_name `kv_heads` $kv_heads `head_dim` $head_dim (`type` $element^)?
+    (`ring` $ring^)? attr-dict
+  }];
+  let extraClassDeclaration = [{
+    /// What keys and values are kept as.
+    ::mlir::Type getElementType() {
+      return getElement().value_or(::mlir::Float32Type::get(getContext()));
+    }
   }];
   let hasVerifier = 1;
 }
@@ -371,7 +380,7 @@ def Flow_CacheRefOp : Flow_Op<"cache_ref",
 
     - (C1) the symbol is a `flow.kv_cache`.
     - (C2) both results have one type, `[?, kv_heads, head_dim]` or
-      `[?, ?, kv_heads, head_dim]` of the cache.
+      `[?, ?, kv_heads, head_dim]` of the cache, and its element type.
   }];
   let arguments = (ins SymbolRefAttr:$cache);
   let results = (outs Flow_CacheRows:$key, Flow_CacheRows:$value);

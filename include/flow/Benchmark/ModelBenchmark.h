@@ -84,6 +84,8 @@ struct BenchmarkFacts {
   std::string processor, cpu;
   /// As they were asked for; empty for an artefact, which was compiled before.
   std::string numerics;
+  /// What keys and values are kept as: `f32`, `bf16` or `f16`.
+  std::string cacheType;
   /// Tokens of a prefill step at most.
   int64_t chunk = 0;
 };

@@ -52,7 +52,7 @@ Work total(llvm::ArrayRef<FunctionWork> functions);
 /// prompt only. Norms, activations, softmax and rotations are not counted.
 ///
 /// A product counts as what its weights are packed for: bytes, bf16 or f32.
-/// Attention counts as f32, which keys and values are stored as.
+/// Attention counts as f32, which keys and values are widened to.
 ///
 /// Bytes: a step reads each packed weight once, of experts no more than its
 /// tokens use, and the head once in a prompt; and keys and values of the
@@ -77,7 +77,9 @@ public:
 
 private:
   struct Attention {
-    int64_t heads, kvHeads, headDim, window;
+    int64_t heads, headDim, window;
+    /// Of the keys and values of a position.
+    int64_t cachedBytes;
   };
   /// Products and weights of a call.
   struct Call {
@@ -91,7 +93,7 @@ private:
   };
 
   std::vector<Call> countCalls(const runtime::Plan &plan, const char *name,
-                               const ImportedModel &model) const;
+                               const ImportedModel &model);
   double expertShare(int64_t tokens) const;
   double cachedBytes(const Call &call, int64_t position) const;
 

@@ -25,6 +25,9 @@ void registerAllPasses();
 struct CompileOptions {
   /// `auto`, `f32`, `bf16` or `int8`.
   std::string numerics = "auto";
+  /// What keys and values are kept as, where the recipe does not say: `f32`,
+  /// `bf16`, `f16`, or `auto`, which is f32 where `numerics` is, else f16.
+  std::string cacheType = "auto";
   /// Logits of every prompt row rather than of the last.
   bool logitsAll = false;
   /// As many of the largest logits of the last row and their tokens in the

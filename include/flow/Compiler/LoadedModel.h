@@ -76,6 +76,7 @@ public:
 
   const ImportedModel &imported() const { return source; }
   runtime::Model &model() { return *engine; }
+  const runtime::Model &model() const { return *engine; }
   const LoadTimes &times() const { return loadTimes; }
   /// The symbol of the compiled function that begins at `address`, or nothing.
   llvm::StringRef nameOf(const void *address) { return code->nameOf(address); }

@@ -14,6 +14,8 @@ struct CacheSummary {
   /// Positions that a query sees; 0 = all.
   int64_t window = 0;
   int64_t count = 0, kvHeads = 0, headDim = 0;
+  /// `f32`, `bf16` or `f16`.
+  std::string element;
   /// Positions that each has room for.
   int64_t positions = 0;
   /// Of keys and values of all of them.

@@ -32,6 +32,12 @@ struct PipelineOptions : mlir::PassPipelineOptions<PipelineOptions> {
       *this, "numerics",
       llvm::cl::desc("arithmetic of products: auto, f32, bf16 or int8"),
       llvm::cl::init("auto")};
+  Option<std::string> cacheType{
+      *this, "cache-type",
+      llvm::cl::desc(
+          "what caches that do not say keep keys and values as: f32, "
+          "bf16 or f16"),
+      llvm::cl::init("f32")};
   Option<int64_t> context{
       *this, "context",
       llvm::cl::desc("largest number of positions; 0 = the model's"),

@@ -15,7 +15,7 @@
 namespace flow::runtime {
 
 /// Version of the plan's form; another one is refused.
-constexpr int64_t kPlanVersion = 5;
+constexpr int64_t kPlanVersion = 6;
 
 /// How the sources of a weight become one matrix.
 enum class Combine { Concat, Interleave };
@@ -71,21 +71,41 @@ struct PackedWeight {
   }
 };
 
+/// What a buffer or a cache holds.
+enum class ElementType { F32, BF16, F16, I8, I32 };
+
+/// Bytes of an element.
+constexpr int64_t bytesOf(ElementType element) {
+  switch (element) {
+  case ElementType::I8:
+    return 1;
+  case ElementType::BF16:
+  case ElementType::F16:
+    return 2;
+  case ElementType::F32:
+  case ElementType::I32:
+    return 4;
+  }
+  return 4;
+}
+
+/// `f32`, `bf16`, `f16`, `i8` or `i32`.
+const char *elementName(ElementType element);
+
 /// Keys and values of a layer.
 struct CachePlan {
   std::string name;
   int64_t kvHeads = 0, headDim = 0;
   /// Positions that a query can see; 0 = all.
   int64_t window = 0;
+  /// F32, BF16 or F16.
+  ElementType element = ElementType::F32;
+
+  /// Bytes of the keys and values of a position.
+  int64_t positionBytes() const {
+    return 2 * bytesOf(element) * kvHeads * headDim;
+  }
 };
-
-/// What a buffer holds.
-enum class ElementType { F32, BF16, I8, I32 };
-
-/// Bytes of an element.
-constexpr int64_t bytesOf(ElementType element) {
-  return element == ElementType::I8 ? 1 : element == ElementType::BF16 ? 2 : 4;
-}
 
 /// A buffer between calls; -1 stands for the rows of the step.
 struct BufferPlan {

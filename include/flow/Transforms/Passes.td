@@ -24,7 +24,8 @@ def ExpandLayers : Pass<"flow-expand-layers", "::mlir::ModuleOp"> {
     or with `none` the normed rows themselves. With `top-k` the largest logits
     and their tokens come out in the place of logits. A layer without a cache attends
     within the step, whose rows are then positions 0, 1, … to its mask and the
-    spans; the rotation knows their absolute positions all the same.
+    spans; the rotation knows their absolute positions all the same. Caches
+    that name no type get that of `cache-type`, if it is given.
 
     Example:
 
@@ -59,7 +60,10 @@ def ExpandLayers : Pass<"flow-expand-layers", "::mlir::ModuleOp"> {
            "rows with logits: last, all or none">,
     Option<"topK", "top-k", "int64_t", "0",
            "end with so many of the largest logits and their tokens; 0 = with "
-           "logits">
+           "logits">,
+    Option<"cacheType", "cache-type", "std::string", "\"\"",
+           "what caches that do not say keep keys and values as: f32, bf16 or "
+           "f16">
   ];
   let dependentDialects = ["::flow::FlowDialect", "::mlir::arith::ArithDialect",
     "::mlir::func::FuncDialect", "::mlir::tensor::TensorDialect"];

@@ -73,10 +73,10 @@ private:
   /// A loop for each pass.
   Value buildPasses(KernelBuilder &b);
   void setSizes(bool singleRows) {
-    RankedTensorType values = typeOf(sequences ? slots.values : cache.values);
+    RankedTensorType keys = typeOf(sequences ? slots.keys : cache.keys);
     heads = typeOf(query).getDimSize(1);
     headDim = typeOf(query).getDimSize(2);
-    kvHeads = values.getDimSize(values.getRank() - 3);
+    kvHeads = keys.getDimSize(keys.getRank() - 4);
     group = heads / kvHeads;
     tokens = singleRows || kTileRows % group != 0
                  ? 1
@@ -102,7 +102,7 @@ private:
   void widenToSpans(KernelBuilder &b);
   /// The ring's panel that holds absolute panel `panel`.
   Value slotOf(KernelBuilder &b, Value panel) {
-    return b.rem(panel, b.div(b.dim(cache.values, 1), kPanel));
+    return b.rem(panel, b.dim(cache.keys, 1));
   }
   /// Sets `bounds` and the panels between them, for the tokens from
   /// `firstToken` on.
@@ -187,8 +187,8 @@ void AttentionTile::widenToSpans(KernelBuilder &b) {
                   return next;
                 });
   // No further than the keys that are present.
-  Value oldest = arith::MaxSIOp::create(b, b.sub(total, b.dim(cache.values, 1)),
-                                        b.index(0));
+  Value capacity = b.mul(b.dim(cache.keys, 1), kPanel);
+  Value oldest = arith::MaxSIOp::create(b, b.sub(total, capacity), b.index(0));
   for (auto [r, row] : llvm::enumerate(bounds)) {
     Value begin = ends[r / group * 2], end = ends[r / group * 2 + 1];
     end = arith::MinSIOp::create(b, end, total);
@@ -209,8 +209,8 @@ SmallVector<Value> AttentionTile::dots(KernelBuilder &b, Value slot) {
       SmallVector<Value> part = b.loop(
           b.index(0), b.index(headDim), 1, zeros,
           [&](KernelBuilder &b, Value i, ValueRange acc) {
-            Value keys = b.read(cache.keys, {kvHead, slot, i, b.index(column)},
-                                partColumns);
+            Value keys = b.widen(b.read(
+                cache.keys, {kvHead, slot, i, b.index(column)}, partColumns));
             SmallVector<Value> next;
             for (int64_t r = 0; r != partRows; ++r) {
               Value q = b.extract(
@@ -289,6 +289,7 @@ SmallVector<Value> AttentionTile::values(KernelBuilder &b, Value weights,
                                          Value column,
                                          ArrayRef<Value> inverseSums) {
   SmallVector<Value> zeros(partRows, b.splatF32(0, partColumns));
+  Value valuePanel = b.div(column, kPanel), lane = b.rem(column, kPanel);
   SmallVector<Value> sums = b.loop(
       firstPanel, lastPanel, 1, zeros,
       [&](KernelBuilder &b, Value panel, ValueRange acc) {
@@ -297,9 +298,9 @@ SmallVector<Value> AttentionTile::values(KernelBuilder &b, Value weights,
         return b.loop(
             b.index(0), b.index(kPanel), 1, acc,
             [&](KernelBuilder &b, Value j, ValueRange acc) {
-              Value v =
-                  b.read(cache.values, {kvHead, b.add(firstRow, j), column},
-                         partColumns);
+              Value v = b.widen(b.read(
+                  cache.values, {kvHead, valuePanel, b.add(firstRow, j), lane},
+                  partColumns));
               SmallVector<Value> next;
               for (int64_t r = 0; r != partRows; ++r) {
                 Value p = b.extract(weights, {b.add(weightRow, first + r),

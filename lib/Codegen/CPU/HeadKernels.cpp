@@ -11,8 +11,8 @@ using Slice = KernelBuilder::Slice;
 
 namespace {
 
-/// One head of a row, `column` being its first element: normed and rotated
-/// into the rank-1 tensor `out` at `outOffset`.
+/// One head of a row, `column` being its first element: normed, rotated and
+/// rounded into the rank-1 tensor `out` at `outOffset`.
 Value emitHead(KernelBuilder &b, Value rows, Value row, Value column,
                int64_t headDim, const HeadStage &stage, Value out,
                Value outOffset) {
@@ -43,8 +43,11 @@ Value emitHead(KernelBuilder &b, Value rows, Value row, Value column,
           high = b.add(b.mul(high, cos), b.mul(low, sin));
           low = turned;
         }
-        Value result = b.write(low, outs[0], {b.add(outOffset, i)});
-        return {b.write(high, result, {b.add(b.add(outOffset, i), half)})};
+        Type element = typeOf(out).getElementType();
+        Value result =
+            b.write(b.narrow(low, element), outs[0], {b.add(outOffset, i)});
+        return {b.write(b.narrow(high, element), result,
+                        {b.add(b.add(outOffset, i), half)})};
       })[0];
 }
 
@@ -77,8 +80,9 @@ appendRows(KernelBuilder &b, const HeadColumns &keyColumns,
   HeadStage valueStage = flattened(b, valueStageOf);
   RankedTensorType values = typeOf(cache.values);
   int64_t rank = values.getRank();
-  int64_t kvHeads = values.getDimSize(rank - 3),
-          headDim = values.getDimSize(rank - 1);
+  int64_t kvHeads = values.getDimSize(rank - 4),
+          valuePanels = values.getDimSize(rank - 3),
+          headDim = valuePanels * kPanel;
   Value capacity = b.dim(cache.values, rank - 2);
   SmallVector<Value> results = b.forall(
       b.mul(count, kvHeads), ValueRange{cache.keys, cache.values},
@@ -86,10 +90,11 @@ appendRows(KernelBuilder &b, const HeadColumns &keyColumns,
         RowPlace place = placeOf(b, b.div(iv, kvHeads));
         Value head = b.rem(iv, kvHeads), line = b.rem(place.position, capacity);
         auto one = b.getIndexAttr(1), zero = b.getIndexAttr(0);
-        auto extent = b.getIndexAttr(headDim);
         Slice keys{{head, b.div(line, kPanel), zero, b.rem(line, kPanel)},
-                   {one, one, extent, one}};
-        Slice values{{head, line, zero}, {one, one, extent}};
+                   {one, one, b.getIndexAttr(headDim), one}};
+        Slice values{
+            {head, zero, line, zero},
+            {one, b.getIndexAttr(valuePanels), one, b.getIndexAttr(kPanel)}};
         for (Slice *slice : {&keys, &values})
           if (place.slot) {
             slice->offsets.insert(slice->offsets.begin(), place.slot);
@@ -100,9 +105,13 @@ appendRows(KernelBuilder &b, const HeadColumns &keyColumns,
       [&](KernelBuilder &b, Value iv, ValueRange outs) -> SmallVector<Value> {
         Value row = b.div(iv, kvHeads);
         Value offset = b.mul(b.rem(iv, kvHeads), headDim);
-        Value key = emitHead(b, keyColumns.rows, row,
-                             b.add(offset, keyColumns.first), headDim, keyStage,
-                             b.empty(headDim, b.getF32Type()), b.index(0));
+        auto head = [&](const HeadColumns &columns, const HeadStage &stage,
+                        Value out) {
+          return emitHead(b, columns.rows, row, b.add(offset, columns.first),
+                          headDim, stage, out, b.index(0));
+        };
+        Type element = values.getElementType();
+        Value key = head(keyColumns, keyStage, b.empty(headDim, element));
         // A key is one column of its panel: stores with the panel's stride.
         Value keySlice =
             b.loop(b.index(0), b.index(headDim), 1, outs[0],
@@ -110,9 +119,17 @@ appendRows(KernelBuilder &b, const HeadColumns &keyColumns,
                        ValueRange outs) -> SmallVector<Value> {
                      return {b.insert(b.extract(key, {i}), outs[0], {i})};
                    })[0];
-        Value valueSlice = emitHead(b, valueColumns.rows, row,
-                                    b.add(offset, valueColumns.first), headDim,
-                                    valueStage, outs[1], b.index(0));
+        // A value is a row of each of its panels, all of it if that is one.
+        if (valuePanels == 1)
+          return {keySlice, head(valueColumns, valueStage, outs[1])};
+        Value value = head(valueColumns, valueStage, b.empty(headDim, element));
+        Value valueSlice =
+            b.loop(b.index(0), b.index(valuePanels), 1, outs[1],
+                   [&](KernelBuilder &b, Value panel,
+                       ValueRange outs) -> SmallVector<Value> {
+                     Value part = b.read(value, {b.mul(panel, kPanel)}, kPanel);
+                     return {b.write(part, outs[0], {panel, b.index(0)})};
+                   })[0];
         return {keySlice, valueSlice};
       });
   return {results[0], results[1]};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// The parallel loop over pieces of results, and the cap on logits.
+// The parallel loop over pieces of results, conversions, and the cap on logits.
 
 #include "KernelBuilder.h"
 
@@ -20,6 +20,37 @@ static RankedTensorType reducedType(RankedTensorType source,
       shape.push_back(*constant);
   }
   return RankedTensorType::get(shape, source.getElementType());
+}
+
+Value KernelBuilder::widen(Value vec) {
+  auto type = cast<VectorType>(vec.getType());
+  if (type.getElementType().isF32())
+    return vec;
+  return arith::ExtFOp::create(*this, type.clone(getF32Type()), vec);
+}
+
+/// A vector rounded to bf16, in integers: the conversions of some machines
+/// flush denormals, and others have none and would call a library.
+static Value roundToBf16(KernelBuilder &b, Value v) {
+  int64_t lanes = cast<VectorType>(v.getType()).getDimSize(0);
+  auto constant = [&](int32_t value) { return b.splat(b.i32(value), lanes); };
+  Value bits = vector::BitCastOp::create(b, b.vector(lanes, b.getI32Type()), v);
+  Value high = arith::ShRUIOp::create(b, bits, constant(16));
+  Value odd = arith::AndIOp::create(b, high, constant(1));
+  Value sum = b.add(b.add(bits, constant(0x7fff)), odd);
+  Value half = arith::TruncIOp::create(
+      b, b.vector(lanes, b.getI16Type()),
+      arith::ShRUIOp::create(b, sum, constant(16)).getResult());
+  return vector::BitCastOp::create(b, b.vector(lanes, b.getBF16Type()), half);
+}
+
+Value KernelBuilder::narrow(Value vec, Type element) {
+  if (element.isF32())
+    return vec;
+  if (element.isBF16())
+    return roundToBf16(*this, vec);
+  return arith::TruncFOp::create(
+      *this, cast<VectorType>(vec.getType()).clone(element), vec);
 }
 
 Value KernelBuilder::softcap(Value vec, double cap) {

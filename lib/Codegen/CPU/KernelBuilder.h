@@ -137,6 +137,12 @@ public:
         llvm::ArrayRef<int64_t>{1});
   }
 
+  /// A vector of f32, bf16 or f16 as f32.
+  Value widen(Value vec);
+  /// A vector of f32 rounded to `element`, which is f32, bf16 or f16: to the
+  /// nearest, ties to even.
+  Value narrow(Value vec, mlir::Type element);
+
   /// Sum of the lanes. Those of f32 are added as a tree, the upper half to the
   /// lower one: every target has the same order.
   Value reduceAdd(Value vec);

@@ -10,21 +10,6 @@
 using namespace mlir;
 using namespace flow::cpu;
 
-/// A vector rounded to bf16, in integers: the conversions of some machines
-/// flush denormals, and others have none and would call a library.
-static Value roundToBf16(KernelBuilder &b, Value v) {
-  int64_t lanes = cast<VectorType>(v.getType()).getDimSize(0);
-  auto constant = [&](int32_t value) { return b.splat(b.i32(value), lanes); };
-  Value bits = vector::BitCastOp::create(b, b.vector(lanes, b.getI32Type()), v);
-  Value high = arith::ShRUIOp::create(b, bits, constant(16));
-  Value odd = arith::AndIOp::create(b, high, constant(1));
-  Value sum = b.add(b.add(bits, constant(0x7fff)), odd);
-  Value half = arith::TruncIOp::create(
-      b, b.vector(lanes, b.getI16Type()),
-      arith::ShRUIOp::create(b, sum, constant(16)).getResult());
-  return vector::BitCastOp::create(b, b.vector(lanes, b.getBF16Type()), half);
-}
-
 /// Quants, scale and `-128 * sum of quants` of a block of values.
 static std::array<Value, 3> quantizeBlock(KernelBuilder &b, Value v) {
   int64_t block = cast<VectorType>(v.getType()).getDimSize(0);
@@ -78,18 +63,19 @@ SmallVector<KernelBuilder::Slice> RowStore::slices(KernelBuilder &b,
 SmallVector<Value> RowStore::fill(
     KernelBuilder &b, ValueRange row,
     llvm::function_ref<Value(KernelBuilder &, Value, int64_t)> make) const {
-  return b.loop(b.index(0), b.index(width / lanes), 1, row,
-                [&](KernelBuilder &b, Value piece,
-                    ValueRange outs) -> SmallVector<Value> {
-                  Value column = b.mul(piece, lanes);
-                  Value v = make(b, column, lanes);
-                  if (layout.kind == RowLayout::Kind::F32)
-                    return {b.write(v, outs[0], {column})};
-                  if (layout.kind == RowLayout::Kind::Bf16)
-                    return {b.write(roundToBf16(b, v), outs[0], {column})};
-                  auto [quants, scale, sum] = quantizeBlock(b, v);
-                  return {b.write(quants, outs[0], {column}),
-                          b.insert(scale, outs[1], {piece}),
-                          b.insert(sum, outs[2], {piece})};
-                });
+  return b.loop(
+      b.index(0), b.index(width / lanes), 1, row,
+      [&](KernelBuilder &b, Value piece,
+          ValueRange outs) -> SmallVector<Value> {
+        Value column = b.mul(piece, lanes);
+        Value v = make(b, column, lanes);
+        if (layout.kind == RowLayout::Kind::F32)
+          return {b.write(v, outs[0], {column})};
+        if (layout.kind == RowLayout::Kind::Bf16)
+          return {b.write(b.narrow(v, b.getBF16Type()), outs[0], {column})};
+        auto [quants, scale, sum] = quantizeBlock(b, v);
+        return {b.write(quants, outs[0], {column}),
+                b.insert(scale, outs[1], {piece}),
+                b.insert(sum, outs[2], {piece})};
+      });
 }

@@ -65,10 +65,12 @@ SmallVector<RankedTensorType, 4> physicalTypes(RankedTensorType type,
     // Several sequences have slots, each of which is as the cache of one.
     SmallVector<int64_t, 5> dims(shape.size() - 3, ShapedType::kDynamic);
     int64_t kvHeads = shape.drop_back().back(), headDim = shape.back();
-    dims.append({kvHeads, ShapedType::kDynamic, headDim});
     if (role == CacheRole::Keys)
-      dims.push_back(cpu::kPanel);
-    return {RankedTensorType::get(dims, f32)};
+      dims.append({kvHeads, ShapedType::kDynamic, headDim, cpu::kPanel});
+    else
+      dims.append(
+          {kvHeads, headDim / cpu::kPanel, ShapedType::kDynamic, cpu::kPanel});
+    return {RankedTensorType::get(dims, type.getElementType())};
   }
   if (auto panels = dyn_cast_or_null<PanelsAttr>(type.getEncoding())) {
     int64_t count = shape[0] / cpu::kPanel, depth = shape[1];
@@ -164,9 +166,10 @@ private:
   Value product(Operation *op, const Parts &rows, Value weight);
   /// The cache write of `op`, whose rows are given.
   template <typename Append>
-  void append(Append op, const cpu::HeadColumns &keys,
-              const cpu::HeadStage &keyStage, const cpu::HeadColumns &values,
-              const cpu::HeadStage &valueStage);
+  LogicalResult append(Append op, const cpu::HeadColumns &keys,
+                       const cpu::HeadStage &keyStage,
+                       const cpu::HeadColumns &values,
+                       const cpu::HeadStage &valueStage);
   /// `[T, H, D]` as `[T, H * D]` and back.
   Value joinHeads(Value heads);
   Value splitHeads(Value rows, RankedTensorType type);
@@ -415,11 +418,21 @@ LogicalResult FunctionLowering::lower(RopeOp op) {
   return success();
 }
 
+/// Panels of values are whole.
+static LogicalResult checkHeads(Operation *op, int64_t headDim) {
+  if (headDim % cpu::kPanel == 0)
+    return success();
+  return op->emitOpError("has heads of ")
+         << headDim << ", not a multiple of 32";
+}
+
 template <typename Append>
-void FunctionLowering::append(Append op, const cpu::HeadColumns &keys,
-                              const cpu::HeadStage &keyStage,
-                              const cpu::HeadColumns &values,
-                              const cpu::HeadStage &valueStage) {
+LogicalResult FunctionLowering::append(Append op, const cpu::HeadColumns &keys,
+                                       const cpu::HeadStage &keyStage,
+                                       const cpu::HeadColumns &values,
+                                       const cpu::HeadStage &valueStage) {
+  if (failed(checkHeads(op, op.getKeyCache().getType().getShape().back())))
+    return failure();
   cpu::KvTensors cache{single(op.getKeyCache()), single(op.getValueCache())};
   if (op.getSequences()) {
     auto build = op.getSingleRows() ? cpu::buildSingleRowAppend
@@ -435,26 +448,27 @@ void FunctionLowering::append(Append op, const cpu::HeadColumns &keys,
   set(op.getNewValueCache(), cache.values);
   cacheBuffers[op.getNewKeyCache()] = cacheBuffers.lookup(op.getKeyCache());
   cacheBuffers[op.getNewValueCache()] = cacheBuffers.lookup(op.getValueCache());
-}
-
-LogicalResult FunctionLowering::lower(KvAppendOp op) {
-  append(op, {joinHeads(single(op.getKey()))}, {},
-         {joinHeads(single(op.getValue()))}, {});
   return success();
 }
 
+LogicalResult FunctionLowering::lower(KvAppendOp op) {
+  return append(op, {joinHeads(single(op.getKey()))}, {},
+                {joinHeads(single(op.getValue()))}, {});
+}
+
 LogicalResult FunctionLowering::lower(AttentionOp op) {
-  auto rank = [&](Value value) {
-    return cast<RankedTensorType>(single(value).getType()).getRank();
+  // Positions are the open dimension: of keys they are panels.
+  auto isCache = [&](Value value, int64_t positions) {
+    auto type = cast<RankedTensorType>(single(value).getType());
+    return cacheBuffers.count(value) &&
+           type.getRank() == (op.getSequences() ? 5 : 4) &&
+           type.isDynamicDim(type.getRank() - positions);
   };
-  int64_t slots = op.getSequences() ? 1 : 0;
-  if (!cacheBuffers.count(op.getKey()) || !cacheBuffers.count(op.getValue()) ||
-      rank(op.getKey()) != 4 + slots || rank(op.getValue()) != 3 + slots)
+  if (!isCache(op.getKey(), 3) || !isCache(op.getValue(), 2))
     return op.emitOpError("reads keys that are in no cache, which has no "
                           "lowering");
-  if (op.getType().getDimSize(2) % cpu::kPanel != 0)
-    return op.emitOpError("has heads of ")
-           << op.getType().getDimSize(2) << ", not a multiple of 32";
+  if (failed(checkHeads(op, op.getType().getDimSize(2))))
+    return failure();
   cpu::AttentionShape shape;
   shape.registers = registers;
   shape.rowUnit = rowUnit;
@@ -518,8 +532,7 @@ LogicalResult FunctionLowering::lower(QkvRopeAppendOp op) {
   Value q =
       cpu::buildHeads(b, b.getLoc(), {rows, 0}, heads, headDim, queryStage);
   set(op.getQuery(), splitHeads(q, query));
-  append(op, {rows, firstKey}, keyStage, {rows, firstValue}, valueStage);
-  return success();
+  return append(op, {rows, firstKey}, keyStage, {rows, firstValue}, valueStage);
 }
 
 LogicalResult FunctionLowering::lower(GatedMlpOp op) {

@@ -17,7 +17,7 @@ flow.model @tiny <hidden = 64, vocab = 512, positions = 256> {
 }
 func.func @more_heads() {
   // cache_ref (C2)
-  // expected-error @+1 {{(C2): the type must be [?, 1, 32], got 'tensor<?x2x32xf32>'}}
+  // expected-error @+1 {{(C2): the type must be [?, 1, 32] of 'f32', got 'tensor<?x2x32xf32>'}}
   %k, %v = flow.cache_ref @tiny::@kv0 : tensor<?x2x32xf32>
   return
 }
@@ -29,7 +29,7 @@ flow.model @tiny <hidden = 64, vocab = 512, positions = 256> {
 }
 func.func @shorter_heads() {
   // cache_ref (C2)
-  // expected-error @+1 {{(C2): the type must be [?, 1, 32], got 'tensor<?x1x16xf32>'}}
+  // expected-error @+1 {{(C2): the type must be [?, 1, 32] of 'f32', got 'tensor<?x1x16xf32>'}}
   %k, %v = flow.cache_ref @tiny::@kv0 : tensor<?x1x16xf32>
   return
 }
@@ -41,7 +41,7 @@ flow.model @tiny <hidden = 64, vocab = 512, positions = 256> {
 }
 func.func @static_capacity() {
   // cache_ref (C2)
-  // expected-error @+1 {{(C2): the type must be [?, 1, 32], got 'tensor<64x1x32xf32>'}}
+  // expected-error @+1 {{(C2): the type must be [?, 1, 32] of 'f32', got 'tensor<64x1x32xf32>'}}
   %k, %v = flow.cache_ref @tiny::@kv0 : tensor<64x1x32xf32>
   return
 }
@@ -65,7 +65,19 @@ flow.model @tiny <hidden = 64, vocab = 512, positions = 256> {
 }
 func.func @static_slots() {
   // cache_ref (C2)
-  // expected-error @+1 {{(C2): the type must be [?, ?, 1, 32], got 'tensor<4x?x1x32xf32>'}}
+  // expected-error @+1 {{(C2): the type must be [?, ?, 1, 32] of 'f32', got 'tensor<4x?x1x32xf32>'}}
   %k, %v = flow.cache_ref @tiny::@kv0 : tensor<4x?x1x32xf32>
+  return
+}
+
+// -----
+
+flow.model @tiny <hidden = 64, vocab = 512, positions = 256> {
+  flow.kv_cache @kv0 kv_heads 1 head_dim 32 type f16
+}
+func.func @another_type() {
+  // cache_ref (C2)
+  // expected-error @+1 {{(C2): the type must be [?, 1, 32] of 'f16', got 'tensor<?x1x32xf32>'}}
+  %k, %v = flow.cache_ref @tiny::@kv0 : tensor<?x1x32xf32>
   return
 }

@@ -39,3 +39,11 @@ flow.model @m <hidden = 64, vocab = 512, positions = 256> {
   // expected-error @+1 {{(C2): ring must be positive, got -1}}
   flow.kv_cache @kv kv_heads 1 head_dim 32 ring -1
 }
+
+// -----
+
+flow.model @m <hidden = 64, vocab = 512, positions = 256> {
+  // kv_cache (C3)
+  // expected-error @+1 {{(C3): the type must be f32, bf16 or f16, got 'i8'}}
+  flow.kv_cache @kv kv_heads 1 head_dim 32 type i8
+}

@@ -122,9 +122,9 @@ def expected(size):
             "kind": "sliding" if sliding else "full",
             **({"window": size.window} if sliding else {}),
             "count": len(owners), "kv_heads": one.kv, "head_dim": one.dim,
-            "positions": positions,
-            # Keys and values of f32.
-            "bytes": 2 * 4 * len(owners) * one.kv * one.dim * positions})
+            "type": "f16", "positions": positions,
+            # Keys and values.
+            "bytes": 2 * 2 * len(owners) * one.kv * one.dim * positions})
     # Matrices are packed as they are, norms as f32. Each layer has the norm of
     # what embeddings say to it for itself.
     packed = 2 * matrices + 4 * (vectors + size.layers * size.per_layer)

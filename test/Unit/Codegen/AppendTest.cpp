@@ -26,6 +26,8 @@ struct HeadShape {
   int64_t heads, kvHeads, dim;
   /// The values are the keys as they were projected.
   bool kEqV = false;
+  /// What keys and values are kept as.
+  runtime::ElementType element = runtime::ElementType::F32;
 
   int64_t weightRows() const {
     return (heads + (kEqV ? 1 : 2) * kvHeads) * dim;
@@ -34,7 +36,8 @@ struct HeadShape {
   std::string text(const std::string &extent, std::string text) const {
     return substitute(std::move(text), {{"$Y", "tensor<$Tx$Hx$Dxf32>"},
                                         {"$R", "tensor<$Tx$Kx$Dxf32>"},
-                                        {"$C", "tensor<?x$Kx$Dxf32>"},
+                                        {"$C", "tensor<?x$Kx$Dx$E>"},
+                                        {"$E", runtime::elementName(element)},
                                         {"$A", "tensor<$Tx$Px2xf32>"},
                                         {"$N", std::to_string(weightRows())},
                                         {"$T", extent},
@@ -46,7 +49,10 @@ struct HeadShape {
 };
 
 TEST_P(Append, CopiesRows) {
-  for (HeadShape shape : {HeadShape{0, 1, 256}, HeadShape{0, 2, 64}})
+  using runtime::ElementType;
+  for (HeadShape shape : {HeadShape{0, 1, 256}, HeadShape{0, 2, 64},
+                          HeadShape{0, 2, 64, false, ElementType::BF16},
+                          HeadShape{0, 1, 32, false, ElementType::F16}})
     for (const StepForm &form : kForms) {
       CompiledFunction function(shape.text(form.extent, R"(
 func.func @f(%k: $R, %v: $R, %kc: $C, %vc: $C, %start: index, %count: index) -> ($C, $C) {
@@ -54,8 +60,12 @@ func.func @f(%k: $R, %v: $R, %kc: $C, %vc: $C, %start: index, %count: index) -> 
   return %k1, %v1 : $C, $C
 })"),
                                 GetParam());
-      Tensor keys = randomTensor({kCapacity, shape.kvHeads, shape.dim}, 71);
-      Tensor values = randomTensor({kCapacity, shape.kvHeads, shape.dim}, 72);
+      auto kept = [&](uint32_t seed) {
+        return roundedTo(
+            shape.element,
+            randomTensor({kCapacity, shape.kvHeads, shape.dim}, seed));
+      };
+      Tensor keys = kept(71), values = kept(72);
       for (StepRows rows : form.steps)
         for (int64_t start : kStarts) {
           SCOPED_TRACE(testing::Message()
@@ -66,9 +76,10 @@ func.func @f(%k: $R, %v: $R, %kc: $C, %vc: $C, %start: index, %count: index) -> 
                 rows.count));
           };
           CallResults r =
-              function.call({argument(73), argument(74), keyCacheArgument(keys),
-                             valueCacheArgument(values), indexArgument(start),
-                             indexArgument(rows.count)});
+              function.call({argument(73), argument(74),
+                             keyCacheArgument(keys, shape.element),
+                             valueCacheArgument(values, shape.element),
+                             indexArgument(start), indexArgument(rows.count)});
           ASSERT_EQ(r.computed.size(), 2u);
           for (int i : {0, 1})
             EXPECT_TRUE(sameValues(r.computed[i], r.expected[i], kCapacity));

@@ -22,6 +22,8 @@ struct AttentionCase {
   SpanRule spanRule = SpanRule::None;
   /// How far before the step a span begins that the first row is in.
   int64_t spanLead = 0;
+  /// What keys and values are kept as: f32, bf16 or f16.
+  runtime::ElementType element = runtime::ElementType::F32;
 
   /// Not the scale of heads without one of their own.
   double scale() const { return 1.25 / std::sqrt(double(dim)); }
@@ -44,7 +46,8 @@ func.func @f(%q: $Y, %kc: $C, %vc: $C, %start: index, %total: index$A) -> $Y {
   return %o : $Y
 })",
         {{"$Y", "tensor<$Tx$Hx$Dxf32>"},
-         {"$C", "tensor<?x$Kx$Dxf32>"},
+         {"$C",
+          std::string("tensor<?x$Kx$Dx") + runtime::elementName(element) + ">"},
          {"$T", extent},
          {"$H", std::to_string(heads)},
          {"$K", std::to_string(kvHeads)},
@@ -93,11 +96,17 @@ func.func @f(%q: $Y, %kc: $C, %vc: $C, %start: index, %total: index$A) -> $Y {
   }
 };
 
-/// Keys or values `[C, KV, D]` of the positions below `total`. Rows that no
-/// position has reached yet hold what must not be seen.
+/// Keys or values `[C, KV, D]` of the positions below `total`, as the cache
+/// holds them. Rows that no position has reached yet hold what must not be
+/// seen.
 Tensor randomCache(const AttentionCase &c, int64_t total, uint32_t seed) {
-  Tensor cache = randomTensor({c.capacity, c.kvHeads, c.dim}, seed);
-  return withPadding(cache, std::min(c.capacity, total));
+  Tensor cache = withPadding(randomTensor({c.capacity, c.kvHeads, c.dim}, seed),
+                             std::min(c.capacity, total));
+  // f16 has no larger number.
+  if (c.element == runtime::ElementType::F16)
+    for (float &value : cache.values)
+      value = std::min(value, 65504.0f);
+  return roundedTo(c.element, std::move(cache));
 }
 
 /// What each element of the result errs by. With `d` what a score errs by and
@@ -159,8 +168,9 @@ void expectAttention(const AttentionCase &c, const CodeTarget &target,
             plainArgument(withPadding(query, rows.count));
         auto arguments = [&](const Tensor &values) {
           std::vector<CodeArgument> list{
-              queryArgument, keyCacheArgument(keys), valueCacheArgument(values),
-              indexArgument(start), indexArgument(total)};
+              queryArgument, keyCacheArgument(keys, c.element),
+              valueCacheArgument(values, c.element), indexArgument(start),
+              indexArgument(total)};
           if (c.spanRule != SpanRule::None)
             list.push_back(spansArgument(c.spans(start)));
           return list;
@@ -189,6 +199,18 @@ TEST_P(CompiledAttention, Causal) {
        {AttentionCase{2, 1, 64, 96}, AttentionCase{2, 2, 256, 96},
         AttentionCase{5, 1, 64, 96}})
     expectAttention(c, GetParam(), {0, 1, 19, 20, 31, 32, 63, 83});
+}
+
+// Keys and values are read as they are kept, and count as what was kept.
+TEST_P(CompiledAttention, CachesOfShorterTypes) {
+  for (runtime::ElementType element :
+       {runtime::ElementType::BF16, runtime::ElementType::F16})
+    for (AttentionCase c :
+         {AttentionCase{2, 1, 64, 96}, AttentionCase{4, 2, 256, 96},
+          AttentionCase{5, 1, 32, 96}}) {
+      c.element = element;
+      expectAttention(c, GetParam(), {0, 19, 32, 83});
+    }
 }
 
 // T29: heads of 27B models, and of full layers of a Gemma 4.

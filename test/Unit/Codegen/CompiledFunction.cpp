@@ -14,6 +14,7 @@
 #include <limits>
 
 using namespace flow;
+using runtime::ElementType;
 
 namespace {
 
@@ -37,11 +38,9 @@ template <typename T> void store(CodeBuffer &buffer, int64_t index, T value) {
 }
 
 /// Visits a cache of `shape` `[C, KV, D]`, or of slots of them, with the index
-/// of each element and its place in the buffer, whose rank tells keys, which
-/// have panels, from values.
-void forEachCacheElement(llvm::ArrayRef<int64_t> shape, size_t rank,
+/// of each element and its place in the buffer.
+void forEachCacheElement(llvm::ArrayRef<int64_t> shape, bool areKeys,
                          llvm::function_ref<void(int64_t, int64_t)> visit) {
-  bool areKeys = rank == shape.size() + 1;
   int64_t slots = shape.size() == 4 ? shape[0] : 1;
   shape = shape.take_back(3);
   int64_t capacity = shape[0], dim = shape[2], index = 0;
@@ -50,22 +49,58 @@ void forEachCacheElement(llvm::ArrayRef<int64_t> shape, size_t rank,
     for (int64_t c = 0; c != capacity; ++c)
       for (int64_t h = 0; h != shape[1]; ++h)
         for (int64_t i = 0; i != dim; ++i) {
-          int64_t panel = h * (capacity / kPanel) + c / kPanel;
-          visit(index++,
-                slot + (areKeys ? (panel * dim + i) * kPanel + c % kPanel
-                                : (h * capacity + c) * dim + i));
+          int64_t keyPanel = h * (capacity / kPanel) + c / kPanel;
+          int64_t valuePanel = h * (dim / kPanel) + i / kPanel;
+          int64_t place =
+              areKeys ? (keyPanel * dim + i) * kPanel + c % kPanel
+                      : (valuePanel * capacity + c) * kPanel + i % kPanel;
+          visit(index++, slot + place);
         }
   }
 }
 
-CodeArgument cacheArgument(const Tensor &tensor, std::vector<int64_t> shape) {
-  CodeBuffer buffer = makeBuffer(std::move(shape), sizeof(float));
-  float *data = dataOf<float>(buffer);
-  forEachCacheElement(tensor.shape, buffer.shape.size(),
-                      [&](int64_t index, int64_t place) {
-                        data[place] = tensor.values[index];
-                      });
+CodeArgument cacheArgument(const Tensor &tensor, bool areKeys,
+                           ElementType element) {
+  llvm::ArrayRef<int64_t> shape = llvm::ArrayRef(tensor.shape).take_back(3);
+  std::vector<int64_t> dims(tensor.shape.begin(), tensor.shape.end() - 3);
+  if (areKeys)
+    dims.insert(dims.end(), {shape[1], shape[0] / kPanel, shape[2], kPanel});
+  else
+    dims.insert(dims.end(), {shape[1], shape[2] / kPanel, shape[0], kPanel});
+  CodeBuffer buffer = makeBuffer(std::move(dims), runtime::bytesOf(element));
+  buffer.element = element;
+  buffer.areKeys = areKeys;
+  forEachCacheElement(tensor.shape, areKeys, [&](int64_t index, int64_t place) {
+    float value = tensor.values[index];
+    if (element == ElementType::F32)
+      store(buffer, place, value);
+    else
+      store(buffer, place,
+            element == ElementType::F16 ? ggml::f32ToF16(value)
+                                        : ggml::f32ToBf16(value));
+  });
   return {share(tensor), {std::move(buffer)}};
+}
+
+/// Element `place` of a cache.
+float loadElement(const std::byte *data, ElementType element, int64_t place) {
+  if (element == ElementType::F32) {
+    float value;
+    std::memcpy(&value, data + place * sizeof(value), sizeof(value));
+    return value;
+  }
+  uint16_t half;
+  std::memcpy(&half, data + place * sizeof(half), sizeof(half));
+  return element == ElementType::F16 ? ggml::f16ToF32(half)
+                                     : ggml::bf16ToF32(half);
+}
+
+/// Fills `tensor` with what `data` holds, the later state of `cache`.
+void readCache(const CodeBuffer &cache, const std::byte *data, Tensor &tensor) {
+  forEachCacheElement(
+      tensor.shape, cache.areKeys, [&](int64_t index, int64_t place) {
+        tensor.values[index] = loadElement(data, cache.element, place);
+      });
 }
 
 /// What guards are filled with: NaN around arguments, so that what is read
@@ -97,6 +132,7 @@ public:
   }
 
   void *argument() { return descriptor.data(); }
+  const std::byte *data() const { return begin; }
   const float *floats() const { return reinterpret_cast<float *>(begin); }
   bool isUnchanged() const {
     return std::equal(before.begin(), before.end(), begin);
@@ -174,18 +210,22 @@ CodeArgument flow::spansArgument(llvm::ArrayRef<PositionSpan> spans) {
           {std::move(buffer)}};
 }
 
-CodeArgument flow::keyCacheArgument(const Tensor &keys) {
-  llvm::ArrayRef<int64_t> shape = llvm::ArrayRef(keys.shape).take_back(3);
-  std::vector<int64_t> dims(keys.shape.begin(), keys.shape.end() - 3);
-  dims.insert(dims.end(), {shape[1], shape[0] / kPanel, shape[2], kPanel});
-  return cacheArgument(keys, std::move(dims));
+Tensor flow::roundedTo(ElementType element, Tensor tensor) {
+  if (element != ElementType::F32)
+    for (float &value : tensor.values)
+      value = element == ElementType::F16
+                  ? ggml::f16ToF32(ggml::f32ToF16(value))
+                  : ggml::bf16ToF32(ggml::f32ToBf16(value));
+  return tensor;
 }
 
-CodeArgument flow::valueCacheArgument(const Tensor &values) {
-  llvm::ArrayRef<int64_t> shape = llvm::ArrayRef(values.shape).take_back(3);
-  std::vector<int64_t> dims(values.shape.begin(), values.shape.end() - 3);
-  dims.insert(dims.end(), {shape[1], shape[0], shape[2]});
-  return cacheArgument(values, std::move(dims));
+CodeArgument flow::keyCacheArgument(const Tensor &keys, ElementType element) {
+  return cacheArgument(keys, /*areKeys=*/true, element);
+}
+
+CodeArgument flow::valueCacheArgument(const Tensor &values,
+                                      ElementType element) {
+  return cacheArgument(values, /*areKeys=*/false, element);
 }
 
 CodeArgument flow::sequencesArgument(const SequenceTable &table) {
@@ -511,10 +551,7 @@ CompiledFunction::run(const std::vector<CodeArgument> &arguments,
     else if (cache < 0)
       std::copy_n(values, result.values.size(), result.values.begin());
     else
-      forEachCacheElement(shape, arguments[cache].buffers[0].shape.size(),
-                          [&](int64_t index, int64_t place) {
-                            result.values[index] = values[place];
-                          });
+      readCache(arguments[cache].buffers[0], buffers[cache][0].data(), result);
   }
   for (auto [i, list] : llvm::enumerate(buffers))
     for (const GuardedBuffer &buffer : list) {

@@ -7,6 +7,7 @@
 #include "../Reference/TestModule.h"
 
 #include "flow/Compiler/LoadedCode.h"
+#include "flow/Runtime/Plan.h"
 
 #include <array>
 #include <ostream>
@@ -50,6 +51,9 @@ std::string targetName(const testing::TestParamInfo<CodeTarget> &info);
 struct CodeBuffer {
   std::vector<int64_t> shape;
   std::vector<std::byte> bytes;
+  /// Of a cache.
+  runtime::ElementType element = runtime::ElementType::F32;
+  bool areKeys = false;
 };
 
 /// One argument: the value that the interpreter sees and the buffers that the
@@ -61,10 +65,17 @@ struct CodeArgument {
 
 CodeArgument indexArgument(int64_t value);
 CodeArgument plainArgument(const Tensor &tensor);
-/// Keys `[C, KV, D]`, kept as `[KV, C/32, D, 32]`, or slots of them.
-CodeArgument keyCacheArgument(const Tensor &keys);
-/// Values `[C, KV, D]`, kept as `[KV, C, D]`, or slots of them.
-CodeArgument valueCacheArgument(const Tensor &values);
+/// `tensor` as a cache of `element`, which is f32, bf16 or f16, holds it.
+Tensor roundedTo(runtime::ElementType element, Tensor tensor);
+/// Keys `[C, KV, D]`, kept as `[KV, C/32, D, 32]`, or slots of them, of values
+/// that `element` holds.
+CodeArgument
+keyCacheArgument(const Tensor &keys,
+                 runtime::ElementType element = runtime::ElementType::F32);
+/// The same of values, kept as `[KV, D/32, C, 32]`.
+CodeArgument
+valueCacheArgument(const Tensor &values,
+                   runtime::ElementType element = runtime::ElementType::F32);
 /// Spans as rows `[N, 2]` of i32.
 CodeArgument spansArgument(llvm::ArrayRef<PositionSpan> spans);
 /// (slot, first row, rows, position of the first) of each sequence of a step.

@@ -102,7 +102,12 @@ constexpr Change kChanges[] = {
     // Caches.
     {"NoCacheHeads", "/caches/0/kv_heads", "0", "'kv_heads' must be"},
     {"HugeHeadDim", "/caches/0/head_dim", "65537", "'head_dim' must be"},
+    {"HeadDimOf48", "/caches/0/head_dim", "48",
+     "cache 'kv0' must have a head_dim that is a multiple of 32"},
     {"NegativeWindow", "/caches/0/window", "-1", "'window' must be"},
+    {"CacheOfBytes", "/caches/0/element", "\"i8\"",
+     "'element' has the unknown value 'i8'"},
+    {"CacheOfNoElement", "/caches/0/element", nullptr, "'element' is missing"},
     // Buffers.
     {"NoDimensions", "/buffers/0/dims", "[]", "must have 1 to 4 dimensions"},
     {"FiveDimensions", "/buffers/0/dims", "[1,1,1,1,1]",

@@ -41,6 +41,7 @@ def check_object(test, model):
     assert test["model_filename"] == model
     assert test["model_type"] == f"gemma3 {test['model_n_params'] / 1e6:.0f}M Q8_0"
     assert test["n_batch"] == test["n_ubatch"] == 12
+    assert test["type_k"] == test["type_v"] == "f32"
     tokens = test["n_prompt"] + test["n_gen"] * test["n_parallel"]
     assert (test["n_prompt"] == 0) != (test["n_gen"] == 0)
     rates, times = test["samples_ts"], test["samples_ns"]

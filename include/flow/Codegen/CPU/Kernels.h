@@ -139,8 +139,10 @@ struct HeadStage {
   mlir::Value angles;
 };
 
-/// Where keys and values are kept. Keys lie in panels of 32 positions
-/// `[KV, C/32, D, 32] f32`, values in rows `[KV, C, D] f32`.
+/// Where keys and values are kept, as f32, bf16 or f16. Keys lie in panels of
+/// 32 positions `[KV, C/32, D, 32]`, values in panels of 32 of their numbers
+/// `[KV, D/32, C, 32]`: what a sum over the numbers of a key, or over
+/// positions, reads lies in the order in which it is read.
 struct KvTensors {
   mlir::Value keys, values;
 };
