@@ -98,11 +98,14 @@ def measure(options, model, versions):
 
 def numbers(text):
     """The whole numbers of a list, each at least 0."""
-    values = [int(part) for part in text.split(",")]
-    for value in values:
-        if value < 0:
-            raise argparse.ArgumentTypeError(f"expected at least 0, found {value}")
-    return values
+    return [count(part) for part in text.split(",")]
+
+
+def count(text):
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"expected at least 0, found {value}")
+    return value
 
 
 def positive(text):
@@ -138,6 +141,8 @@ def parse():
     add("-r", "--repetitions", type=positive, default=5)
     add("-t", "--threads", type=positive, default=len(os.sched_getaffinity(0)))
     add("--numerics", default="auto")
+    add("--top-k", type=count, default=0,
+        help="our steps give so many of the best logits; 0 = all (0)")
     add("--json", metavar="FILE", help="write what was found there too")
     options = parser.parse_args()
     options.models = options.models or [options.default_model]
@@ -165,7 +170,8 @@ def command_of(options):
         "--", *map(placed, options.models),
         "-p", listed(options.prompts), "-n", listed(options.generations),
         "-d", listed(options.depths), "-r", str(options.repetitions),
-        "-t", str(options.threads), "--numerics", options.numerics])
+        "-t", str(options.threads), "--numerics", options.numerics,
+        *(["--top-k", str(options.top_k)] if options.top_k else [])])
 
 
 def main():

@@ -63,7 +63,8 @@ class FlowBench:
             [options.flow_bench, model, "-p", listed(options.prompts),
              "-n", listed(options.generations), "-d", listed(options.depths),
              "-r", str(options.repetitions), "-t", str(options.threads),
-             "--numerics", options.numerics, "-o", "json", "--turns"],
+             "--numerics", options.numerics, "--top-k", str(options.top_k),
+             "-o", "json", "--turns"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors,
             text=True)
         self.next = self.read_line()

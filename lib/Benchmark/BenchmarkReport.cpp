@@ -43,41 +43,43 @@ Fields fieldsOf(const BenchmarkFacts &facts, const Measurement &test) {
   auto whole = [](double value) { return static_cast<int64_t>(value + 0.5); };
   std::optional<double> share = test.shareOfPeak();
   const Operations &operations = test.work.operations;
-  return {{"build_version", FLOW_VERSION},
-          {"cpu_info", facts.processor},
-          {"backends", "CPU"},
-          {"model_filename", facts.path},
-          {"model_type", facts.type},
-          {"model_size", facts.bytes},
-          {"model_n_params", facts.parameters},
-          {"n_batch", facts.chunk},
-          {"n_ubatch", facts.chunk},
-          {"n_threads", test.threads},
-          {"type_k", facts.cacheType},
-          {"type_v", facts.cacheType},
-          {"numerics", facts.numerics.empty() ? json::Value(nullptr)
-                                              : json::Value(facts.numerics)},
-          {"mcpu", facts.cpu},
-          {"n_prompt", test.prompt},
-          {"n_gen", test.generate},
-          {"n_depth", test.depth},
-          {"n_parallel", test.parallel},
-          {"test", test.name()},
-          {"test_time", describeTime(test.began)},
-          {"avg_ns", whole(mean(times))},
-          {"stddev_ns", whole(standardDeviation(times))},
-          {"avg_ts", mean(rates)},
-          {"stddev_ts", standardDeviation(rates)},
-          {"ops_f32", operations.f32},
-          {"ops_bf16", operations.bf16},
-          {"ops_int8", operations.int8},
-          {"read_bytes", test.work.readBytes},
-          {"peak_f32", test.speed.f32},
-          {"peak_bf16", rateOrNull(test.speed.bf16)},
-          {"peak_int8", rateOrNull(test.speed.int8)},
-          {"peak_read", test.speed.readBytes},
-          {"share_of_peak", share ? json::Value(*share) : json::Value(nullptr)},
-          {"share_of_read", test.shareOfReading()}};
+  return {
+      {"build_version", FLOW_VERSION},
+      {"cpu_info", facts.processor},
+      {"backends", "CPU"},
+      {"model_filename", facts.path},
+      {"model_type", facts.type},
+      {"model_size", facts.bytes},
+      {"model_n_params", facts.parameters},
+      {"n_batch", facts.chunk},
+      {"n_ubatch", facts.chunk},
+      {"n_threads", test.threads},
+      {"type_k", facts.cacheType},
+      {"type_v", facts.cacheType},
+      {"numerics", facts.numerics.empty() ? json::Value(nullptr)
+                                          : json::Value(facts.numerics)},
+      {"top_k", facts.topK ? json::Value(*facts.topK) : json::Value(nullptr)},
+      {"mcpu", facts.cpu},
+      {"n_prompt", test.prompt},
+      {"n_gen", test.generate},
+      {"n_depth", test.depth},
+      {"n_parallel", test.parallel},
+      {"test", test.name()},
+      {"test_time", describeTime(test.began)},
+      {"avg_ns", whole(mean(times))},
+      {"stddev_ns", whole(standardDeviation(times))},
+      {"avg_ts", mean(rates)},
+      {"stddev_ts", standardDeviation(rates)},
+      {"ops_f32", operations.f32},
+      {"ops_bf16", operations.bf16},
+      {"ops_int8", operations.int8},
+      {"read_bytes", test.work.readBytes},
+      {"peak_f32", test.speed.f32},
+      {"peak_bf16", rateOrNull(test.speed.bf16)},
+      {"peak_int8", rateOrNull(test.speed.int8)},
+      {"peak_read", test.speed.readBytes},
+      {"share_of_peak", share ? json::Value(*share) : json::Value(nullptr)},
+      {"share_of_read", test.shareOfReading()}};
 }
 
 /// Two more members of the object of a test.
@@ -227,6 +229,8 @@ void writeMarkdown(llvm::raw_ostream &out, const BenchmarkResult &result) {
   out << "build: gemma-flow " FLOW_VERSION ", code for " << facts.cpu;
   if (!facts.numerics.empty())
     out << ", numerics " << facts.numerics;
+  if (facts.topK.value_or(0) != 0)
+    out << ", best " << *facts.topK << " logits";
   out << '\n';
   for (const Measurement &test : result.measurements)
     if (test.stages)

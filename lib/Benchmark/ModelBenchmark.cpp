@@ -70,8 +70,10 @@ static BenchmarkFacts describe(llvm::StringRef path, const LoadOptions &options,
   facts.path = path.str();
   facts.processor = processorName();
   facts.cpu = loaded.cpu();
-  if (!isArtifact(path))
+  if (!isArtifact(path)) {
     facts.numerics = options.compile.numerics;
+    facts.topK = options.compile.topK;
+  }
   if (const auto &caches = loaded.model().plan().caches; !caches.empty())
     facts.cacheType = runtime::elementName(caches.front().element);
   facts.chunk = options.prefillChunk;

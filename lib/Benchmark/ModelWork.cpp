@@ -173,8 +173,9 @@ std::vector<ModelWork::Call> ModelWork::countCalls(const runtime::Plan &plan,
     for (int64_t number : weightsOf(step)) {
       const runtime::PackedWeight &weight = plan.weights[number];
       double bytes = 0;
-      for (size_t part : runtime::packedBytes(weight))
-        bytes += static_cast<double>(part);
+      for (auto [part, size] : llvm::enumerate(runtime::packedBytes(weight)))
+        if (!weight.isLowBits(static_cast<int64_t>(part)))
+          bytes += static_cast<double>(size);
       bool isExperts = special.experts.contains(weight.sources.front().name);
       (isHead      ? call.onceBytes
        : isExperts ? call.expertBytes

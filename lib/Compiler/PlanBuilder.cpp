@@ -87,6 +87,7 @@ FailureOr<int64_t> PlanBuilder::weightIndex(ModuleOp module, WeightRefOp ref) {
       weight.hasMin = panels.getMin();
       weight.bits = panels.getBits();
       weight.offset = panels.getOffset();
+      weight.leading = panels.getLeading();
     }
   } else {
     weight.packing = raw ? runtime::Packing::Raw : runtime::Packing::Dense;

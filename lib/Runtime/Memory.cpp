@@ -31,9 +31,12 @@ std::vector<size_t> runtime::packedBytes(const PackedWeight &weight) {
     break;
   }
   size_t blocks = elements / static_cast<size_t>(weight.block);
-  std::vector<size_t> sizes = {weight.bits == 8 ? elements : elements / 2};
+  std::vector<size_t> sizes = {weight.firstBits() == 8 ? elements
+                                                       : elements / 2};
   if (weight.hasUpperBits())
-    sizes.push_back(elements / 8 * static_cast<size_t>(weight.bits - 4));
+    sizes.push_back(elements / 8 * static_cast<size_t>(weight.firstBits() - 4));
+  if (weight.lowBits() != 0)
+    sizes.push_back(elements / 8 * static_cast<size_t>(weight.lowBits()));
   sizes.push_back(blocks * (weight.scale == ScaleType::F16 ? 2 : 4));
   if (weight.hasMin)
     sizes.push_back(4 * blocks);
@@ -58,9 +61,11 @@ std::vector<int64_t> runtime::partShape(const PackedWeight &weight,
     break;
   }
   if (part == 0)
-    return {panels, cols / (weight.bits == 8 ? 4 : 8), 4 * kPanel};
+    return {panels, cols / (weight.firstBits() == 8 ? 4 : 8), 4 * kPanel};
   if (part == 1 && weight.hasUpperBits())
-    return {panels, cols * (weight.bits - 4) / 32, 4 * kPanel};
+    return {panels, cols * (weight.firstBits() - 4) / 32, 4 * kPanel};
+  if (weight.isLowBits(part))
+    return {panels, cols * weight.lowBits() / 32, 4 * kPanel};
   return {panels, cols / weight.block, kPanel};
 }
 

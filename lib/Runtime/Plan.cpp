@@ -101,6 +101,7 @@ json write(const PackedWeight &weight) {
     result["min"] = weight.hasMin;
     result["bits"] = weight.bits;
     result["offset"] = weight.offset;
+    result["leading"] = weight.leading;
   }
   return result;
 }
@@ -255,6 +256,7 @@ PackedWeight readWeight(Reader &r, const json &object) {
     weight.hasMin = r.flag(object, "min");
     weight.bits = r.integer(object, "bits", 4, 8);
     weight.offset = r.integer(object, "offset", 0, 128);
+    weight.leading = r.integer(object, "leading", 0, 6);
     if (weight.block % 16 != 0 || weight.cols % 32 != 0)
       r.fail("weight '" + weight.name +
              "' needs blocks of 16 or 32 and rows of a multiple of 32");
@@ -265,6 +267,13 @@ PackedWeight readWeight(Reader &r, const json &object) {
              std::to_string(weight.offset) +
              ", expected 4, 5, 6 or 8 bits and 128 for 8, else 0 or half the "
              "range");
+    if (weight.leading != 0 &&
+        (weight.leading < 5 || weight.bits != 8 ||
+         weight.scale != ScaleType::F16 || weight.hasMin))
+      r.fail("weight '" + weight.name + "' has " +
+             std::to_string(weight.leading) +
+             " leading bits, expected 0, or 5 or 6 of quants of 8 bits with "
+             "scales of f16 and without minima");
   }
   return weight;
 }

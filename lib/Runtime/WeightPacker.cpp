@@ -115,30 +115,49 @@ void storeBytes(const int8_t *rows, int64_t cols, std::byte *out) {
       std::memcpy(out, rows + n * cols + 4 * quad, 4);
 }
 
-/// Their lower four bits as `[cols/8][32][4]`, two words to one.
-void storeHalfBytes(const int8_t *rows, int64_t cols, std::byte *out) {
-  constexpr uint32_t kLower = 0x0f0f0f0f;
+/// `mask` of each byte of a word.
+uint32_t everyByte(uint32_t mask) { return mask * 0x01010101u; }
+
+/// The four bits from `shift` on as `[cols/8][32][4]`, two words to one.
+void storeHalfBytes(const int8_t *rows, int64_t cols, int64_t shift,
+                    std::byte *out) {
   for (int64_t first = 0; first != cols; first += 8)
     for (int64_t n = 0; n != kPanel; ++n, out += 4) {
       const int8_t *row = rows + n * cols + first;
-      uint32_t word = (wordAt(row) & kLower) | (wordAt(row + 4) & kLower) << 4;
+      uint32_t word = (wordAt(row) >> shift & everyByte(15)) |
+                      (wordAt(row + 4) >> shift & everyByte(15)) << 4;
       std::memcpy(out, &word, 4);
     }
 }
 
-/// Their `count` bits from the fifth on as `[cols/c][32][4]`, `c = 32 / count`.
-void storeUpperBits(const int8_t *rows, int64_t cols, int64_t count,
-                    std::byte *out) {
-  const int64_t perWord = 32 / count;
-  const uint32_t mask = ((1u << count) - 1) * 0x01010101u;
-  for (int64_t first = 0; first != cols; first += perWord)
-    for (int64_t n = 0; n != kPanel; ++n, out += 4) {
-      uint32_t word = 0;
-      for (int64_t quad = 0; quad != perWord / 4; ++quad)
-        word |= (wordAt(rows + n * cols + first + 4 * quad) >> 4 & mask)
-                << (quad * count);
-      std::memcpy(out, &word, 4);
-    }
+/// The `count` bits from `shift` on of the columns from `first` on as
+/// `[32][4]`, as many columns as their bits fill a word with.
+void storeBits(const int8_t *rows, int64_t cols, int64_t first, int64_t shift,
+               int64_t count, std::byte *out) {
+  for (int64_t n = 0; n != kPanel; ++n, out += 4) {
+    uint32_t word = 0;
+    for (int64_t quad = 0; quad != 8 / count; ++quad)
+      word |= (wordAt(rows + n * cols + first + 4 * quad) >> shift &
+               everyByte((1u << count) - 1))
+              << (quad * count);
+    std::memcpy(out, &word, 4);
+  }
+}
+
+/// The `count` bits from `shift` on as `[cols/c][32][4]`, `c = 32 / count`.
+void storeUpperBits(const int8_t *rows, int64_t cols, int64_t shift,
+                    int64_t count, std::byte *out) {
+  for (int64_t first = 0; first != cols; first += 32 / count, out += 4 * kPanel)
+    storeBits(rows, cols, first, shift, count, out);
+}
+
+/// Their lowest `count` bits as `[count * cols/32][32][4]`, for each 32 columns
+/// a row of each bit.
+void storeLowBits(const int8_t *rows, int64_t cols, int64_t count,
+                  std::byte *out) {
+  for (int64_t first = 0; first != cols; first += 32)
+    for (int64_t bit = 0; bit != count; ++bit, out += 4 * kPanel)
+      storeBits(rows, cols, first, bit, 1, out);
 }
 
 /// Panel `panel` in the parts that docs/Artifact.md describes.
@@ -149,7 +168,8 @@ void packPanelI8(const PackedWeight &weight, const SourceRows &rows,
   scratch.quants.resize(kPanel * cols);
   scratch.scales.resize(cols / 16);
   scratch.minima.resize(cols / 16);
-  std::byte *scales = parts[weight.hasUpperBits() ? 2 : 1].data();
+  std::byte *scales =
+      parts[1 + weight.hasUpperBits() + (weight.lowBits() != 0)].data();
   std::byte *minima = weight.hasMin ? parts.back().data() : nullptr;
   for (int64_t n = 0; n != kPanel; ++n) {
     SourceRows::Row row = rows.row(panel * kPanel + n);
@@ -173,11 +193,15 @@ void packPanelI8(const PackedWeight &weight, const SourceRows &rows,
     std::vector<int64_t> shape = partShape(weight, part);
     return parts[part].data() + panel * shape[1] * shape[2];
   };
-  if (weight.bits == 8)
-    return storeBytes(scratch.quants.data(), cols, partOf(0));
-  storeHalfBytes(scratch.quants.data(), cols, partOf(0));
+  const int8_t *quants = scratch.quants.data();
+  int64_t bits = weight.firstBits(), low = weight.lowBits();
+  if (bits == 8)
+    return storeBytes(quants, cols, partOf(0));
+  storeHalfBytes(quants, cols, low, partOf(0));
   if (weight.hasUpperBits())
-    storeUpperBits(scratch.quants.data(), cols, weight.bits - 4, partOf(1));
+    storeUpperBits(quants, cols, low + 4, bits - 4, partOf(1));
+  if (low != 0)
+    storeLowBits(quants, cols, low, partOf(2));
 }
 
 Error fail(const PackedWeight &weight, const std::string &what) {

@@ -99,6 +99,13 @@ PanelsAttr integerPanels(ArrayRef<WeightOp> weights, MLIRContext *context) {
                          offset);
 }
 
+/// The leading bits that a head is screened with when a step asks for so many
+/// candidates; 0 if reading all of it costs less.
+/// docs/Rationale/ScreenedHead.md has the counts of rows behind the limits.
+int64_t leadingBits(int64_t candidates) {
+  return candidates == 1 ? 5 : candidates <= 64 ? 6 : 0;
+}
+
 struct ChooseLayouts : flow::impl::ChooseLayoutsBase<ChooseLayouts> {
   using ChooseLayoutsBase::ChooseLayoutsBase;
 
@@ -110,11 +117,16 @@ struct ChooseLayouts : flow::impl::ChooseLayoutsBase<ChooseLayouts> {
     }
     packedRefs.clear();
     quantizedRows.clear();
+    leading.clear();
     SmallVector<Operation *> stages;
     getOperation().walk([&](Operation *op) {
       if (!getProducts(op).empty())
         stages.push_back(op);
     });
+    for (Operation *op : stages)
+      for (const Product &product : getProducts(op))
+        if (WeightRefOp ref = getWeightRef(product.weight->get()))
+          meet(op, ref);
     llvm::SetVector<WeightRefOp> replaced;
     for (Operation *op : stages)
       for (const Product &product : getProducts(op)) {
@@ -153,6 +165,9 @@ struct ChooseLayouts : flow::impl::ChooseLayoutsBase<ChooseLayouts> {
                  << stored.getSymName() << " is stored as "
                  << stringifyStorage(stored.getStorage());
       panels = integerPanels(getStoredWeights(ref), &getContext());
+      if (panels.getBits() == 8 && panels.getScale() == ScaleKind::F16 &&
+          !panels.getMin())
+        panels = splitBits(op, ref, panels);
     }
     // A storage in integer blocks has rows of whole blocks of 32 already.
     if (type.getDimSize(0) % kPanelRows != 0)
@@ -179,6 +194,53 @@ struct ChooseLayouts : flow::impl::ChooseLayoutsBase<ChooseLayouts> {
         << remark::add("@{0} is packed as {1}",
                        ref.getWeight().getLeafReference().getValue(), text);
     return success();
+  }
+
+  /// How many bits of a weight lead, or why none do.
+  struct Leading {
+    int64_t bits;
+    StringRef refusal;
+  };
+
+  /// What `op` would like of the weight of `ref`, which it multiplies with.
+  static Leading wish(Operation *op, WeightRefOp ref) {
+    auto head = dyn_cast<LmHeadTopKOp>(op);
+    if (!head)
+      return {0, "others read all of it"};
+    auto best = cast<RankedTensorType>(head.getValues().getType());
+    if (best.getDimSize(0) != 1)
+      return {0, "there are several rows"};
+    // Each of as many panels has a result that is no less than the threshold.
+    if (best.getDimSize(1) > ref.getType().getDimSize(0) / kPanelRows)
+      return {0, "there are more candidates than panels"};
+    int64_t bits = leadingBits(best.getDimSize(1));
+    return {bits, bits ? "" : "too many rows may be candidates"};
+  }
+
+  /// Notes what `op` would like. A weight lies in memory once.
+  void meet(Operation *op, WeightRefOp ref) {
+    Leading own = wish(op, ref);
+    auto [known, isNew] = leading.try_emplace(ref.getWeightAttr(), own);
+    if (isNew || !known->second.bits || known->second.bits == own.bits)
+      return;
+    known->second = {0, own.bits ? "heads ask for different numbers"
+                                 : own.refusal};
+  }
+
+  /// `panels` with the leading bits apart, if the products of `ref` agree.
+  PanelsAttr splitBits(Operation *op, WeightRefOp ref, PanelsAttr panels) {
+    auto [bits, refusal] = leading.lookup(ref.getWeightAttr());
+    if (bits == 0) {
+      if (isa<LmHeadTopKOp>(op))
+        remark::missed(
+            op->getLoc(),
+            remark::RemarkOpts::name("head-not-screened").category(kCategory))
+            << refusal;
+      return panels;
+    }
+    return PanelsAttr::get(&getContext(), PanelKind::I8, panels.getBlock(),
+                           panels.getScale(), panels.getMin(), panels.getBits(),
+                           panels.getOffset(), bits);
   }
 
   /// The weight of `ref` in `panels`, from an earlier product if there is one.
@@ -223,5 +285,6 @@ struct ChooseLayouts : flow::impl::ChooseLayoutsBase<ChooseLayouts> {
 
   DenseMap<std::pair<Attribute, Attribute>, WeightRefOp> packedRefs;
   DenseMap<std::pair<Value, Attribute>, QuantizeRowsOp> quantizedRows;
+  DenseMap<Attribute, Leading> leading;
 };
 } // namespace

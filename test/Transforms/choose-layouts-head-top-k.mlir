@@ -8,7 +8,7 @@ flow.model @m <hidden = 64, vocab = 512, positions = 256> {
 // CHECK-LABEL: func.func @head
 // CHECK-SAME: (%[[X:.*]]: tensor<1x64xf32>)
 func.func @head(%x: tensor<1x64xf32>) -> (tensor<1x8xf32>, tensor<1x8xi32>) {
-  // CHECK: %[[W:.*]] = flow.weight_ref @m::@embedding : tensor<512x64xf32, #flow.panels<i8, block = 32>>
+  // CHECK: %[[W:.*]] = flow.weight_ref @m::@embedding : tensor<512x64xf32, #flow.panels<i8, block = 32, leading = 6>>
   // CHECK: %[[R:.*]] = flow.quantize_rows %[[X]] : tensor<1x64xf32> -> tensor<1x64xf32, #flow.quantized_rows<block = 16>>
   // CHECK: flow.lm_head_top_k %[[R]], %[[W]] :
   %w = flow.weight_ref @m::@embedding : tensor<512x64xf32>

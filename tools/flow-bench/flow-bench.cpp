@@ -15,7 +15,7 @@ namespace cl = llvm::cl;
 
 static const TakenOptionNames taken({"p", "n", "d", "r", "t", "o", "n-prompt",
                                      "n-gen", "n-depth", "repetitions",
-                                     "threads", "output", "mcpu"});
+                                     "threads", "output", "mcpu", "top-k"});
 
 static cl::OptionCategory category("flow-bench options");
 
@@ -80,6 +80,11 @@ static cl::opt<std::string>
               cl::init("auto"), cl::cat(category));
 static cl::opt<std::string> cpu("mcpu", cl::desc("CPU to compile for"),
                                 cl::init("native"), cl::cat(category));
+static cl::opt<int64_t>
+    topK("top-k",
+         cl::desc("steps give the best logits, as a choice among so many asks "
+                  "for; 0 = all"),
+         cl::init(0), cl::value_desc("n"), cl::cat(category));
 static cl::opt<int64_t> prefillChunk("prefill-chunk",
                                      cl::desc("tokens of a prefill step"),
                                      cl::init(512), cl::cat(category));
@@ -130,6 +135,7 @@ BenchmarkOptions readOptions() {
   options.load.cpu = cpu;
   options.load.compile.numerics = numerics;
   options.load.compile.cacheType = cacheType;
+  options.load.compile.topK = topK;
   options.load.prefillChunk = prefillChunk;
   options.load.cacheFolder = getUserCacheFolder();
   if (turns)
@@ -157,6 +163,7 @@ std::string checkUsage(const BenchmarkOptions &options) {
         checkList("--parallel", options.parallels, 1),
         checkList("-d", options.depths, 0), checkList("-t", options.threads, 1),
         checkList("-r", options.repetitions, 1),
+        checkList("--top-k", options.load.compile.topK, 0),
         checkList("--prefill-chunk", options.load.prefillChunk, 1)})
     if (!problem.empty())
       return problem;

@@ -207,7 +207,10 @@ int64_t candidatesFor(const ModelTokens &known) {
       *needed + known.suppressed.size() + (rows - known.choices());
   if (wanted > kMost)
     return 0;
-  uint64_t count = std::max(kFewest, llvm::PowerOf2Ceil(wanted));
+  uint64_t count = llvm::PowerOf2Ceil(wanted);
+  // One piece of code for most choices; the best few cost less than more.
+  if (*needed != 1)
+    count = std::max(kFewest, count);
   return count > rows ? 0 : static_cast<int64_t>(count);
 }
 

@@ -180,16 +180,17 @@ LogicalResult KeyBlocksAttr::verify(EmitError emitError, BlockStart, BlockEnd,
 
 LogicalResult PanelsAttr::verify(EmitError emitError, PanelKind kind,
                                  int64_t block, ScaleKind scale, bool min,
-                                 int64_t bits, int64_t offset) {
+                                 int64_t bits, int64_t offset,
+                                 int64_t leading) {
   if (kind == PanelKind::I8 && block != 16 && block != 32)
     return emitError()
            << "#flow.panels (C1): i8 panels need a block of 16 or 32, got "
            << block;
   if (kind != PanelKind::I8 && (block != 0 || scale != ScaleKind::F16 || min ||
-                                bits != 8 || offset != 128))
+                                bits != 8 || offset != 128 || leading != 0))
     return emitError() << "#flow.panels (C1): " << stringifyPanelKind(kind)
-                       << " panels have neither block, scale, min, bits nor "
-                          "offset";
+                       << " panels have neither block, scale, min, bits, "
+                          "offset nor leading";
   if (bits != 4 && bits != 5 && bits != 6 && bits != 8)
     return emitError() << "#flow.panels (C3): quants have 4, 5, 6 or 8 bits, "
                           "got "
@@ -200,6 +201,13 @@ LogicalResult PanelsAttr::verify(EmitError emitError, PanelKind kind,
                        << " bits need an offset of "
                        << (bits == 8 ? "" : "0 or ") << half << ", got "
                        << offset;
+  if (leading != 0 && leading != 5 && leading != 6)
+    return emitError() << "#flow.panels (C4): 5 or 6 bits can lead, or 0 for "
+                          "all in one, got "
+                       << leading;
+  if (leading != 0 && (bits != 8 || scale != ScaleKind::F16 || min))
+    return emitError() << "#flow.panels (C4): leading bits are of quants of 8 "
+                          "bits with scales of f16 and without minima";
   return success();
 }
 

@@ -363,6 +363,12 @@ def Flow_PanelsAttr : Flow_Attr<"Panels", "panels",
       `c = 32/h` columns to a byte: `[N/32][K/c][32][4] u8`, at
       `[n/32][k/c][n mod 32][k mod 4]` from bit `h * (k mod c / 4)` on.
 
+    With `leading`, the leading bits of quants of 8 bits, `u >> (8 - leading)`,
+    lie as quants of so many bits would, and behind them is a tensor of the
+    `l = 8 - leading` low bits, so that who needs no more than approximate values
+    reads less: `[N/32][l * K/32][32][4] u8`, bit `i` of `u` at
+    `[n/32][l * (k/32) + i][n mod 32][k mod 4]`, there bit `k mod 32 / 4`.
+
     Example:
 
     ```mlir
@@ -372,30 +378,34 @@ def Flow_PanelsAttr : Flow_Attr<"Panels", "panels",
     #k_quants = #flow.panels<i8, block = 16, scale = f32, min = true>
     #q5_0 = #flow.panels<i8, block = 32, bits = 5, offset = 16>
     #q4_k = #flow.panels<i8, block = 32, scale = f32, min = true, bits = 4, offset = 0>
+    #planes = #flow.panels<i8, block = 32, leading = 5>
     ```
 
     Constraints:
 
     - (C1) `i8` has a `block` of 16 or 32, `f32` and `bf16` have neither `block`,
-      `scale`, `min`, `bits` nor `offset`.
+      `scale`, `min`, `bits`, `offset` nor `leading`.
     - (C2) the tensor is `[N, K]`, static, not empty, of f32, `N mod 32 = 0`, and
       for `i8` `K mod 32 = 0`, for `bf16` `K mod 2 = 0`.
     - (C3) `bits` is 4, 5, 6 or 8, and `offset` is 128 for 8 bits, 0 or
       `2^(bits - 1)` for fewer.
+    - (C4) `leading` is 0, which stands for all bits, or 5 or 6 with `bits = 8`,
+      `scale = f16` and without `min`.
   }];
   let parameters = (ins EnumParameter<Flow_PanelKind>:$kind,
     DefaultValuedParameter<"int64_t", "0">:$block,
     DefaultValuedParameter<"::flow::ScaleKind", "::flow::ScaleKind::F16">:$scale,
     DefaultValuedParameter<"bool", "false">:$min,
     DefaultValuedParameter<"int64_t", "8">:$bits,
-    DefaultValuedParameter<"int64_t", "128">:$offset);
-  let assemblyFormat = "`<` $kind (`,` struct($block, $scale, $min, $bits, $offset)^)? `>`";
+    DefaultValuedParameter<"int64_t", "128">:$offset,
+    DefaultValuedParameter<"int64_t", "0">:$leading);
+  let assemblyFormat = "`<` $kind (`,` struct($block, $scale, $min, $bits, $offset, $leading)^)? `>`";
   let builders = [AttrBuilder<(ins "::flow::PanelKind":$kind,
     CArg<"int64_t", "0">:$block,
     CArg<"::flow::ScaleKind", "::flow::ScaleKind::F16">:$scale,
     CArg<"bool", "false">:$min, CArg<"int64_t", "8">:$bits,
-    CArg<"int64_t", "128">:$offset), [{
-      return $_get($_ctxt, kind, block, scale, min, bits, offset);
+    CArg<"int64_t", "128">:$offset, CArg<"int64_t", "0">:$leading), [{
+      return $_get($_ctxt, kind, block, scale, min, bits, offset, leading);
     }]>];
   let skipDefaultBuilders = 1;
   let genVerifyDecl = 1;

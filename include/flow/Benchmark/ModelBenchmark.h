@@ -86,6 +86,9 @@ struct BenchmarkFacts {
   std::string numerics;
   /// What keys and values are kept as: `f32`, `bf16` or `f16`.
   std::string cacheType;
+  /// The best logits that a step gives, as they were asked for; 0 is all.
+  /// Nothing for an artefact.
+  std::optional<int64_t> topK;
   /// Tokens of a prefill step at most.
   int64_t chunk = 0;
 };

@@ -58,7 +58,9 @@ Work total(llvm::ArrayRef<FunctionWork> functions);
 /// tokens use, and the head once in a prompt; and keys and values of the
 /// positions before the step that a token of it sees. A prompt is a step for
 /// each chunk, a token of each of several sequences one step. Rows of
-/// embeddings are not counted, nor is what a step has written itself.
+/// embeddings are not counted, nor is what a step has written itself. Of quants
+/// whose leading bits lie apart, the others are not counted: how many are read
+/// depends on the tokens.
 class ModelWork {
 public:
   /// Of a plan that was made of `model`. A schedule that it lacks costs

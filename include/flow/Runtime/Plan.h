@@ -62,12 +62,24 @@ struct PackedWeight {
   ScaleType scale = ScaleType::F16;
   bool hasMin = false;
   int64_t bits = 8, offset = 128;
+  /// Of quants of 8 bits, how many lie apart from the lower ones: 5 or 6, or 0
+  /// if none do.
+  int64_t leading = 0;
 
-  /// Whether a buffer of their own holds the bits of quants above the fourth.
-  bool hasUpperBits() const { return bits == 5 || bits == 6; }
+  /// The bits of the quants that come first.
+  int64_t firstBits() const { return leading != 0 ? leading : bits; }
+  /// The bits of quants that come behind the first.
+  int64_t lowBits() const { return bits - firstBits(); }
+  /// Whether a buffer of their own holds the bits of the first quants above the
+  /// fourth.
+  bool hasUpperBits() const { return firstBits() == 5 || firstBits() == 6; }
+  /// Whether buffer `part` holds the bits of quants that come behind the first.
+  bool isLowBits(int64_t part) const { return leading != 0 && part == 2; }
   /// Number of buffers that the code gets for this weight.
   int64_t parts() const {
-    return packing == Packing::PanelsI8 ? 2 + hasUpperBits() + hasMin : 1;
+    return packing == Packing::PanelsI8
+               ? 2 + hasUpperBits() + (leading != 0) + hasMin
+               : 1;
   }
 };
 

@@ -362,6 +362,11 @@ def ChooseLayouts : Pass<"flow-choose-layouts", "::mlir::ModuleOp"> {
     once for all products that read them, in blocks of `rows-block`: 16 halve the divergence from
     f32 logits of 32, for 8 % of a decode step.
 
+    Panels of 8 bits with scales of f16 and without minima have `leading` bits
+    apart where nothing but `flow.lm_head_top_k` of one row multiplies with
+    them: 5 for one candidate and 6 for up to 64, so that most rows of the
+    head are ruled out without their other bits.
+
     Example:
 
     ```mlir
@@ -377,6 +382,11 @@ def ChooseLayouts : Pass<"flow-choose-layouts", "::mlir::ModuleOp"> {
     A weight that is also read otherwise, such as an embedding that serves as
     head too, has a second `flow.weight_ref` without layout for that. A weight
     with a layout keeps it. Each layout is a passed remark `layout`.
+
+    A head keeps its bits together, saying why in a missed remark
+    `head-not-screened`: where others multiply with it, for several rows, for
+    more candidates than that or than there are panels, and where heads ask for
+    different numbers.
 
     Refuses with an error at the op:
 

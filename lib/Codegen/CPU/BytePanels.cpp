@@ -30,18 +30,27 @@ int64_t BytePanels::bits() const {
   if (!isNarrow)
     return 8;
   // A byte of `quants` has two weights, one of `upperBits` four or eight.
-  return upperBits ? 4 + 4 * dimOf(upperBits, 1) / dimOf(quants, 1) : 4;
+  int64_t upper = upperBits ? 4 * dimOf(upperBits, 1) / dimOf(quants, 1) : 0;
+  return 4 + upper + lowCount();
+}
+
+int64_t BytePanels::lowCount() const {
+  return lowBits ? 4 * dimOf(lowBits, 1) / dimOf(quants, 1) : 0;
 }
 
 BytePanels flow::cpu::matchPanels(Value weights) {
   Value bytes = behindReshapes(weights);
   auto unpack = bytes.getDefiningOp<linalg::GenericOp>();
   if (!unpack || unpack.getNumReductionLoops() != 0)
-    return {bytes, Value(), /*isNarrow=*/false};
+    return {bytes, Value(), Value(), /*isNarrow=*/false};
   auto inputs = unpack.getDpsInputs();
-  return {behindReshapes(inputs[0]),
-          inputs.size() == 2 ? behindReshapes(inputs[1]) : Value(),
-          /*isNarrow=*/true};
+  Value first = behindReshapes(inputs[0]);
+  if (BytePanels leading = matchPanels(first); leading.isNarrow) {
+    leading.lowBits = behindReshapes(inputs[1]);
+    return leading;
+  }
+  return {first, inputs.size() == 2 ? behindReshapes(inputs[1]) : Value(),
+          Value(), /*isNarrow=*/true};
 }
 
 Value PanelReader::words(KernelBuilder &b, Value tensor, Value panel,
@@ -67,6 +76,20 @@ Value PanelReader::read(KernelBuilder &b, Value panel, Value step,
     Value bits = shifted(b, upper, count * (quad % perByte) - 4);
     word =
         arith::OrIOp::create(b, word, masked(b, bits, ((1 << count) - 1) << 4));
+  }
+  int64_t lowCount = panels.lowCount();
+  if (lowCount != 0)
+    word = shifted(b, word, -lowCount);
+  if (quad == 0) {
+    lows.clear();
+    for (int64_t bit = 0; bit != lowCount; ++bit)
+      lows.push_back(
+          words(b, panels.lowBits, panel, b.add(b.mul(step, lowCount), bit)));
+  }
+  for (auto [bit, low] : llvm::enumerate(lows)) {
+    auto place = static_cast<int64_t>(bit);
+    Value alone = masked(b, shifted(b, low, quad - place), 1 << place);
+    word = arith::OrIOp::create(b, word, alone);
   }
   return vector::BitCastOp::create(b, b.vector(4 * kPanel, b.getI8Type()),
                                    word);

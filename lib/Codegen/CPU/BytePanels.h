@@ -10,13 +10,17 @@
 namespace flow::cpu {
 
 /// Weights of a block product: bytes `[N, K/4, 128]`, or half bytes `[N, K/8,
-/// 128]` and perhaps `[N, K/c, 128]` of bits above them.
+/// 128]`, perhaps `[N, K/c, 128]` of bits above them and perhaps `[N, l K/32,
+/// 128]` of `l` bits below.
 struct BytePanels {
-  Value quants, upperBits;
+  Value quants, upperBits, lowBits;
+  /// Whether bytes are made of the quants first.
   bool isNarrow = false;
 
   /// Bits of a weight: 4, 5, 6 or 8.
   int64_t bits() const;
+  /// Of which so many are in `lowBits`.
+  int64_t lowCount() const;
 };
 
 /// The panels behind `weights`, which are bytes or are made bytes by an op
@@ -41,6 +45,7 @@ private:
 
   BytePanels panels;
   Value halves, upper;
+  llvm::SmallVector<Value, 3> lows;
 };
 
 /// A panel of `panels` as bytes `[K/4, 128]`, less `offset`.

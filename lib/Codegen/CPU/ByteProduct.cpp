@@ -5,6 +5,7 @@
 
 #include "AmxTiles.h"
 #include "flow/Codegen/CPU/Kernels.h"
+#include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/IR/Matchers.h"
 
 using namespace mlir;
@@ -203,7 +204,7 @@ public:
         block(dimOf(product.quants, 1) / blocks),
         rowBlocks(blocks / dimOf(product.panelScales, 1)),
         run(isWide() ? 1 : runOf(product.quants, arithmetic.rowLanes)) {
-    bool isNarrow = product.panels.isNarrow;
+    bool isNarrow = product.panels.bits() < 8;
     isFlipped = arithmetic.isSigned && !isNarrow && product.startShift == 0;
     isSigned = isFlipped || (arithmetic.isSigned && isNarrow);
     if (!arithmetic.addsShorts(product))
@@ -259,9 +260,20 @@ private:
     return b.read(product.quants, {row, b.add(first, weights.offset)},
                   weights.count);
   }
+  /// What a dot of the row and the block is multiplied by.
+  Value scaleOf(KernelBuilder &b, Value row, const Block &block) const {
+    return b.mul(
+        b.splat(b.extract(product.rowScales, {row, block.number}),
+                cast<VectorType>(block.scales.getType()).getDimSize(0)),
+        block.scales);
+  }
   /// `acc` and the row's scaled dots of the block.
   Value addScaled(KernelBuilder &b, Value row, const Block &block, Value dots,
                   Value sum, Value acc) const;
+  /// `acc` and the middle of what lower bits add; `reach` and how far they
+  /// reach from it.
+  void addLowBits(KernelBuilder &b, Value row, const Block &block, Value &acc,
+                  Value &reach) const;
 
   /// Sums of all rows are in registers while four weights of each column pass
   /// by.
@@ -348,12 +360,25 @@ Value ByteTile::addScaled(KernelBuilder &b, Value row, const Block &block,
   auto toFloat = [&](Value v) -> Value {
     return arith::SIToFPOp::create(b, floats, v);
   };
-  Value rowScale = b.splat(b.extract(product.rowScales, {row, block.number}),
-                           floats.getDimSize(0));
-  acc = b.fma(toFloat(dots), b.mul(rowScale, block.scales), acc);
-  if (block.minima)
+  acc = b.fma(toFloat(dots), scaleOf(b, row, block), acc);
+  if (block.minima) {
+    Value rowScale = b.splat(b.extract(product.rowScales, {row, block.number}),
+                             floats.getDimSize(0));
     acc = b.fma(toFloat(sum), b.mul(rowScale, block.minima), acc);
+  }
   return acc;
+}
+
+void ByteTile::addLowBits(KernelBuilder &b, Value row, const Block &block,
+                          Value &acc, Value &reach) const {
+  int64_t columns = cast<VectorType>(acc.getType()).getDimSize(0);
+  Value scale = scaleOf(b, row, block);
+  auto ofBlock = [&](Value numbers) {
+    return b.splat(b.extract(numbers, {block.number}), columns);
+  };
+  acc = b.fma(ofBlock(product.middles), scale, acc);
+  reach = b.fma(ofBlock(product.reaches),
+                math::AbsFOp::create(b, scale).getResult(), reach);
 }
 
 SmallVector<Value> ByteTile::emitPassingWeights(KernelBuilder &b,
@@ -373,6 +398,8 @@ SmallVector<Value> ByteTile::emitPassingWeights(KernelBuilder &b,
     }
     auto scaleRow = [&](int64_t r) {
       acc[r] = addScaled(b, rows[r], block, dots[r].finish(b), sums[r], acc[r]);
+      if (product.reaches)
+        addLowBits(b, rows[r], block, acc[r], acc[shape.rows]);
     };
     // Weights that meet the lanes of a register stay while the rows do.
     int64_t quads = run != 1 && shape.rows != 1 ? 4 : 1;
@@ -397,7 +424,8 @@ SmallVector<Value> ByteTile::emitPassingWeights(KernelBuilder &b,
     for (int64_t r = 0; quads == 1 && r != shape.rows; ++r)
       scaleRow(r);
   };
-  SmallVector<Value> zeros(shape.rows, b.splatF32(0, shape.columns));
+  SmallVector<Value> zeros(shape.rows + (product.reaches ? 1 : 0),
+                           b.splatF32(0, shape.columns));
   return b.loop(b.index(0), b.index(blocks * block / depth), 1, zeros,
                 [&](KernelBuilder &b, Value step, ValueRange carried) {
                   SmallVector<Value> acc = llvm::to_vector(carried);
@@ -501,6 +529,19 @@ Value emitI8InTiles(KernelBuilder &b, const I8Product &product, Value init,
 
 } // namespace
 
+SmallVector<Value> flow::cpu::emitPanelOfRow(KernelBuilder &b,
+                                             const I8Product &product,
+                                             const ByteArithmetic &arithmetic,
+                                             Value panel) {
+  ByteTile tile(product, PanelReader::kColumns, arithmetic);
+  PanelReader reader(product.panels);
+  Value zero = b.index(0);
+  return tile.emit(b, {1, kPanel}, panel, zero, zero,
+                   [&](KernelBuilder &b, Value step, int64_t quad) {
+                     return reader.read(b, panel, step, quad);
+                   });
+}
+
 Value flow::cpu::emitI8(KernelBuilder &b, I8Product product, Value init,
                         const ByteArithmetic &arithmetic, int64_t rowUnit) {
   bool isSingle = dimOf(init, 0) == 1;
@@ -511,22 +552,15 @@ Value flow::cpu::emitI8(KernelBuilder &b, I8Product product, Value init,
   Tiling tiling{arithmetic.addsShorts(product) ? arithmetic.narrowTile
                                                : arithmetic.tile,
                 rowUnit, arithmetic.rowLanes};
-  if (arithmetic.widens && !isNarrow)
+  if (arithmetic.widens && product.panels.bits() == 8)
     product.quants = widenRows(b, b.getLoc(), product.quants);
   // One row unpacks a narrow panel in registers, several share one of bytes.
-  if (isSingle && isNarrow) {
-    ByteTile tile(product, PanelReader::kColumns, arithmetic);
-    return emitTiles(b, init, tiling,
-                     [&](KernelBuilder &b, Value panel, Value column, Value row,
-                         TileShape shape) {
-                       PanelReader reader(product.panels);
-                       return tile.emit(
-                           b, shape, panel, column, row,
-                           [&](KernelBuilder &b, Value step, int64_t quad) {
-                             return reader.read(b, panel, step, quad);
-                           });
-                     });
-  }
+  if (isSingle && isNarrow)
+    return emitTiles(
+        b, init, tiling,
+        [&](KernelBuilder &b, Value panel, Value, Value, TileShape) {
+          return emitPanelOfRow(b, product, arithmetic, panel);
+        });
 
   ByteTile tile(product, block, arithmetic);
   Value unpacked;

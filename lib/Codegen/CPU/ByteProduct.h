@@ -22,6 +22,10 @@ struct I8Product {
   /// The dots start from the sums shifted right by this, or from 0.
   std::optional<int32_t> startShift;
   Value panelScales, panelMinima; // [N, blocks, 32], or null
+  /// What bits below those of `panels` add to a dot, `[blocks]` f32 of a single
+  /// row, in units of the scaled weights: the middle, and how far from it they
+  /// reach. Null if there are none, or nobody asks.
+  Value middles, reaches;
 };
 
 /// The block product whose last op is `generic`, if it is one.
@@ -44,9 +48,17 @@ struct ByteArithmetic {
   /// Whether products of narrow weights are added in 16 bits rather than
   /// widened.
   bool addsShorts(const I8Product &product) const {
-    return widens && product.panels.isNarrow;
+    return widens && product.panels.bits() < 8;
   }
 };
+
+/// The product of a single row and panel `panel`, from quants that are made
+/// bytes in registers: `vector<32xf32>`. With `reaches` there is a second one,
+/// of what the product is from that of all bits at most, but for rounding.
+llvm::SmallVector<Value> emitPanelOfRow(KernelBuilder &b,
+                                        const I8Product &product,
+                                        const ByteArithmetic &arithmetic,
+                                        Value panel);
 
 /// `product` as loops over register tiles. A dynamic number of rows is a
 /// multiple of `rowUnit`.

@@ -7,7 +7,8 @@
 // read once, in pieces and with nothing but a maximum for each group, and what
 // is searched serially are the maxima and the columns of k groups.
 
-#include "KernelBuilder.h"
+#include "SelectionKernel.h"
+
 #include "flow/Codegen/CPU/Kernels.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 
@@ -89,18 +90,23 @@ public:
   Values insertFrom(KernelBuilder &b, Value source, Value from, Value index,
                     int64_t width, ValueRange list) const {
     Value candidates = b.read(source, from, width);
-    Value worst = b.splat(at(b, list[0], count), width);
+    Value worst = b.splat(last(b, list), width);
     Value isAny = vector::ReductionOp::create(
         b, vector::CombiningKind::OR,
         arith::CmpFOp::create(b, arith::CmpFPredicate::OGE, candidates, worst)
             .getResult());
     // As long as a list is not full, its worst is equal to what is never taken.
-    Value last = onlyIf(b, isAny, width);
-    return b.loop(b.index(0), last, 1, list,
+    Value end = onlyIf(b, isAny, width);
+    return b.loop(b.index(0), end, 1, list,
                   [&](KernelBuilder &b, Value lane, ValueRange list) -> Values {
                     Value x = b.extract(source, {b.add(from, lane)});
                     return insert(b, x, b.add(index, b.toI32(lane)), list);
                   });
+  }
+
+  /// The value of the last that is asked for.
+  Value last(KernelBuilder &b, ValueRange list) const {
+    return at(b, list[0], count);
   }
 
   /// The best `count` in the tensors `outs`, which have as many elements.
@@ -213,18 +219,21 @@ Value takeRow(KernelBuilder &b, Value tensor, Value t) {
       ArrayRef<OpFoldResult>{b.getIndexAttr(1), b.getIndexAttr(1)});
 }
 
-/// The groups of one row, whose maxima are given, that hold the `count` best.
-Value emitBestGroups(KernelBuilder &b, Value maxima, int64_t groups,
-                     int64_t count) {
-  BestList list(count);
-  int64_t lanes = lanesFor(groups);
-  return b.loop(b.index(0), b.index(groups), lanes, list.create(b),
-                [&](KernelBuilder &b, Value g, ValueRange args) -> Values {
-                  return list.insertFrom(b, maxima, g, b.toI32(g), lanes, args);
-                })[1];
+/// The list of the best of `values [n]`, which are numbers.
+Values emitBest(KernelBuilder &b, Value values, const BestList &list) {
+  int64_t size = typeOf(values).getDimSize(0), lanes = lanesFor(size);
+  return b.loop(b.index(0), b.index(size), lanes, list.create(b),
+                [&](KernelBuilder &b, Value i, ValueRange args) -> Values {
+                  return list.insertFrom(b, values, i, b.toI32(i), lanes, args);
+                });
 }
 
 } // namespace
+
+Value flow::cpu::emitLastOfBest(KernelBuilder &b, Value values, int64_t count) {
+  BestList list(count);
+  return list.last(b, emitBest(b, values, list));
+}
 
 std::pair<Value, Value> flow::cpu::buildTopK(OpBuilder &builder, Location loc,
                                              Value x, int64_t count,
@@ -249,8 +258,9 @@ std::pair<Value, Value> flow::cpu::buildTopK(OpBuilder &builder, Location loc,
         return {b.rowSlice(t, count), b.rowSlice(t, count)};
       },
       [&](KernelBuilder &b, Value t, ValueRange outs) -> Values {
+        // Those whose maxima are the largest.
         Value groups =
-            emitBestGroups(b, takeRow(b, maxima, t), cut.groups, groupCount);
+            emitBest(b, takeRow(b, maxima, t), BestList(groupCount))[1];
         BestList list(count);
         Values best = list.create(b);
         best.push_back(b.empty(cut.group, b.getF32Type()));

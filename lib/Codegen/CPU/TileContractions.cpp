@@ -3,11 +3,13 @@
 
 #include "AmxTiles.h"
 #include "ByteProduct.h"
+#include "ScreenedProduct.h"
 #include "TileLoops.h"
 #include "flow/Codegen/CPU/Kernels.h"
 #include "flow/Codegen/CPU/Passes.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Math/IR/Math.h"
+#include "llvm/ADT/SetVector.h"
 
 using namespace mlir;
 using namespace flow::cpu;
@@ -200,14 +202,7 @@ struct TileContractions : flow::impl::TileContractionsBase<TileContractions> {
         tiled = emitBf16(b, *bf16, init,
                          {{rowsBf16, columnsBf16}, rowUnit, rowLanes});
       else
-        tiled = emitI8(b, *i8, init,
-                       {widenI8,
-                        signedI8,
-                        rowLanes,
-                        {rowsI8, columnsI8},
-                        {rowsNarrow, columnsNarrow},
-                        amx},
-                       rowUnit);
+        tiled = emitBytes(b, *i8, init, matchScreen(generic, *i8));
       flat.replaceAllUsesWith(tiled);
       flat.erase();
       eraseDead(generic);
@@ -219,6 +214,18 @@ struct TileContractions : flow::impl::TileContractionsBase<TileContractions> {
                      "tiled");
       signalPassFailure();
     });
+  }
+
+  Value emitBytes(KernelBuilder &b, const I8Product &product, Value init,
+                  std::optional<Screen> screen) const {
+    ByteArithmetic arithmetic{widenI8,
+                              signedI8,
+                              rowLanes,
+                              {rowsI8, columnsI8},
+                              {rowsNarrow, columnsNarrow},
+                              amx};
+    return screen ? emitScreened(b, product, init, arithmetic, *screen)
+                  : emitI8(b, product, init, arithmetic, rowUnit);
   }
 
   /// The reshape of the panels `[M, N/32, 32]` to rows `[M, N]`, if that is all
@@ -233,12 +240,20 @@ struct TileContractions : flow::impl::TileContractionsBase<TileContractions> {
 
   /// Erases `op` and the producers that only it used.
   static void eraseDead(Operation *op) {
-    SmallVector<Value> operands = llvm::to_vector(op->getOperands());
-    op->erase();
-    for (Value operand : operands)
-      if (Operation *producer = operand.getDefiningOp();
-          producer && isOpTriviallyDead(producer))
-        eraseDead(producer);
+    // A set, since an operand may be there twice.
+    llvm::SetVector<Operation *> producers;
+    auto erase = [&](Operation *dead) {
+      for (Value operand : dead->getOperands())
+        if (Operation *producer = operand.getDefiningOp())
+          producers.insert(producer);
+      dead->erase();
+    };
+    erase(op);
+    while (!producers.empty()) {
+      Operation *producer = producers.pop_back_val();
+      if (isOpTriviallyDead(producer))
+        erase(producer);
+    }
   }
 };
 } // namespace

@@ -87,13 +87,18 @@ SmallVector<RankedTensorType, 4> physicalTypes(RankedTensorType type,
                                    i8);
     };
     SmallVector<RankedTensorType, 4> types;
-    if (int64_t bits = panels.getBits(); bits == 8) {
+    int64_t leading = panels.getLeading();
+    if (int64_t bits = leading ? leading : panels.getBits(); bits == 8) {
       types.push_back(bytes(4));
     } else {
       types.push_back(bytes(8));
       if (bits != 4)
         types.push_back(bytes(32 / (bits - 4)));
     }
+    if (leading)
+      types.push_back(RankedTensorType::get(
+          {count, (panels.getBits() - leading) * depth / 32, 4 * cpu::kPanel},
+          i8));
     types.push_back(RankedTensorType::get({count, blocks, cpu::kPanel}, scale));
     if (panels.getMin())
       types.push_back(RankedTensorType::get({count, blocks, cpu::kPanel}, f32));
@@ -300,8 +305,10 @@ Value FunctionLowering::product(const Parts &rows, const Parts &packed,
   weights.offset = panels.getOffset();
   auto part = packed.begin();
   weights.quants = *part++;
-  if (panels.getBits() == 5 || panels.getBits() == 6)
+  if (panels.getLeading() || panels.getBits() == 5 || panels.getBits() == 6)
     weights.upperBits = *part++;
+  if (panels.getLeading())
+    weights.lowBits = *part++;
   weights.scales = *part++;
   if (panels.getMin())
     weights.minima = *part++;
@@ -396,6 +403,10 @@ LogicalResult FunctionLowering::lower(LmHeadTopKOp op) {
   std::optional<double> cap;
   if (std::optional<llvm::APFloat> softcap = op.getSoftcap())
     cap = softcap->convertToDouble();
+  if (panelsOf(op, op.getTable()).getLeading())
+    cpu::allowScreening(
+        logits, cast<RankedTensorType>(op.getValues().getType()).getDimSize(1),
+        cap);
   choose(logits, cap, op.getValues(), op.getIndices());
   return success();
 }

@@ -87,7 +87,7 @@ Value generic(
 
 /// Half bytes `[N/32, K/8, 128]`, with upper bits `[N/32, K/c, 128]` or none,
 /// as bytes `[N/32, K/4, 128]`.
-Value unpackQuants(ImplicitLocOpBuilder &b, Value halves, Value upperBits) {
+Value unpackHalves(ImplicitLocOpBuilder &b, Value halves, Value upperBits) {
   int64_t panels = typeOf(halves).getDimSize(0);
   int64_t bytes = typeOf(halves).getDimSize(1), lanes = 4 * cpu::kPanel;
   int64_t groups = upperBits ? typeOf(upperBits).getDimSize(1) : bytes;
@@ -137,6 +137,60 @@ Value unpackQuants(ImplicitLocOpBuilder &b, Value halves, Value upperBits) {
       });
   return tensor::CollapseShapeOp::create(
       b, unpacked, SmallVector<ReassociationIndices>{{0}, {1, 2, 3}, {4}});
+}
+
+/// Leading bits `[N/32, K/4, 128]` as bytes, with `[N/32, l K/32, 128]` of `l`
+/// bits below them.
+Value joinLowBits(ImplicitLocOpBuilder &b, Value leading, Value lowBits) {
+  int64_t panels = typeOf(leading).getDimSize(0);
+  int64_t steps = typeOf(leading).getDimSize(1) / 8, lanes = 4 * cpu::kPanel;
+  int64_t count = typeOf(lowBits).getDimSize(1) / steps;
+  AffineExpr n, step, quad, lane;
+  bindDims(b.getContext(), n, step, quad, lane);
+  auto map = [&](ArrayRef<AffineExpr> results) {
+    return AffineMap::get(4, 0, results, b.getContext());
+  };
+  Value rows = expand(b, lowBits, {{panels}, {steps, count}, {lanes}});
+  SmallVector<Value> inputs{
+      expand(b, leading, {{panels}, {steps, 8}, {lanes}})};
+  SmallVector<AffineMap> maps{map({n, step, quad, lane})};
+  for (int64_t bit = 0; bit != count; ++bit) {
+    inputs.push_back(rows);
+    maps.push_back(map({n, step, b.getAffineConstantExpr(bit), lane}));
+  }
+  maps.push_back(maps[0]);
+  Value empty = tensor::EmptyOp::create(
+      b, ArrayRef<int64_t>{panels, steps, 8, lanes}, b.getI8Type());
+  Value joined = generic(
+      b, inputs, empty, maps, SmallVector<utils::IteratorType>(4, kParallel),
+      [&](ImplicitLocOpBuilder &b, ValueRange args) -> Value {
+        auto constant = [&](int64_t value) {
+          return arith::ConstantOp::create(b, b.getI8IntegerAttr(value));
+        };
+        Value position = arith::IndexCastOp::create(
+            b, b.getI8Type(), linalg::IndexOp::create(b, 2).getResult());
+        Value byte = arith::ShLIOp::create(b, args[0], constant(count));
+        for (int64_t bit = 0; bit != count; ++bit) {
+          Value shifted = arith::ShRUIOp::create(b, args[1 + bit], position);
+          Value alone = arith::AndIOp::create(b, shifted, constant(1));
+          byte = arith::OrIOp::create(
+              b, byte,
+              arith::ShLIOp::create(b, alone, constant(bit)).getResult());
+        }
+        return byte;
+      });
+  return tensor::CollapseShapeOp::create(
+      b, joined, SmallVector<ReassociationIndices>{{0}, {1, 2}, {3}});
+}
+
+/// The quants of `panels`, of rows of `cols` values, as bytes `[N/32, K/4,
+/// 128]`.
+Value unpackQuants(ImplicitLocOpBuilder &b, const I8Panels &panels,
+                   int64_t cols) {
+  if (typeOf(panels.quants).getDimSize(1) * 4 == cols)
+    return panels.quants;
+  Value bytes = unpackHalves(b, panels.quants, panels.upperBits);
+  return panels.lowBits ? joinLowBits(b, bytes, panels.lowBits) : bytes;
 }
 
 /// What the integer dots of `rows` start from, `[T, N/32, blocks, 32] i32`:
@@ -229,10 +283,7 @@ Value flow::buildI8Product(OpBuilder &builder, Location loc,
   };
 
   Value start = startOfDots(b, rows, panelCount, panels.offset);
-  bool isNarrow = typeOf(panels.quants).getDimSize(1) * 4 !=
-                  typeOf(rows.quants).getDimSize(1);
-  Value bytes = isNarrow ? unpackQuants(b, panels.quants, panels.upperBits)
-                         : panels.quants;
+  Value bytes = unpackQuants(b, panels, typeOf(rows.quants).getDimSize(1));
 
   Value quants = expand(b, rows.quants, {{-1}, {blocks, block / 4, 4}});
   Value weights =

@@ -18,11 +18,12 @@ mlir::Value buildBf16Product(mlir::OpBuilder &builder, mlir::Location loc,
                              mlir::Value rows, mlir::Value panels);
 
 /// Weights packed in blocks of integers, as `#flow.panels` describes: quants
-/// `[N/32, K/4, 128] i8`, or `[N/32, K/8, 128]` of half bytes and perhaps
-/// `[N/32, K/c, 128]` of upper bits; scales `[N/32, K/block, 32]` of f16 or
-/// f32; minima of the same shape in f32 or null.
+/// `[N/32, K/4, 128] i8`, or `[N/32, K/8, 128]` of half bytes, perhaps `[N/32,
+/// K/c, 128]` of upper bits and perhaps `[N/32, l K/32, 128]` of `l` low bits;
+/// scales `[N/32, K/block, 32]` of f16 or f32; minima of the same shape in f32
+/// or null.
 struct I8Panels {
-  mlir::Value quants, upperBits, scales, minima;
+  mlir::Value quants, upperBits, lowBits, scales, minima;
   /// What was added to the quants: a power of two up to 128, or 0.
   int64_t offset = 128;
 };

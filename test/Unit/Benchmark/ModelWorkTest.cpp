@@ -25,13 +25,14 @@ constexpr double kPerKey = 4 * 4 * 32;
 constexpr double kKeyBytes = 2 * 4 * 2 * 32;
 
 struct CountedModel {
-  explicit CountedModel(const char *numerics) {
+  explicit CountedModel(const char *numerics, int64_t topK = 0) {
     TestModelSizes sizes;
     sizes.vocab = 64;
     TestFile file(gemma3File(sizes));
     LoadOptions options;
     options.compile.numerics = numerics;
-    options.compile.batch = true;
+    options.compile.topK = topK;
+    options.compile.batch = topK == 0;
     loaded = llvm::cantFail(LoadedModel::load(file.path(), options));
     work.emplace(loaded->model().plan(), loaded->imported());
   }
@@ -145,6 +146,14 @@ TEST(ModelWorkTest, CountsByArithmetic) {
   work = total(halves.work->decode(0));
   EXPECT_EQ(work.operations.bf16, 2 * (7 * kLayer + kHead));
   EXPECT_EQ(work.readBytes, 2 * (7 * kLayer + kHead) + kVectorBytes);
+}
+
+// Of a screened head what every token needs: 5 of 8 bits, and the scales.
+TEST(ModelWorkTest, CountsTheScreenOfAHead) {
+  CountedModel whole("int8"), best("int8", 1);
+  Work all = total(whole.work->decode(0)), screen = total(best.work->decode(0));
+  EXPECT_EQ(all.readBytes - screen.readBytes, kHead * 3 / 8);
+  EXPECT_EQ(screen.operations.int8, all.operations.int8);
 }
 
 TEST(ModelWorkTest, AddsTimesAtPeak) {

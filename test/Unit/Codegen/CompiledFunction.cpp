@@ -295,18 +295,23 @@ Tensor ByteWeight::magnitudes() const {
   return tensor;
 }
 
-CodeArgument ByteWeight::argument(bool halfScales) const {
+CodeArgument ByteWeight::argument(bool halfScales, int64_t leading) const {
   int64_t panels = rows / kPanel, blocks = cols / block;
   CodeArgument argument{share(values()), {}};
   // Columns to a byte of the quants, and of the bits above the fourth.
-  int64_t perByte = bits == 8 ? 1 : 2, perUpper = bits > 4 ? 8 / (bits - 4) : 0;
+  int64_t first = leading ? leading : bits, low = bits - first;
+  int64_t perByte = first == 8 ? 1 : 2,
+          perUpper = first > 4 ? 8 / (first - 4) : 0;
   auto addBytes = [&](int64_t columns) {
     argument.buffers.push_back(
         makeBuffer({panels, cols / 4 / columns, 4 * kPanel}, 1));
   };
   addBytes(perByte);
-  if (bits == 5 || bits == 6)
+  if (first == 5 || first == 6)
     addBytes(perUpper);
+  if (leading)
+    argument.buffers.push_back(
+        makeBuffer({panels, low * cols / 32, 4 * kPanel}, 1));
   size_t ofScales = argument.buffers.size();
   argument.buffers.push_back(
       makeBuffer({panels, blocks, kPanel}, halfScales ? 2 : 4));
@@ -323,9 +328,16 @@ CodeArgument ByteWeight::argument(bool halfScales) const {
   for (int64_t n = 0; n != rows; ++n) {
     for (int64_t k = 0; k != cols; ++k) {
       unsigned u = quants[n * cols + k] + offset;
-      add(argument.buffers[0], n, k, perByte, bits == 8 ? u : u & 15);
-      if (bits == 5 || bits == 6)
-        add(argument.buffers[1], n, k, perUpper, u >> 4);
+      unsigned top = u >> low;
+      add(argument.buffers[0], n, k, perByte, first == 8 ? top : top & 15);
+      if (first == 5 || first == 6)
+        add(argument.buffers[1], n, k, perUpper, top >> 4);
+      for (int64_t bit = 0; bit != low; ++bit) {
+        int64_t row = (n / kPanel * (cols / 32) + k / 32) * low + bit;
+        dataOf<uint8_t>(
+            argument.buffers[2])[(row * kPanel + n % kPanel) * 4 + k % 4] |=
+            (u >> bit & 1) << (k % 32 / 4);
+      }
     }
     for (int64_t b = 0; b != blocks; ++b) {
       int64_t to = (n / kPanel * blocks + b) * kPanel + n % kPanel;

@@ -102,8 +102,9 @@ struct ByteWeight {
   Tensor magnitudes() const;
   /// Panels of quants `[N/32, K/4, 32 * 4]` raised by the offset, or of half
   /// bytes and upper bits, scales `[N/32, K/block, 32]` as f16 or f32, and
-  /// minima, if any, as f32.
-  CodeArgument argument(bool halfScales) const;
+  /// minima, if any, as f32. With `leading`, that many bits of quants of 8 are
+  /// half bytes and upper bits, and the others lie behind them.
+  CodeArgument argument(bool halfScales, int64_t leading = 0) const;
 
   int64_t rows, cols, block, bits, offset;
   bool hasMinima;

@@ -44,6 +44,12 @@ TEST(Memory, BytesOfPackedWeights) {
   weight.bits = 6;
   EXPECT_EQ(packedBytes(weight),
             Bytes({96 * 32, 96 * 16, 96 * 4 * 4, 96 * 4 * 4}));
+  weight = weightOf(Packing::PanelsI8);
+  weight.leading = 5;
+  EXPECT_EQ(packedBytes(weight), Bytes({96 * 32, 96 * 8, 96 * 24, 96 * 2 * 2}));
+  weight.leading = 6;
+  EXPECT_EQ(packedBytes(weight),
+            Bytes({96 * 32, 96 * 16, 96 * 16, 96 * 2 * 2}));
   // More than 2^31 values.
   weight = weightOf(Packing::PanelsBf16);
   weight.rows = 262144;
@@ -77,6 +83,18 @@ TEST(Memory, ShapesOfPackedWeights) {
       EXPECT_EQ(shape[0] * shape[1] * shape[2] * element, bytes[part])
           << bits << " bits, part " << part;
     }
+  }
+}
+
+TEST(Memory, ShapesOfLeadingBits) {
+  using Shape = std::vector<int64_t>;
+  for (int64_t leading : {5, 6}) {
+    PackedWeight weight = weightOf(Packing::PanelsI8);
+    weight.leading = leading;
+    EXPECT_EQ(partShape(weight, 0), Shape({3, 8, 128}));
+    EXPECT_EQ(partShape(weight, 1), Shape({3, 2 * (leading - 4), 128}));
+    EXPECT_EQ(partShape(weight, 2), Shape({3, 2 * (8 - leading), 128}));
+    EXPECT_EQ(partShape(weight, 3), Shape({3, 2, 32}));
   }
 }
 

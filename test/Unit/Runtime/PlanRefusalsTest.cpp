@@ -37,7 +37,7 @@ constexpr const char *kCall = "/schedules/0/steps/2";
 constexpr Change kChanges[] = {
     // The plan itself.
     {"NoVersion", "/version", nullptr, "'version' is missing"},
-    {"AnotherVersion", "/version", "1", "version 1, expected 5"},
+    {"AnotherVersion", "/version", "1", "version 1, expected 6"},
     {"VersionAsText", "/version", "\"3\"", "'version' must be an integer"},
     {"NoHidden", "/hidden", nullptr, "'hidden' is missing"},
     {"ZeroHidden", "/hidden", "0", "'hidden' must be an integer from 1"},
@@ -92,6 +92,8 @@ constexpr Change kChanges[] = {
     {"QuantsOf3Bits", "/weights/3/bits", "3", "'bits' must be an integer"},
     {"OffsetOfOtherBits", "/weights/3/offset", "16", "with the offset 16"},
     {"NoOffsetOfBytes", "/weights/3/offset", "0", "with the offset 0"},
+    {"LeadingOf4", "/weights/3/leading", "4", "has 4 leading bits"},
+    {"LeadingOf7", "/weights/3/leading", "7", "'leading' must be an integer"},
     {"BlockOf64", "/weights/3/block", "64", "'block' must be an integer"},
     {"RowsOf48Values", "/weights/3/cols", "48", "a multiple of 32"},
     {"UnknownScale", "/weights/3/scale", "\"f64\"",

@@ -62,6 +62,7 @@ TEST(Plan, KeepsItsWeights) {
     EXPECT_EQ(found.hasMin, wanted.hasMin);
     EXPECT_EQ(found.bits, wanted.bits);
     EXPECT_EQ(found.offset, wanted.offset);
+    EXPECT_EQ(found.leading, wanted.leading);
   }
 }
 
@@ -82,6 +83,12 @@ TEST(Plan, CountsThePartsOfAWeight) {
   EXPECT_EQ(weight.parts(), 4);
   weight.bits = 6;
   EXPECT_EQ(weight.parts(), 4);
+  weight.hasMin = false;
+  weight.bits = 8;
+  weight.leading = 5;
+  EXPECT_EQ(weight.parts(), 4);
+  EXPECT_FALSE(weight.isLowBits(1));
+  EXPECT_TRUE(weight.isLowBits(2));
 }
 
 TEST(Plan, KeepsItsCachesAndBuffers) {

@@ -77,13 +77,26 @@ Element element(const PackedWeight &weight, const LoadedWeight &loaded,
   int64_t blocks = weight.cols / weight.block;
   int64_t group = (n / 32 * blocks + k / weight.block) * 32 + n % 32;
   Element result;
-  result.quant = weight.bits == 8 ? bits(0, 1, 8) : bits(0, 2, 4);
-  if (weight.bits == 5)
+  int64_t first = weight.leading ? weight.leading : weight.bits;
+  result.quant = first == 8 ? bits(0, 1, 8) : bits(0, 2, 4);
+  if (first == 5)
     result.quant += bits(1, 8, 1) << 4;
-  if (weight.bits == 6)
+  if (first == 6)
     result.quant += bits(1, 4, 2) << 4;
+  if (weight.leading) {
+    // Bit i of 32 columns is in row i of as many as there are.
+    int64_t low = 8 - weight.leading;
+    result.quant <<= low;
+    for (int64_t bit = 0; bit != low; ++bit) {
+      int64_t row = (n / 32 * (weight.cols / 32) + k / 32) * low + bit;
+      int byte = at<uint8_t>(loaded.parts[2], row * 128 + n % 32 * 4 + k % 4);
+      result.quant |= (byte >> (k % 32 / 4) & 1) << bit;
+    }
+  }
   result.quant -= static_cast<int>(weight.offset);
-  const BlockSlice &scales = loaded.parts[weight.hasUpperBits() ? 2 : 1];
+  const BlockSlice &scales = loaded.parts[weight.leading          ? 3
+                                          : weight.hasUpperBits() ? 2
+                                                                  : 1];
   result.scale = weight.scale == ScaleType::F16
                      ? ggml::f16ToF32(at<uint16_t>(scales, group))
                      : at<float>(scales, group);
@@ -251,6 +264,25 @@ TEST_P(PackIntegers, IntoTheWidestForm) {
   Result<LoadedAlone> loaded = load(weight, tensors);
   ASSERT_TRUE(loaded) << loaded.error();
   expectSameValues(weight, *loaded, tensors.decoded("t"));
+}
+
+// Leading bits lie apart, in as many bytes.
+TEST(WeightPacker, SplitsQuants) {
+  for (int64_t leading : {5, 6}) {
+    TestTensors tensors;
+    tensors.addRandom("t", Type::Q8_0, 96, 160, 6);
+    PackedWeight weight = panelsOf(Type::Q8_0, 96, 160);
+    weight.leading = leading;
+    Result<LoadedAlone> loaded = load(weight, tensors);
+    ASSERT_TRUE(loaded) << loaded.error();
+    constexpr size_t kElements = 96 * 160;
+    ASSERT_EQ(loaded->parts.size(), 4u);
+    EXPECT_EQ(loaded->parts[0].size(), kElements / 2);
+    EXPECT_EQ(loaded->parts[1].size(), kElements / 8 * (leading - 4));
+    EXPECT_EQ(loaded->parts[2].size(), kElements / 8 * (8 - leading));
+    EXPECT_EQ(loaded->parts[3].size(), kElements / 32 * 2);
+    expectSameValues(weight, *loaded, tensors.decoded("t"));
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Types, PackIntegers,

@@ -1,23 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Compares the tokens chosen from candidates with those chosen from logits.
 
-Usage: check_candidates.py FLOW-RUN FLOW-COMPILE MODEL FOLDER
+Usage: check_candidates.py FLOW-RUN FLOW-COMPILE MODEL FOLDER [--numerics KIND]
 """
 
 import os
 import subprocess
 import sys
 
-flow_run, flow_compile, model, folder = sys.argv[1:]
+flow_run, flow_compile, model, folder, *numerics = sys.argv[1:]
+numerics = numerics or ["--numerics", "f32"]
 artefact = os.path.join(folder, "all.flow")
-subprocess.run([flow_compile, model, "--numerics", "f32", "-o", artefact],
+subprocess.run([flow_compile, model, *numerics, "-o", artefact],
                check=True)
 
 
 def tokens(path, *options):
     return subprocess.run(
         [flow_run, path, "--tokens", "2,5,9,31", "--print-tokens",
-         "--numerics", "f32", *options],
+         *(numerics if path == model else []), *options],
         check=True, capture_output=True, text=True).stdout
 
 

@@ -91,6 +91,13 @@ std::pair<mlir::Value, mlir::Value> buildTopK(mlir::OpBuilder &builder,
                                               int64_t count,
                                               std::optional<double> cap);
 
+/// Says of `logits [T, N]`, the reshaped result of a product, that nothing is
+/// read of them but the `count` largest of each row, or of their `cap * tanh(x
+/// / cap)`: the others may be minus infinity. `cpu-tile-contractions` screens
+/// the product of a single row with weights whose leading bits lie apart.
+void allowScreening(mlir::Value logits, int64_t count,
+                    std::optional<double> cap);
+
 /// The `chosen` experts with the largest of `factor * logits [T, E] f32`, the
 /// largest first, as `[T, chosen] i32`, and their shares `[T, chosen] f32`:
 /// what softmax gives them, made to sum to 1, times `expertScale [E]`.

@@ -24,7 +24,15 @@ def TileContractions : Pass<"cpu-tile-contractions", "::mlir::func::FuncOp"> {
       bytes by a `linalg.generic` without reduction: of half bytes `[N/32, K/8,
       128]` and, for 5 and 6 bits, the bits above them `[N/32, K/32, 128]` or
       `[N/32, K/16, 128]`. A single row unpacks them in registers, several rows
-      share a panel that was unpacked into memory.
+      share a panel that was unpacked into memory. A second such op may add low
+      bits `[N/32, l K/32, 128]` to leading ones.
+
+    A product of a single row that has low bits apart and the attribute
+    `flow.screen_count` is screened: of its results the largest, as many as the
+    attribute says, are exact, and others may be minus infinity. With
+    `flow.screen_cap` it is their `cap * tanh(result / cap)` that is compared.
+    One loop over panels bounds the results of each by the leading bits, and a
+    second multiplies the panels that may have one of the largest with all bits.
 
     A tile is `rows` by `columns`, of a panel's 32; a single row takes whole
     panels, and asks for the weights that it is about to read, a kilobyte ahead. The order of addition is ascending in the depth, whatever the tile,
