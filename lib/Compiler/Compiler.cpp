@@ -6,6 +6,7 @@
 #include "PlanBuilder.h"
 #include "flow/Pipelines/Pipelines.h"
 #include "mlir/IR/Diagnostics.h"
+#include "mlir/IR/Threading.h"
 
 using namespace mlir;
 using namespace flow;
@@ -38,13 +39,13 @@ private:
   ScopedDiagnosticHandler handler;
 };
 
-/// One step on its way through the phases.
+/// One step on its way through the phases. Errors of its passes are for the
+/// `ErrorCollector` of whoever runs them.
 class StepCompilation {
 public:
   StepCompilation(ModuleOp recipe, StringRef step, const CpuTarget &target,
                   const CompileOptions &options)
-      : module(recipe.clone()), options(options),
-        collector(recipe.getContext()) {
+      : module(recipe.clone()), target(target), options(options) {
     passOptions.step = step.str();
     logitsAll =
         options.logitsAll || step.starts_with("batch") || step == "verify";
@@ -62,36 +63,60 @@ public:
     passOptions.avx512 = target.avx512;
   }
 
+  /// Makes the pass manager of the phase that `build` builds. The dialects that
+  /// it needs are loaded, so that running it leaves the context as it is.
   using Build = void (*)(OpPassManager &, const PipelineOptions &);
-  llvm::Error run(Build build) {
-    PassManager passes(module->getContext());
+  llvm::Error prepare(Build build) {
+    MLIRContext *context = module->getContext();
+    PassManager &passes =
+        *phases.emplace_back(std::make_unique<PassManager>(context));
     if (options.configurePasses)
       if (llvm::Error error = options.configurePasses(passes))
         return error;
     build(passes, passOptions);
-    if (failed(passes.run(*module)))
-      return collector.take();
+    DialectRegistry dialects;
+    passes.getDependentDialects(dialects);
+    context->appendDialectRegistry(dialects);
+    for (StringRef name : dialects.getDialectNames())
+      context->getOrLoadDialect(name);
     return llvm::Error::success();
   }
 
-  llvm::Error addTo(PlanBuilder &plan) {
+  /// Runs what has been prepared since it was last called.
+  LogicalResult run() {
+    while (finished < phases.size())
+      if (failed(phases[finished++]->run(*module)))
+        return failure();
+    return success();
+  }
+
+  LogicalResult addTo(PlanBuilder &plan) {
     auto schedule = module->lookupSymbol<func::FuncOp>(passOptions.step);
-    if (failed(
-            plan.addSchedule(*module, schedule, passOptions.step, logitsAll)))
-      return collector.take();
-    return llvm::Error::success();
+    return plan.addSchedule(*module, schedule, passOptions.step, logitsAll);
   }
 
-  ModuleOp get() { return *module; }
+  llvm::Expected<std::string> generate(CodeKind kind) {
+    return generateCode(*module, target, kind);
+  }
+
+  std::string print() {
+    std::string text;
+    llvm::raw_string_ostream(text) << *module << '\n';
+    return text;
+  }
 
 private:
   OwningOpRef<ModuleOp> module;
+  const CpuTarget &target;
   const CompileOptions &options;
   PipelineOptions passOptions;
   /// Each sequence of a batch has a last row, which the runtime picks, and each
   /// row of a draft judges the next.
   bool logitsAll;
-  ErrorCollector collector;
+  /// They live as long as the step: their reports come when they go, which is
+  /// in one thread.
+  SmallVector<std::unique_ptr<PassManager>> phases;
+  size_t finished = 0;
 };
 
 llvm::Expected<ModelOp> findModel(ModuleOp recipe) {
@@ -102,11 +127,14 @@ llvm::Expected<ModelOp> findModel(ModuleOp recipe) {
   return models.front();
 }
 
-/// Plans the steps of `recipe`; `then` goes on with the compilation of each.
-llvm::Expected<runtime::Plan>
-planSteps(ModuleOp recipe, const CpuTarget &target,
-          const CompileOptions &options,
-          llvm::function_ref<llvm::Error(StepCompilation &)> then) {
+/// The steps of a recipe as stages, and the plan that they make.
+struct PlannedSteps {
+  runtime::Plan plan;
+  std::vector<std::unique_ptr<StepCompilation>> steps;
+};
+
+llvm::Expected<PlannedSteps> planSteps(ModuleOp recipe, const CpuTarget &target,
+                                       const CompileOptions &options) {
   llvm::Expected<ModelOp> model = findModel(recipe);
   if (!model)
     return model.takeError();
@@ -116,26 +144,56 @@ planSteps(ModuleOp recipe, const CpuTarget &target,
         "a context of " + llvm::Twine(options.context) +
         " positions is more than the model's " + llvm::Twine(positions));
   PlanBuilder builder(*model);
-  SmallVector<StringRef> steps{"prefill", "decode"};
+  SmallVector<StringRef> names{"prefill", "decode"};
   if (options.batch)
-    steps.append({"batch", "batch_decode"});
+    names.append({"batch", "batch_decode"});
   if (options.verify)
-    steps.push_back("verify");
-  for (StringRef step : steps) {
-    StepCompilation compilation(recipe, step, target, options);
-    if (llvm::Error error = compilation.run(buildStagesPipeline))
+    names.push_back("verify");
+  PlannedSteps planned;
+  ErrorCollector collector(recipe.getContext());
+  for (StringRef name : names) {
+    StepCompilation &step = *planned.steps.emplace_back(
+        std::make_unique<StepCompilation>(recipe, name, target, options));
+    if (llvm::Error error = step.prepare(buildStagesPipeline))
       return error;
-    if (llvm::Error error = compilation.addTo(builder))
-      return error;
-    if (llvm::Error error = then(compilation))
-      return error;
+    if (failed(step.run()) || failed(step.addTo(builder)))
+      return collector.take();
   }
-  runtime::Plan plan = builder.take();
+  planned.plan = builder.take();
   // The code may rely on there being no more: it drops windows that a shorter
   // context cannot reach.
   if (options.context != 0)
-    plan.context = options.context;
-  return plan;
+    planned.plan.context = options.context;
+  return planned;
+}
+
+/// Compiles `steps` at the same time. The objects, and of several errors the
+/// one that is returned, are the same with any number of threads.
+llvm::Expected<std::vector<std::string>>
+compileSteps(MLIRContext *context,
+             ArrayRef<std::unique_ptr<StepCompilation>> steps) {
+  for (const std::unique_ptr<StepCompilation> &step : steps)
+    for (StepCompilation::Build build : {buildLinalgPipeline, buildCpuPipeline})
+      if (llvm::Error error = step->prepare(build))
+        return error;
+  ErrorCollector collector(context);
+  std::vector<std::string> objects(steps.size()), problems(steps.size());
+  parallelFor(context, 0, steps.size(), [&](size_t i) {
+    if (failed(steps[i]->run()))
+      return;
+    llvm::Expected<std::string> object = steps[i]->generate(CodeKind::Object);
+    if (object)
+      objects[i] = std::move(*object);
+    else
+      problems[i] = llvm::toString(object.takeError());
+  });
+  for (auto [object, problem] : llvm::zip(objects, problems)) {
+    if (!problem.empty())
+      return llvm::createStringError(problem);
+    if (object.empty())
+      return collector.take();
+  }
+  return objects;
 }
 
 } // namespace
@@ -143,34 +201,28 @@ planSteps(ModuleOp recipe, const CpuTarget &target,
 llvm::Expected<runtime::Plan> flow::planModel(ModuleOp recipe,
                                               const CpuTarget &target,
                                               const CompileOptions &options) {
-  return planSteps(recipe, target, options,
-                   [](StepCompilation &) { return llvm::Error::success(); });
+  llvm::Expected<PlannedSteps> planned = planSteps(recipe, target, options);
+  if (!planned)
+    return planned.takeError();
+  return std::move(planned->plan);
 }
 
 llvm::Expected<Artifact> flow::compileModel(ModuleOp recipe,
                                             const CpuTarget &target,
                                             const CompileOptions &options) {
+  llvm::Expected<PlannedSteps> planned = planSteps(recipe, target, options);
+  if (!planned)
+    return planned.takeError();
+  llvm::Expected<std::vector<std::string>> objects =
+      compileSteps(recipe.getContext(), planned->steps);
+  if (!objects)
+    return objects.takeError();
   Artifact artifact;
   artifact.triple = target.triple;
   artifact.cpu = target.cpu;
   artifact.features = target.features;
-  auto generate = [&](StepCompilation &compilation) -> llvm::Error {
-    if (llvm::Error error = compilation.run(buildLinalgPipeline))
-      return error;
-    if (llvm::Error error = compilation.run(buildCpuPipeline))
-      return error;
-    llvm::Expected<std::string> object =
-        generateCode(compilation.get(), target, CodeKind::Object);
-    if (!object)
-      return object.takeError();
-    artifact.objects.push_back(std::move(*object));
-    return llvm::Error::success();
-  };
-  llvm::Expected<runtime::Plan> plan =
-      planSteps(recipe, target, options, generate);
-  if (!plan)
-    return plan.takeError();
-  artifact.plan = std::move(*plan);
+  artifact.plan = std::move(planned->plan);
+  artifact.objects = std::move(*objects);
   return artifact;
 }
 
@@ -179,26 +231,20 @@ llvm::Expected<std::string> flow::emitStep(ModuleOp recipe, StringRef step,
                                            const CpuTarget &target,
                                            const CompileOptions &options) {
   StepCompilation compilation(recipe, step, target, options);
-  auto print = [&] {
-    std::string text;
-    llvm::raw_string_ostream(text) << compilation.get() << '\n';
-    return text;
-  };
-  if (kind == EmitKind::Recipe)
-    return print();
-  if (llvm::Error error = compilation.run(buildStagesPipeline))
-    return error;
-  if (kind == EmitKind::Flow)
-    return print();
-  if (llvm::Error error = compilation.run(buildLinalgPipeline))
-    return error;
-  if (kind == EmitKind::Linalg)
-    return print();
-  if (llvm::Error error = compilation.run(buildCpuPipeline))
-    return error;
-  if (kind == EmitKind::Llvm)
-    return print();
-  return generateCode(compilation.get(), target,
-                      kind == EmitKind::Assembly ? CodeKind::Assembly
-                                                 : CodeKind::Object);
+  // Each phase, and the kind that is what it leaves.
+  std::pair<EmitKind, StepCompilation::Build> phases[] = {
+      {EmitKind::Flow, buildStagesPipeline},
+      {EmitKind::Linalg, buildLinalgPipeline},
+      {EmitKind::Llvm, buildCpuPipeline}};
+  for (auto [result, build] : phases)
+    if (kind >= result)
+      if (llvm::Error error = compilation.prepare(build))
+        return error;
+  ErrorCollector collector(recipe.getContext());
+  if (failed(compilation.run()))
+    return collector.take();
+  if (kind <= EmitKind::Llvm)
+    return compilation.print();
+  return compilation.generate(kind == EmitKind::Assembly ? CodeKind::Assembly
+                                                         : CodeKind::Object);
 }

@@ -8,6 +8,8 @@
 #include "flow/Transforms/Passes.h"
 #include "mlir/InitAllDialects.h"
 #include "mlir/InitAllExtensions.h"
+#include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
 
 using namespace mlir;
 
@@ -17,6 +19,9 @@ void flow::registerAllDialects(DialectRegistry &registry) {
   // list is the one that stays complete.
   mlir::registerAllDialects(registry);
   mlir::registerAllExtensions(registry);
+  // Known from the start, so that generating code leaves a context as it is.
+  registerBuiltinDialectTranslation(registry);
+  registerLLVMDialectTranslation(registry);
 }
 
 void flow::registerAllPasses() {

@@ -271,6 +271,7 @@ llvm::Error run() {
 } // namespace
 
 int main(int argc, char **argv) {
+  mlir::registerMLIRContextCLOptions();
   mlir::registerPassManagerCLOptions();
   mlir::registerDefaultTimingManagerCLOptions();
   if (!parseCommandLine(argc, argv, category, "Compiles a Gemma model\n"))

@@ -51,7 +51,9 @@ struct CompileOptions {
 enum class EmitKind { Recipe, Flow, Linalg, Llvm, Assembly, Object };
 
 /// Compiles `recipe`, which is left as it is, for prefill and decode, and for
-/// batches and the verification of drafts where they are asked for.
+/// batches and the verification of drafts where they are asked for. The steps
+/// are compiled at the same time by the threads of the recipe's context; the
+/// artefact is the same with any number of them.
 llvm::Expected<Artifact> compileModel(mlir::ModuleOp recipe,
                                       const CpuTarget &target,
                                       const CompileOptions &options);

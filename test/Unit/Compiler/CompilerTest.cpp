@@ -90,6 +90,13 @@ TEST(Compiler, EveryCallOfThePlanHasAnEntry) {
   EXPECT_EQ(calls, 6);
 }
 
+TEST(Compiler, ThreadsDoNotShowInTheCode) {
+  TestRecipe recipe;
+  Artifact many = mustCompile(recipe);
+  (*recipe)->getContext()->disableMultithreading();
+  EXPECT_EQ(mustCompile(recipe).objects, many.objects);
+}
+
 TEST(Compiler, StepsShareTheirWeights) {
   TestRecipe recipe;
   Artifact artifact = mustCompile(recipe);
