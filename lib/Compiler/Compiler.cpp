@@ -7,6 +7,7 @@
 #include "flow/Pipelines/Pipelines.h"
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/IR/Threading.h"
+#include "mlir/IR/Verifier.h"
 
 using namespace mlir;
 using namespace flow;
@@ -70,6 +71,8 @@ public:
     MLIRContext *context = module->getContext();
     PassManager &passes =
         *phases.emplace_back(std::make_unique<PassManager>(context));
+    // After each pass it would take a third of the passes' time.
+    passes.enableVerifier(false);
     if (options.configurePasses)
       if (llvm::Error error = options.configurePasses(passes))
         return error;
@@ -82,10 +85,11 @@ public:
     return llvm::Error::success();
   }
 
-  /// Runs what has been prepared since it was last called.
+  /// Runs what has been prepared since it was last called, and verifies what
+  /// each phase leaves.
   LogicalResult run() {
     while (finished < phases.size())
-      if (failed(phases[finished++]->run(*module)))
+      if (failed(phases[finished++]->run(*module)) || failed(verify(*module)))
         return failure();
     return success();
   }
