@@ -113,9 +113,11 @@ private:
   }
   /// Products of the tile's queries with the keys of `slot`: for each row, 32.
   SmallVector<Value> dots(KernelBuilder &b, Value slot);
-  /// The scores of each row with the keys of `panel`, minus infinity where they
-  /// are hidden.
-  SmallVector<Value> panelScores(KernelBuilder &b, Value panel);
+  /// Hands the scores of each row with the keys of `panel`, minus infinity
+  /// where they are hidden, to `take`, which is to store them: all are more
+  /// than registers hold.
+  void panelScores(KernelBuilder &b, Value panel,
+                   llvm::function_ref<void(int64_t, Value)> take);
   /// Turns the scores at `row` into weights; `row` is where they begin in
   /// `scores`, of which the last index is a column. Returns the scores with
   /// them and the inverse of their sum.
@@ -228,12 +230,13 @@ SmallVector<Value> AttentionTile::dots(KernelBuilder &b, Value slot) {
   return dots;
 }
 
-SmallVector<Value> AttentionTile::panelScores(KernelBuilder &b, Value panel) {
+void AttentionTile::panelScores(KernelBuilder &b, Value panel,
+                                llvm::function_ref<void(int64_t, Value)> take) {
   const float infinity = std::numeric_limits<float>::infinity();
   SmallVector<int32_t> lanes(kPanel);
   for (int64_t i = 0; i != kPanel; ++i)
     lanes[i] = i;
-  SmallVector<Value> scores = dots(b, slotOf(b, panel));
+  SmallVector<Value> dots = this->dots(b, slotOf(b, panel));
   Value lane = arith::ConstantOp::create(
       b, DenseIntElementsAttr::get(b.vector(kPanel, b.getI32Type()),
                                    ArrayRef<int32_t>(lanes)));
@@ -242,18 +245,17 @@ SmallVector<Value> AttentionTile::panelScores(KernelBuilder &b, Value panel) {
     return b.splat(b.toI32(b.sub(bound, base)), kPanel);
   };
   Value hidden = b.splatF32(-infinity, kPanel);
-  for (auto [s, bound] : llvm::zip_equal(scores, bounds)) {
-    s = b.mul(s, b.splatF32(shape.scale, kPanel));
+  for (int64_t r = 0; r != rows; ++r) {
+    Value s = b.mul(dots[r], b.splatF32(shape.scale, kPanel));
     if (shape.softcap != 0)
       s = b.softcap(s, shape.softcap);
     Value above = arith::CmpIOp::create(b, arith::CmpIPredicate::sge, lane,
-                                        toLane(bound.first));
+                                        toLane(bounds[r].first));
     Value below = arith::CmpIOp::create(b, arith::CmpIPredicate::slt, lane,
-                                        toLane(bound.second));
+                                        toLane(bounds[r].second));
     Value visible = arith::AndIOp::create(b, above, below);
-    s = arith::SelectOp::create(b, visible, s, hidden);
+    take(r, arith::SelectOp::create(b, visible, s, hidden));
   }
-  return scores;
 }
 
 std::pair<Value, Value> AttentionTile::weights(KernelBuilder &b, Value scores,
@@ -355,11 +357,10 @@ Value AttentionTile::buildTiles(KernelBuilder &b) {
             [&](KernelBuilder &b, Value panel, ValueRange args) {
               Value column = b.mul(b.sub(panel, firstPanel), kPanel);
               SmallVector<Value> next{args[0]};
-              for (auto [r, s] : llvm::enumerate(panelScores(b, panel))) {
+              panelScores(b, panel, [&](int64_t r, Value s) {
                 next[0] = b.write(s, next[0], {b.index(r), column});
-                next.push_back(
-                    arith::MaxNumFOp::create(b, args[1 + r], s).getResult());
-              }
+                next.push_back(arith::MaxNumFOp::create(b, args[1 + r], s));
+              });
               return next;
             });
 
@@ -416,11 +417,11 @@ Value AttentionTile::buildPasses(KernelBuilder &b) {
       [&](KernelBuilder &b, Value iv, ValueRange outs) -> SmallVector<Value> {
         kvHead = arith::DivUIOp::create(b, iv, panels);
         Value panel = b.add(firstPanel, b.rem(iv, panels)), result = outs[0];
-        for (auto [r, s] : llvm::enumerate(panelScores(b, panel))) {
+        panelScores(b, panel, [&](int64_t r, Value s) {
           SmallVector<Value> place = rowOf(b, r);
           place.push_back(b.index(0));
           result = b.write(s, result, place);
-        }
+        });
         return {result};
       })[0];
 
