@@ -5,11 +5,11 @@
   check_storages.py FLOW_RUN FOLDER
 
 Caches are of f32 in all. The logits of auto may differ from those of f32 by the
-quantisation of activations only: half a step of 127 in each of some ten products, each of which
-adds up hundreds of such errors of either sign. One part in ten of the largest
-logit is far above that and far below what a wrong scale or sign would do.
-bf16 rounds activations and weights by 2^-9 at most, half of the former: one
-part in fifty.
+quantisation of activations only: half a step of 127 in each of some ten
+products, each of which adds up hundreds of such errors of either sign. One part
+in ten of the largest logit is far above that and far below what a wrong scale
+or sign would do. bf16 rounds activations and weights by 2^-9 at most, half of
+the former: one part in fifty.
 
 A Gemma 4 scales its stream down in every layer, so that the branches outweigh
 it and their errors are not diluted: a quarter, and for bf16 half of that. What
