@@ -62,9 +62,9 @@ TEST(ModelSummary, CachesByKind) {
   options.chunk = 12;
   summary = summaryOf(testRecipe(), options);
   EXPECT_EQ(summary.caches[0].positions, 32);
-  EXPECT_EQ(summary.caches[0].bytes, 2u * 4 * 32 * 32);
+  EXPECT_EQ(summary.caches[0].bytes, 2u * 2 * 32 * 32);
   EXPECT_EQ(summary.caches[1].window, 0);
-  EXPECT_EQ(summary.caches[1].bytes, 2u * 4 * 32 * 128);
+  EXPECT_EQ(summary.caches[1].bytes, 2u * 2 * 32 * 128);
   EXPECT_EQ(summary.cacheBytes(),
             summary.caches[0].bytes + summary.caches[1].bytes);
   EXPECT_EQ(summary.allocatedBytes(),

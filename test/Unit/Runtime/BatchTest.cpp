@@ -22,7 +22,7 @@ struct LayersCall {
   int64_t rows = 0;
   std::vector<float> tokens, cosines;
   std::array<int64_t, 5> keySizes = {};
-  std::array<int64_t, 4> valueSizes = {};
+  std::array<int64_t, 5> valueSizes = {};
   const float *values = nullptr;
 };
 
@@ -35,7 +35,7 @@ void layersFunction(void **args) {
   MemRef<2> &x = memref<2>(args[1]), &y = memref<2>(args[3]);
   MemRef<3> &angles = memref<3>(args[2]);
   MemRef<5> &keys = memref<5>(args[4]);
-  MemRef<4> &values = memref<4>(args[5]);
+  MemRef<5> &values = memref<5>(args[5]);
   MemRef<2> &sequences = memref<2>(args[6]);
   call.rows = *static_cast<int64_t *>(args[7]);
   call.tokens = tokensOf(x);
@@ -49,7 +49,7 @@ void layersFunction(void **args) {
     call.table.push_back({table[0], table[1], table[2], table[3]});
     for (int32_t t = 0; t != table[2]; ++t)
       values.aligned[table[0] * values.strides[0] +
-                     (table[3] + t) % values.sizes[2] * values.strides[2]] =
+                     (table[3] + t) % values.sizes[3] * values.strides[3]] =
           call.tokens[table[1] + t] + 1;
   }
   for (int64_t i = 0; i != x.sizes[0] * kHidden; ++i)
@@ -169,19 +169,19 @@ TEST_F(BatchTest, KeepsASlotForEachSequence) {
   append(*batch, {{0, {7}}, {1, {8, 9}}});
   const LayersCall &call = layersCalls.back();
   EXPECT_EQ(call.table, (Table{{0, 0, 1, 0}, {1, 4, 2, 2}}));
-  EXPECT_EQ(call.keySizes, (std::array<int64_t, 5>{3, 2, 2, 6, 32}));
-  EXPECT_EQ(call.valueSizes, (std::array<int64_t, 4>{3, 2, 64, 6}));
+  EXPECT_EQ(call.keySizes, (std::array<int64_t, 5>{3, 2, 2, 64, 32}));
+  EXPECT_EQ(call.valueSizes, (std::array<int64_t, 5>{3, 2, 2, 64, 32}));
   // Values of head 0 of each slot, a row of 6 for each position.
   auto rows = [&](int64_t slot) {
     std::vector<float> tokens;
     for (int64_t p = 0; p != 5; ++p)
-      tokens.push_back(call.values[slot * 2 * 64 * 6 + p * 6]);
+      tokens.push_back(call.values[slot * 2 * 64 * 64 + p * 32]);
     return tokens;
   };
   EXPECT_EQ(rows(0), (std::vector<float>{8, 0, 0, 0, 0}));
   EXPECT_EQ(rows(1), (std::vector<float>{6, 7, 9, 10, 0}));
   EXPECT_EQ(rows(2), (std::vector<float>{0, 0, 0, 0, 0}));
-  EXPECT_EQ(batch->cacheBytes(), 2u * 3 * 2 * 64 * 6 * sizeof(float));
+  EXPECT_EQ(batch->cacheBytes(), 2u * 3 * 2 * 64 * 64 * sizeof(float));
 }
 
 // Rows of a byte each are moved as bytes.

@@ -22,8 +22,8 @@ protected:
     auto sequence = sequenceOf(*model);
     EXPECT_TRUE(sequence->prefill({1}));
     const Call &call = calls[0];
-    EXPECT_EQ(call.keySizes[1] * 32, call.valueSizes[1]);
-    return call.valueSizes[1];
+    EXPECT_EQ(call.keySizes[1] * 32, call.valueSizes[2]);
+    return call.valueSizes[2];
   }
 
   /// The rank-R memref of part `part` of `weight`.
@@ -146,9 +146,9 @@ TEST_F(EngineMemoryTest, DescribesCachesByHeads) {
   auto model = create(machinePlan(), {});
   auto sequence = sequenceOf(*model);
   ASSERT_TRUE(sequence->prefill({1}));
-  EXPECT_EQ(calls[0].keySizes, (Sizes4{2, 7, 6, 32}));
-  EXPECT_EQ(calls[0].valueSizes, (Sizes3{2, 224, 6}));
-  EXPECT_EQ(sequence->cacheBytes(), 2u * 2 * 224 * 6 * 4);
+  EXPECT_EQ(calls[0].keySizes, (Sizes4{2, 7, 64, 32}));
+  EXPECT_EQ(calls[0].valueSizes, (Sizes4{2, 2, 224, 32}));
+  EXPECT_EQ(sequence->cacheBytes(), 2u * 2 * 224 * 64 * 4);
 }
 
 TEST_F(EngineMemoryTest, KeepsCachesBetweenStepsAndApartBetweenSequences) {
@@ -170,9 +170,9 @@ TEST_F(EngineMemoryTest, KeepsCachesBetweenStepsAndApartBetweenSequences) {
   EXPECT_NE(layers[3].keys, layers[3].values);
   // The layer has written the token plus one at each position; all else is 0.
   for (int64_t p = 0; p != 224; ++p) {
-    EXPECT_EQ(layers[0].values[p * 6], p < 8 ? 12 + p : 0);
-    EXPECT_EQ(layers[3].values[p * 6], p == 0 ? 22 : 0);
-    EXPECT_EQ(layers[0].values[p * 6 + 1], 0);
+    EXPECT_EQ(layers[0].values[p * 32], p < 8 ? 12 + p : 0);
+    EXPECT_EQ(layers[3].values[p * 32], p == 0 ? 22 : 0);
+    EXPECT_EQ(layers[0].values[p * 32 + 1], 0);
   }
 }
 
@@ -184,9 +184,9 @@ TEST_F(EngineMemoryTest, OverwritesTheOldestPositionsOfARing) {
   auto sequence = sequenceOf(*model);
   std::vector<int32_t> tokens = someTokens(41);
   ASSERT_TRUE(sequence->prefill(tokens));
-  ASSERT_EQ(calls[0].valueSizes[1], 32);
+  ASSERT_EQ(calls[0].valueSizes[2], 32);
   for (int64_t p = 9; p != 41; ++p)
-    EXPECT_EQ(calls[0].values[p % 32 * 6], tokens[p] + 1) << p;
+    EXPECT_EQ(calls[0].values[p % 32 * 32], tokens[p] + 1) << p;
 }
 
 TEST_F(EngineMemoryTest, GivesTheLogitsOfEveryRowInOrder) {
@@ -307,7 +307,7 @@ TEST_F(EngineMemoryTest, KeepsTheChunksThatTheSinkTook) {
   EXPECT_EQ(sequence->position(), 42);
   EXPECT_EQ(sequence->logits()[3], 100.0f * tokens.back() + 3);
   for (int64_t p = 10; p != 42; ++p)
-    EXPECT_EQ(calls[0].values[p % 32 * 6], tokens[p - 1] + 1) << p;
+    EXPECT_EQ(calls[0].values[p % 32 * 32], tokens[p - 1] + 1) << p;
 }
 
 TEST_F(EngineMemoryTest, RefusesASinkWithoutLogitsOfEveryRow) {

@@ -159,6 +159,6 @@ TEST_F(MemoryTest, IsWhatTheEngineTakes) {
       int64_t positions = cachePositions(plan.caches[0], options.context, rows);
       EXPECT_EQ(positions, ring ? 64 : 192);
       EXPECT_EQ(sequenceOf(*model)->cacheBytes(),
-                static_cast<size_t>(2 * 4 * 2 * 6 * positions));
+                static_cast<size_t>(2 * 4 * 2 * 64 * positions));
     }
 }

@@ -105,7 +105,7 @@ constexpr Change kChanges[] = {
     {"NoCacheHeads", "/caches/0/kv_heads", "0", "'kv_heads' must be"},
     {"HugeHeadDim", "/caches/0/head_dim", "65537", "'head_dim' must be"},
     {"HeadDimOf48", "/caches/0/head_dim", "48",
-     "cache 'kv0' must have a head_dim that is a multiple of 32"},
+     "cache 'ring' must have a head_dim that is a multiple of 32"},
     {"NegativeWindow", "/caches/0/window", "-1", "'window' must be"},
     {"CacheOfBytes", "/caches/0/element", "\"i8\"",
      "'element' has the unknown value 'i8'"},

@@ -33,7 +33,7 @@ struct Call {
   std::vector<float> angles;
   const float *x = nullptr, *keys = nullptr, *values = nullptr;
   std::array<int64_t, 4> keySizes = {};
-  std::array<int64_t, 3> valueSizes = {};
+  std::array<int64_t, 4> valueSizes = {};
 };
 
 /// The calls since the machine was made; compiled functions know nobody else.
@@ -56,7 +56,7 @@ inline void layerFunction(void **args) {
   MemRef<2> &x = memref<2>(args[1]), &y = memref<2>(args[3]);
   MemRef<3> &angles = memref<3>(args[2]);
   MemRef<4> &keys = memref<4>(args[4]);
-  MemRef<3> &values = memref<3>(args[5]);
+  MemRef<4> &values = memref<4>(args[5]);
   call.start = *static_cast<int64_t *>(args[6]);
   call.count = *static_cast<int64_t *>(args[7]);
   call.total = *static_cast<int64_t *>(args[8]);
@@ -71,7 +71,7 @@ inline void layerFunction(void **args) {
   call.valueSizes = values.sizes;
   // Values remember the token of their position, plus one.
   for (int64_t t = 0; t != call.count; ++t)
-    values.aligned[(call.start + t) % values.sizes[1] * values.strides[1]] =
+    values.aligned[(call.start + t) % values.sizes[2] * values.strides[2]] =
         call.tokens[t] + 1;
   auto *context = static_cast<flow_runtime_context *>(args[0]);
   struct Copy {
@@ -122,7 +122,7 @@ inline Plan machinePlan(bool logitsAll = false, bool ring = true) {
   table.rows = kVocab;
   table.cols = kHidden;
   plan.weights = {table};
-  plan.caches = {{"cache", 2, 6, ring ? 9 : 0}};
+  plan.caches = {{"cache", 2, 64, ring ? 9 : 0}};
   plan.buffers = {{"x", {-1, kHidden}},
                   {"angles", {-1, 3, 2}},
                   {"y", {-1, kHidden}},

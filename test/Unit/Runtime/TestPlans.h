@@ -53,7 +53,7 @@ inline Plan fullPlan() {
   qkv.hasMin = true;
   plan.weights = {table, norm, gateUp, qkv};
 
-  plan.caches = {{"ring", 2, 32, 24}, {"whole", 1, 16, 0}};
+  plan.caches = {{"ring", 2, 32, 24}, {"whole", 1, 64, 0}};
   plan.buffers = {
       {"x", {-1, 64}},
       {"angles", {-1, 16, 2}},
