@@ -98,7 +98,7 @@ FailureOr<int64_t> PlanBuilder::weightIndex(ModuleOp module, WeightRefOp ref) {
   return index;
 }
 
-/// What a buffer of `type`, one of `getRowBufferTypes`, holds.
+/// What a buffer of `element`s, or a cache, holds.
 static runtime::ElementType elementOf(Type element) {
   using runtime::ElementType;
   return element.isBF16()        ? ElementType::BF16

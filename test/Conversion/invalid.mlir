@@ -29,3 +29,12 @@ func.func @foreign_use_of_a_layout(%w: tensor<32x64xf32, #flow.panels<f32>>) {
   %n = tensor.dim %w, %c0 : tensor<32x64xf32, #flow.panels<f32>>
   return
 }
+
+// -----
+
+// Panels of values are whole.
+func.func @short_heads(%k: tensor<?x1x16xf32>, %v: tensor<?x1x16xf32>, %kc: tensor<?x1x16xf32>, %vc: tensor<?x1x16xf32>, %start: index, %count: index) -> (tensor<?x1x16xf32>, tensor<?x1x16xf32>) {
+  // expected-error @+1 {{has heads of 16, not a multiple of 32}}
+  %k1, %v1 = flow.kv_append %k, %v into %kc, %vc at %start count %count : tensor<?x1x16xf32>, tensor<?x1x16xf32>
+  return %k1, %v1 : tensor<?x1x16xf32>, tensor<?x1x16xf32>
+}

@@ -47,7 +47,7 @@ def ExpandLayers : Pass<"flow-expand-layers", "::mlir::ModuleOp"> {
     - a module without exactly one model;
     - a model without layers, embedding or final norm;
     - a model whose function for this phase is there already;
-    - an unknown phase or kind of logits;
+    - an unknown phase, kind of logits or type of caches;
     - a `top-k` that is negative or more than there are tokens, or of anything
       but logits of the last row;
     - a batch with logits of the `last` row, of which each sequence has one, or
