@@ -120,11 +120,15 @@ void flow::buildCpuPipeline(OpPassManager &pm, const PipelineOptions &options) {
   tiling.amx = options.amx;
   if (hasAnyRows(options)) {
     // Sequences that decode together and drafts are few rows, often a power of
-    // two: of smaller tiles fewer rows are left over.
+    // two: of smaller tiles fewer rows are left over. Bytes without dot
+    // products have none left over.
     constexpr int64_t kFewRows = 4;
     for (int64_t *rows : {&tiling.rowsF32, &tiling.rowsBf16, &tiling.rowsI8,
-                          &tiling.rowsNarrow})
-      *rows = std::min(*rows, kFewRows);
+                          &tiling.rowsNarrow}) {
+      bool isOfBytes = rows == &tiling.rowsI8 || rows == &tiling.rowsNarrow;
+      if (hasByteDots || !isOfBytes)
+        *rows = std::min(*rows, kFewRows);
+    }
     tiling.rowUnit = 1;
   }
   pm.addNestedPass<func::FuncOp>(createTileContractions(tiling));

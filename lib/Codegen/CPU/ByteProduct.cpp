@@ -215,13 +215,22 @@ public:
     shorts = ShortSums::of(product.panels.bits(), factor);
   }
 
-  /// The rows from `row` and the columns from `column` on.
+  /// Whether several rows pass over weights that stay in registers, which is
+  /// `emitPassingRows`, or weights over sums that do, which is `emit`.
+  bool passesRows() const { return isWide() || shorts; }
+
+  /// The rows from `row` and the columns from `column` on: sums of all rows are
+  /// in registers while four weights of each column pass by.
   SmallVector<Value> emit(KernelBuilder &b, TileShape shape, Value panel,
-                          Value column, Value row, ReadQuad readQuad) const {
-    return isWide() || (shorts && shape.rows != 1)
-               ? emitPassingRows(b, shape, panel, column, row, readQuad)
-               : emitPassingWeights(b, shape, panel, column, row, readQuad);
-  }
+                          Value column, Value row, ReadQuad readQuad) const;
+  /// `out`, `[M, 32]`, with `count` rows from `row` on, as many as `most` has
+  /// at most, and its columns from `column` on: weights of a block are in
+  /// registers while the rows pass by, whose sums of f32 are in memory. That is
+  /// a loop, which keeps LLVM from holding them in registers that the weights
+  /// need.
+  Value emitPassingRows(KernelBuilder &b, Value panel, Value column, Value row,
+                        Value count, TileShape most, Value out,
+                        ReadQuad readQuad) const;
 
   /// The same with dots that are AMX tiles, of the panel as signed `bytes`
   /// `[K/4, 128]`; a step is a block.
@@ -246,7 +255,7 @@ private:
   SmallVector<Weights> readWeights(KernelBuilder &b, Value step, int64_t first,
                                    int64_t quads, ReadQuad readQuad) const;
   /// The block that begins `begin` numbers after those of `step`.
-  Block readBlock(KernelBuilder &b, TileShape shape, Value panel, Value column,
+  Block readBlock(KernelBuilder &b, int64_t columns, Value panel, Value column,
                   Value step, int64_t begin) const;
   /// The sum of the row's numbers in the block, for each column; null if nobody
   /// asks for it.
@@ -274,18 +283,6 @@ private:
   /// reach from it.
   void addLowBits(KernelBuilder &b, Value row, const Block &block, Value &acc,
                   Value &reach) const;
-
-  /// Sums of all rows are in registers while four weights of each column pass
-  /// by.
-  SmallVector<Value> emitPassingWeights(KernelBuilder &b, TileShape shape,
-                                        Value panel, Value column, Value row,
-                                        ReadQuad readQuad) const;
-  /// Weights of a block are in registers while the rows pass by, whose sums of
-  /// f32 are in memory: a loop, which keeps LLVM from holding them in registers
-  /// that the weights need.
-  SmallVector<Value> emitPassingRows(KernelBuilder &b, TileShape shape,
-                                     Value panel, Value column, Value row,
-                                     ReadQuad readQuad) const;
 
   const I8Product &product;
   int64_t depth, blocks, block, rowBlocks;
@@ -317,24 +314,24 @@ SmallVector<ByteTile::Weights> ByteTile::readWeights(KernelBuilder &b,
   return weights;
 }
 
-ByteTile::Block ByteTile::readBlock(KernelBuilder &b, TileShape shape,
+ByteTile::Block ByteTile::readBlock(KernelBuilder &b, int64_t columns,
                                     Value panel, Value column, Value step,
                                     int64_t begin) const {
   Block result;
   result.number = b.add(b.mul(step, depth / block), begin / block);
   result.first = b.add(b.mul(step, depth), begin);
   Value panelBlock = b.div(result.number, rowBlocks);
-  auto floats = b.f32Vector(shape.columns);
+  auto floats = b.f32Vector(columns);
   result.scales =
-      b.read(product.panelScales, {panel, panelBlock, column}, shape.columns);
+      b.read(product.panelScales, {panel, panelBlock, column}, columns);
   if (result.scales.getType() != floats)
     result.scales = arith::ExtFOp::create(b, floats, result.scales);
   if (shorts && shorts->factor != 1)
     result.scales =
-        b.mul(result.scales, b.splatF32(1.0 / shorts->factor, shape.columns));
+        b.mul(result.scales, b.splatF32(1.0 / shorts->factor, columns));
   if (product.panelMinima)
     result.minima =
-        b.read(product.panelMinima, {panel, panelBlock, column}, shape.columns);
+        b.read(product.panelMinima, {panel, panelBlock, column}, columns);
   return result;
 }
 
@@ -381,13 +378,12 @@ void ByteTile::addLowBits(KernelBuilder &b, Value row, const Block &block,
                 math::AbsFOp::create(b, scale).getResult(), reach);
 }
 
-SmallVector<Value> ByteTile::emitPassingWeights(KernelBuilder &b,
-                                                TileShape shape, Value panel,
-                                                Value column, Value row,
-                                                ReadQuad readQuad) const {
+SmallVector<Value> ByteTile::emit(KernelBuilder &b, TileShape shape,
+                                  Value panel, Value column, Value row,
+                                  ReadQuad readQuad) const {
   auto emitBlock = [&](KernelBuilder &b, Value step, int64_t begin,
                        MutableArrayRef<Value> acc) {
-    Block block = readBlock(b, shape, panel, column, step, begin);
+    Block block = readBlock(b, shape.columns, panel, column, step, begin);
     SmallVector<Value> rows, sums;
     SmallVector<DotChain> dots;
     for (int64_t r = 0; r != shape.rows; ++r) {
@@ -442,7 +438,7 @@ SmallVector<Value> ByteTile::emitInTiles(KernelBuilder &b, TileShape shape,
   return b.loop(
       b.index(0), b.index(blocks), 1, zeros,
       [&](KernelBuilder &b, Value number, ValueRange acc) {
-        Block block = readBlock(b, shape, panel, column, number, 0);
+        Block block = readBlock(b, shape.columns, panel, column, number, 0);
         SmallVector<Value> dots = emitAmxDots(
             b, product.quants, row, block.first, bytes,
             b.mul(number, this->block / 4), shape.rows, this->block);
@@ -455,37 +451,36 @@ SmallVector<Value> ByteTile::emitInTiles(KernelBuilder &b, TileShape shape,
       });
 }
 
-SmallVector<Value> ByteTile::emitPassingRows(KernelBuilder &b, TileShape shape,
-                                             Value panel, Value column,
-                                             Value row,
-                                             ReadQuad readQuad) const {
+Value ByteTile::emitPassingRows(KernelBuilder &b, Value panel, Value column,
+                                Value row, Value count, TileShape most,
+                                Value out, ReadQuad readQuad) const {
+  int64_t columns = most.columns;
   auto emitBlock = [&](KernelBuilder &b, Value step, int64_t begin,
                        Value scratch) {
-    Block block = readBlock(b, shape, panel, column, step, begin);
+    Block block = readBlock(b, columns, panel, column, step, begin);
     SmallVector<Weights> weights =
         readWeights(b, step, begin, this->block / 4, readQuad);
-    return b.loop(b.index(0), b.index(shape.rows), 1, scratch,
+    return b.loop(b.index(0), count, 1, scratch,
                   [&](KernelBuilder &b, Value r,
                       ValueRange scratch) -> SmallVector<Value> {
                     Value at = b.add(row, r);
-                    Value sum = sumOf(b, at, block, shape.columns);
-                    DotChain dots(b, startOf(b, sum, shape.columns), shorts,
+                    Value sum = sumOf(b, at, block, columns);
+                    DotChain dots(b, startOf(b, sum, columns), shorts,
                                   isSigned);
                     for (const Weights &w : weights)
                       dots.add(b, w.values, readRow(b, at, block.first, w));
                     SmallVector<Value> place{r, b.index(0)};
-                    Value acc = b.read(scratch[0], place, shape.columns);
+                    Value acc = b.read(scratch[0], place, columns);
                     acc = addScaled(b, at, block, dots.finish(b), sum, acc);
                     return {b.write(acc, scratch[0], place)};
                   })[0];
   };
-  Value scratch = b.empty(
-      RankedTensorType::get({shape.rows, shape.columns}, b.getF32Type()), {});
+  Value scratch =
+      b.empty(RankedTensorType::get({most.rows, columns}, b.getF32Type()), {});
   scratch = b.loop(
-      b.index(0), b.index(shape.rows), 1, scratch,
+      b.index(0), count, 1, scratch,
       [&](KernelBuilder &b, Value r, ValueRange scratch) -> SmallVector<Value> {
-        return {
-            b.write(b.splatF32(0, shape.columns), scratch[0], {r, b.index(0)})};
+        return {b.write(b.splatF32(0, columns), scratch[0], {r, b.index(0)})};
       })[0];
   scratch = b.loop(b.index(0), b.index(blocks * block / depth), 1, scratch,
                    [&](KernelBuilder &b, Value step,
@@ -495,10 +490,12 @@ SmallVector<Value> ByteTile::emitPassingRows(KernelBuilder &b, TileShape shape,
                        scratch = emitBlock(b, step, begin, scratch);
                      return {scratch};
                    })[0];
-  SmallVector<Value> results;
-  for (int64_t r = 0; r != shape.rows; ++r)
-    results.push_back(b.read(scratch, {b.index(r), b.index(0)}, shape.columns));
-  return results;
+  return b.loop(
+      b.index(0), count, 1, out,
+      [&](KernelBuilder &b, Value r, ValueRange outs) -> SmallVector<Value> {
+        Value sums = b.read(scratch, {r, b.index(0)}, columns);
+        return {b.write(sums, outs[0], {b.add(row, r), column})};
+      })[0];
 }
 
 /// Whether several rows of `product` can meet AMX tiles: they come as many as a
@@ -564,24 +561,43 @@ Value flow::cpu::emitI8(KernelBuilder &b, I8Product product, Value init,
 
   ByteTile tile(product, block, arithmetic);
   Value unpacked;
+  auto prepare = [&](KernelBuilder &b, Value panel) {
+    if (isNarrow)
+      unpacked = unpackPanel(b, product.panels, panel);
+  };
+  auto read = [&](KernelBuilder &b, Value panel, Value column, Value step,
+                  int64_t quad, int64_t columns) {
+    Value at = b.add(b.mul(step, block / 4), quad);
+    if (isSingle)
+      return readPanelRow(b, product.panels.quants, panel, at);
+    Value first = b.mul(column, 4);
+    if (!unpacked && tiling.leavesRows())
+      prefetchNextPanel(b, product.panels.quants, panel, at, first);
+    return unpacked
+               ? b.read(unpacked, {at, first}, 4 * columns)
+               : b.read(product.panels.quants, {panel, at, first}, 4 * columns);
+  };
+  if (!isSingle && tile.passesRows())
+    return emitPassingTiles(
+        b, init, tiling,
+        [&](KernelBuilder &b, Value panel, Value column, Value row, Value count,
+            Value out) {
+          return tile.emitPassingRows(
+              b, panel, column, row, count, tiling.tile, out,
+              [&](KernelBuilder &b, Value step, int64_t quad) {
+                return read(b, panel, column, step, quad, tiling.tile.columns);
+              });
+        },
+        prepare);
   return emitTiles(
       b, init, tiling,
       [&](KernelBuilder &b, Value panel, Value column, Value row,
           TileShape shape) {
-        return tile.emit(
-            b, shape, panel, column, row,
-            [&](KernelBuilder &b, Value step, int64_t quad) {
-              Value at = b.add(b.mul(step, block / 4), quad);
-              if (isSingle)
-                return readPanelRow(b, product.panels.quants, panel, at);
-              Value first = b.mul(column, 4);
-              return unpacked ? b.read(unpacked, {at, first}, 4 * shape.columns)
-                              : b.read(product.panels.quants,
-                                       {panel, at, first}, 4 * shape.columns);
-            });
+        return tile.emit(b, shape, panel, column, row,
+                         [&](KernelBuilder &b, Value step, int64_t quad) {
+                           return read(b, panel, column, step, quad,
+                                       shape.columns);
+                         });
       },
-      [&](KernelBuilder &b, Value panel) {
-        if (isNarrow)
-          unpacked = unpackPanel(b, product.panels, panel);
-      });
+      prepare);
 }

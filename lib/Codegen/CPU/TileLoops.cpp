@@ -21,34 +21,41 @@ Value flow::cpu::behindReshapes(Value value) {
   }
 }
 
-Value flow::cpu::emitTiles(
-    KernelBuilder &b, Value init, const Tiling &tiling, TileBody tile,
-    llvm::function_ref<void(KernelBuilder &, Value)> prepare) {
+using PanelBody =
+    llvm::function_ref<Value(KernelBuilder &, Value panel, Value out)>;
+
+/// `init` with what `body` makes of the columns of each panel, in parallel.
+static Value emitPanels(KernelBuilder &b, Value init, PanelBody body) {
+  OpFoldResult extent = dimOf(init, 0) == 1 ? OpFoldResult(b.getIndexAttr(1))
+                                            : OpFoldResult(b.dim(init, 0));
+  return b.forall(
+      b.index(dimOf(init, 1) / kPanel), init,
+      [&](KernelBuilder &b, Value panel) -> SmallVector<KernelBuilder::Slice> {
+        return {{{b.getIndexAttr(0), b.mul(panel, kPanel)},
+                 {extent, b.getIndexAttr(kPanel)}}};
+      },
+      [&](KernelBuilder &b, Value panel, ValueRange outs)
+          -> SmallVector<Value> { return {body(b, panel, outs[0])}; })[0];
+}
+
+Value flow::cpu::emitTiles(KernelBuilder &b, Value init, const Tiling &tiling,
+                           TileBody tile, PrepareBody prepare) {
   bool single = dimOf(init, 0) == 1;
   Value rows = b.dim(init, 0);
   int64_t tileRows = tiling.tile.rows, columns = tiling.tile.columns;
   Value wholeTiles =
       tiling.leavesRows() ? b.mul(b.div(rows, tileRows), tileRows) : rows;
-  return b.forall(
-      b.index(dimOf(init, 1) / kPanel), init,
-      [&](KernelBuilder &b, Value panel) -> SmallVector<KernelBuilder::Slice> {
-        OpFoldResult extent =
-            single ? OpFoldResult(b.getIndexAttr(1)) : OpFoldResult(rows);
-        return {{{b.getIndexAttr(0), b.mul(panel, kPanel)},
-                 {extent, b.getIndexAttr(kPanel)}}};
-      },
-      [&](KernelBuilder &b, Value panel,
-          ValueRange outs) -> SmallVector<Value> {
+  return emitPanels(
+      b, init, [&](KernelBuilder &b, Value panel, Value out) -> Value {
         Value zero = b.index(0);
         if (single) {
           SmallVector<Value> acc = tile(b, panel, zero, zero, {1, kPanel});
-          return {b.write(acc[0], outs[0], {zero})};
+          return b.write(acc[0], out, {zero});
         }
         if (prepare)
           prepare(b, panel);
-        auto emit = [&](Value begin, Value end, TileShape shape,
-                        ValueRange outs) {
-          return b.loop(begin, end, shape.rows, outs,
+        auto emit = [&](Value begin, Value end, TileShape shape, Value out) {
+          return b.loop(begin, end, shape.rows, out,
                         [&](KernelBuilder &b, Value row, ValueRange outs) {
                           return b.loop(
                               zero, b.index(kPanel), shape.columns, outs,
@@ -62,34 +69,69 @@ Value flow::cpu::emitTiles(
                                                    {b.add(row, r), column});
                                 return {result};
                               });
-                        });
+                        })[0];
         };
-        SmallVector<Value> done = emit(zero, wholeTiles, tiling.tile, outs);
+        Value done = emit(zero, wholeTiles, tiling.tile, out);
         return tiling.leavesRows() ? emit(wholeTiles, rows, {1, columns}, done)
                                    : done;
-      })[0];
+      });
 }
 
-Value flow::cpu::readPanelRow(KernelBuilder &b, Value panels, Value panel,
-                              Value row) {
-  // Panels follow each other: what is behind a panel is the next one. Behind
-  // the last one is nothing, which a prefetch may ask for.
-  constexpr int64_t kRowsAhead = 8;
+Value flow::cpu::emitPassingTiles(KernelBuilder &b, Value init,
+                                  const Tiling &tiling, PassingBody tile,
+                                  PrepareBody prepare) {
+  Value rows = b.dim(init, 0);
+  return emitPanels(b, init, [&](KernelBuilder &b, Value panel, Value out) {
+    if (prepare)
+      prepare(b, panel);
+    return b.loop(
+        b.index(0), rows, tiling.tile.rows, out,
+        [&](KernelBuilder &b, Value row, ValueRange outs) {
+          Value count = b.index(tiling.tile.rows);
+          if (tiling.leavesRows())
+            count = arith::MinUIOp::create(b, count, b.sub(rows, row));
+          return b.loop(b.index(0), b.index(kPanel), tiling.tile.columns, outs,
+                        [&](KernelBuilder &b, Value column,
+                            ValueRange outs) -> SmallVector<Value> {
+                          return {tile(b, panel, column, row, count, outs[0])};
+                        });
+        })[0];
+  });
+}
+
+/// `panels` in memory, for prefetches. Panels follow each other: what is behind
+/// a panel is the next one. Behind the last one is nothing, which a prefetch
+/// may ask for.
+static Value bufferOf(KernelBuilder &b, Value panels) {
   RankedTensorType type = typeOf(panels);
   int64_t lanes = type.getDimSize(2);
   // They may be a part of others: those of one expert.
   auto layout = StridedLayoutAttr::get(
       b.getContext(), ShapedType::kDynamic,
       ArrayRef<int64_t>{type.getDimSize(1) * lanes, lanes, 1});
-  Value buffer = bufferization::ToBufferOp::create(
+  return bufferization::ToBufferOp::create(
       b, MemRefType::get(type.getShape(), type.getElementType(), layout),
       panels,
       /*read_only=*/true);
+}
+
+Value flow::cpu::readPanelRow(KernelBuilder &b, Value panels, Value panel,
+                              Value row) {
+  constexpr int64_t kRowsAhead = 8;
+  int64_t lanes = dimOf(panels, 2);
+  Value buffer = bufferOf(b, panels);
   for (int64_t lane : {int64_t(0), lanes / 2})
     memref::PrefetchOp::create(
         b, buffer, ValueRange{panel, b.add(row, kRowsAhead), b.index(lane)},
         /*isWrite=*/false, /*localityHint=*/3, /*isDataCache=*/true);
   return b.read(panels, {panel, row, b.index(0)}, lanes);
+}
+
+void flow::cpu::prefetchNextPanel(KernelBuilder &b, Value panels, Value panel,
+                                  Value row, Value column) {
+  memref::PrefetchOp::create(
+      b, bufferOf(b, panels), ValueRange{b.add(panel, 1), row, column},
+      /*isWrite=*/false, /*localityHint=*/2, /*isDataCache=*/true);
 }
 
 int64_t flow::cpu::runOf(Value rows, bool rowLanes) {

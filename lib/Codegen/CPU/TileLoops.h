@@ -22,8 +22,8 @@ struct TileShape {
 };
 
 /// How rows and the columns of a panel are cut into register tiles: `tile` at
-/// once, and one by one the rows that are left over, of which there are none if
-/// `unit`, which their number is a multiple of, is one of the tile's rows.
+/// once. There are no rows left over if `unit`, which their number is a
+/// multiple of, is one of the tile's rows.
 struct Tiling {
   TileShape tile;
   int64_t unit;
@@ -38,20 +38,38 @@ struct Tiling {
 using TileBody = llvm::function_ref<llvm::SmallVector<Value>(
     KernelBuilder &, Value panel, Value column, Value row, TileShape)>;
 
+/// Called once for a panel that several rows meet, before they do.
+using PrepareBody = llvm::function_ref<void(KernelBuilder &, Value panel)>;
+
 /// The loop nest around one register tile: panels in parallel, row tiles
 /// inside, so that a panel stays in the second-level cache while all rows pass
 /// over it, and in them the parts of the panel, so that the rows stay in the
-/// first-level cache. A single row takes whole panels. `prepare` is called once
-/// for a panel that several rows meet. The whole is `init`, `[M, N]`.
-Value emitTiles(
-    KernelBuilder &b, Value init, const Tiling &tiling, TileBody tile,
-    llvm::function_ref<void(KernelBuilder &, Value panel)> prepare = nullptr);
+/// first-level cache. Rows that are left over are tiles of their own. A single
+/// row takes whole panels. The whole is `init`, `[M, N]`.
+Value emitTiles(KernelBuilder &b, Value init, const Tiling &tiling,
+                TileBody tile, PrepareBody prepare = nullptr);
+
+/// `out`, `[M, 32]`, with the results of a tile of `count` rows, which are at
+/// most those of the tiling.
+using PassingBody =
+    llvm::function_ref<Value(KernelBuilder &, Value panel, Value column,
+                             Value row, Value count, Value out)>;
+
+/// The same nest for tiles that rows pass one by one, in a loop: what is left
+/// over is a tile of fewer.
+Value emitPassingTiles(KernelBuilder &b, Value init, const Tiling &tiling,
+                       PassingBody tile, PrepareBody prepare);
 
 /// The 128 bytes of row `row` of a panel, `[N, rows, columns]`, as a vector,
 /// for whoever reads each row once and in order: those that come next are asked
 /// for, which gives a tenth more than what the machine guesses of one thread's
 /// reads.
 Value readPanelRow(KernelBuilder &b, Value panels, Value panel, Value row);
+
+/// Asks for what the panel after `panel` has at the same place, for few rows,
+/// which are done with a panel before memory has delivered the next.
+void prefetchNextPanel(KernelBuilder &b, Value panels, Value panel, Value row,
+                       Value column);
 
 /// Numbers of a row to be read at once: one, or where they become lanes those
 /// of 16 bytes.
