@@ -41,6 +41,7 @@ class Llama:
         self.context = llama_cpp.llama_init_from_model(self.model, options)
         if not self.context:
             raise RuntimeError("llama.cpp cannot make a context")
+        self.vocabulary = llama_cpp.llama_model_get_vocab(self.model)
         self.memory = llama_cpp.llama_get_memory(self.context)
         self.tokens = some_tokens(context)
         self.in_front = {}  # by depth: a state as bytes
@@ -86,10 +87,19 @@ class Llama:
                 self.decode([token])
         return time.perf_counter() - begin
 
+    def tokenize(self, text):
+        raw = text.encode()
+        # As many tokens as bytes, and what is put in front.
+        ids = (llama_cpp.llama_token * (len(raw) + 2))()
+        count = llama_cpp.llama_tokenize(self.vocabulary, raw, len(raw), ids,
+                                         len(ids), True, False)
+        if count < 0:
+            raise RuntimeError(f"llama.cpp needs room for {-count} tokens")
+        return list(ids[:count])
+
     def logits(self, tokens):
         self.restore(0)
-        size = llama_cpp.llama_vocab_n_tokens(
-            llama_cpp.llama_model_get_vocab(self.model))
+        size = llama_cpp.llama_vocab_n_tokens(self.vocabulary)
         batch = llama_cpp.llama_batch_init(len(tokens), 0, 1)
         try:
             batch.n_tokens = len(tokens)

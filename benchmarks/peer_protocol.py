@@ -9,11 +9,14 @@ that it reads:
   {"time": [prompt, generate, depth]}   -> {"seconds": S}
   {"logits": [ids], "file": PATH}       -> {}, with the logits of every position
                                            in PATH, little-endian f32
+  {"tokenize": TEXT}                    -> {"tokens": [ids]}, the one that begins
+                                           texts in front
   {"greedy": COUNT}                     -> {"prompt": [ids], "tokens": [ids]} of
                                            an engine that gives no logits
   anything that fails                   -> {"error": TEXT}
 
-An engine is an object with `version` and `time`, and with `logits` or `greedy`.
+An engine is an object with `version` and `time`, and with `logits` or `greedy`;
+compare_perplexity.py needs `logits` and `tokenize`.
 """
 
 import argparse
@@ -41,6 +44,8 @@ def answer(engine, request):
     if "logits" in request:
         engine.logits(request["logits"]).astype("<f4").tofile(request["file"])
         return {}
+    if "tokenize" in request:
+        return {"tokens": engine.tokenize(request["tokenize"])}
     if "greedy" in request:
         prompt, tokens = engine.greedy(request["greedy"])
         return {"prompt": prompt, "tokens": tokens}

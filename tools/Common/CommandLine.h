@@ -4,6 +4,8 @@
 #ifndef FLOW_TOOLS_COMMANDLINE_H
 #define FLOW_TOOLS_COMMANDLINE_H
 
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/Error.h"
 #include "llvm/Support/Path.h"
@@ -125,6 +127,27 @@ inline bool parseCommandLine(int argc, char **argv,
   llvm::cl::HideUnrelatedOptions(category);
   llvm::cl::SetVersionPrinter(printFlowVersion);
   return parseOptions(argc, argv, overview);
+}
+
+/// What is wrong with an option that has to be one of at least two `choices`,
+/// or nothing.
+inline std::string checkChoice(llvm::StringRef option, llvm::StringRef value,
+                               llvm::ArrayRef<llvm::StringRef> choices) {
+  if (llvm::is_contained(choices, value))
+    return {};
+  return (option + " must be " + llvm::join(choices.drop_back(), ", ") +
+          " or " + choices.back() + ", got '" + value + "'")
+      .str();
+}
+
+/// The same of `--numerics` and `--cache-type`.
+inline std::string checkArithmetic(llvm::StringRef numerics,
+                                   llvm::StringRef cacheType) {
+  std::string problem =
+      checkChoice("--numerics", numerics, {"auto", "f32", "bf16", "int8"});
+  return problem.empty() ? checkChoice("--cache-type", cacheType,
+                                       {"auto", "f32", "bf16", "f16"})
+                         : problem;
 }
 
 } // namespace flow

@@ -175,13 +175,9 @@ std::string checkUsage(const BenchmarkOptions &options) {
   if (llvm::all_of(options.prompts, isZero) &&
       llvm::all_of(options.generations, isZero))
     return "there is nothing to measure: -p and -n are 0";
-  if (!llvm::is_contained({"auto", "f32", "bf16", "int8"},
-                          llvm::StringRef(numerics)))
-    return "--numerics must be auto, f32, bf16 or int8, got '" + numerics + "'";
-  if (!llvm::is_contained({"auto", "f32", "bf16", "f16"},
-                          llvm::StringRef(cacheType)))
-    return "--cache-type must be auto, f32, bf16 or f16, got '" + cacheType +
-           "'";
+  if (std::string problem = checkArithmetic(numerics, cacheType);
+      !problem.empty())
+    return problem;
   if (!parseFormat(output))
     return "-o must be md, json, jsonl or csv, got '" + output + "'";
   if (stages && output == "csv")

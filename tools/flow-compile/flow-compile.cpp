@@ -95,10 +95,10 @@ std::string checkUsage() {
            "ptx, "
            "cubin or fatbin, got '" +
            emit + "'";
-  if (!llvm::is_contained({"prefill", "decode", "verify", "all"},
-                          llvm::StringRef(phase)))
-    return "--phase must be prefill, decode, verify or all, got '" + phase +
-           "'";
+  if (std::string problem =
+          checkChoice("--phase", phase, {"prefill", "decode", "verify", "all"});
+      !problem.empty())
+    return problem;
   if (emit.empty() && phase != "all")
     return "an artefact holds all phases: --phase needs --emit";
   if (emit == kSummary && phase != "all")
@@ -108,15 +108,12 @@ std::string checkUsage() {
            "--phase=verify";
   if (target == "nvvm")
     return "--target nvvm is not available yet";
-  if (target != "cpu")
-    return "--target must be cpu or nvvm, got '" + target + "'";
-  if (!llvm::is_contained({"auto", "f32", "bf16", "int8"},
-                          llvm::StringRef(numerics)))
-    return "--numerics must be auto, f32, bf16 or int8, got '" + numerics + "'";
-  if (!llvm::is_contained({"auto", "f32", "bf16", "f16"},
-                          llvm::StringRef(cacheType)))
-    return "--cache-type must be auto, f32, bf16 or f16, got '" + cacheType +
-           "'";
+  if (std::string problem = checkChoice("--target", target, {"cpu", "nvvm"});
+      !problem.empty())
+    return problem;
+  if (std::string problem = checkArithmetic(numerics, cacheType);
+      !problem.empty())
+    return problem;
   for (auto [name, value] :
        {std::pair<const char *, int64_t>{"--context", contextSize},
         {"--top-k", topK}})

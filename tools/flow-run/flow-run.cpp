@@ -538,31 +538,27 @@ std::string checkUsage() {
     if (value < 0)
       return std::string(name) + " must not be negative, got " +
              std::to_string(value);
-  if (draftKind != "none" && draftKind != "lookup")
-    return "--draft must be none or lookup, got '" + draftKind + "'";
+  if (std::string problem =
+          checkChoice("--draft", draftKind, {"none", "lookup"});
+      !problem.empty())
+    return problem;
   if (draftTokens < 1)
     return "--draft-tokens must be positive, got " +
            std::to_string(draftTokens);
   if (prefillChunk < 1)
     return "--prefill-chunk must be positive, got " +
            std::to_string(prefillChunk);
-  if (!llvm::is_contained({"auto", "f32", "bf16", "int8"},
-                          llvm::StringRef(numerics)))
-    return "--numerics must be auto, f32, bf16 or int8, got '" + numerics + "'";
-  if (!llvm::is_contained({"auto", "f32", "bf16", "f16"},
-                          llvm::StringRef(cacheType)))
-    return "--cache-type must be auto, f32, bf16 or f16, got '" + cacheType +
-           "'";
+  if (std::string problem = checkArithmetic(numerics, cacheType);
+      !problem.empty())
+    return problem;
   if (target == "nvvm" || target == "nvvm-emulated")
     return "--target " + target + " is not available yet";
   if (target == "reference" && stats)
     return "--stats are those of compiled code: --target reference has none";
   if (target == "reference" && makesDrafts())
     return "--draft is for compiled code: --target reference verifies none";
-  if (target != "cpu" && target != "reference")
-    return "--target must be cpu, reference, nvvm or nvvm-emulated, got '" +
-           target + "'";
-  return {};
+  return checkChoice("--target", target,
+                     {"cpu", "reference", "nvvm", "nvvm-emulated"});
 }
 
 } // namespace

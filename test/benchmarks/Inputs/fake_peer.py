@@ -31,6 +31,12 @@ class Fake:
     def time(self, prompt, generate, depth):
         return float(os.environ.get("FAKE_SECONDS", "0.5"))
 
+    def tokenize(self, text):
+        ids = subprocess.run([os.environ["FLOW_TOKENIZE"], self.model, "1", "0"],
+                             input=text + "\0", check=True, capture_output=True,
+                             text=True).stdout
+        return [int(token) for token in ids.split(",")]
+
     def logits(self, tokens):
         with tempfile.TemporaryDirectory() as folder:
             path = pathlib.Path(folder, "logits")
