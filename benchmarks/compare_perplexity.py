@@ -26,6 +26,7 @@ import tempfile
 import numpy
 
 import engines
+from compare import peer_names, positive
 from peer_protocol import BEGIN_OF_TEXT
 
 SCORED = re.compile(r"perplexity (\S+) ± (\S+) of (\d+) tokens\n")
@@ -69,7 +70,7 @@ def measure(options):
     """Yields (engine, arithmetic, perplexity, tokens scored)."""
     for numerics in options.numerics.split(","):
         yield ("gemma-flow", numerics, *ours(options, numerics))
-    for name in filter(None, options.peers.split(",")):
+    for name in options.peers:
         peer = engines.Peer(name, options, options.model)
         try:
             yield (name, "its own", *theirs(options, peer))
@@ -85,10 +86,11 @@ def main():
     add("text")
     add("--flow-run", required=True)
     add("--peer-python", help="Python that has the peers")
-    add("--peers", default="llama.cpp", help="names, or nothing (llama.cpp)")
+    add("--peers", type=peer_names, default=["llama.cpp"],
+        help="names, or nothing (llama.cpp)")
     add("--numerics", default="f32,auto", help="f32,auto")
-    add("--window", type=int, default=512, help="tokens (512)")
-    add("-t", "--threads", type=int, default=len(os.sched_getaffinity(0)))
+    add("--window", type=positive, default=512, help="tokens (512)")
+    add("-t", "--threads", type=positive, default=len(os.sched_getaffinity(0)))
     options = parser.parse_args()
     options.tests = [engines.Test(options.window, 0, 0)]
     try:
