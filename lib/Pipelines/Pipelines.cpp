@@ -123,12 +123,11 @@ void flow::buildCpuPipeline(OpPassManager &pm, const PipelineOptions &options) {
     // two: of smaller tiles fewer rows are left over. Bytes without dot
     // products have none left over.
     constexpr int64_t kFewRows = 4;
-    for (int64_t *rows : {&tiling.rowsF32, &tiling.rowsBf16, &tiling.rowsI8,
-                          &tiling.rowsNarrow}) {
-      bool isOfBytes = rows == &tiling.rowsI8 || rows == &tiling.rowsNarrow;
-      if (hasByteDots || !isOfBytes)
-        *rows = std::min(*rows, kFewRows);
-    }
+    llvm::SmallVector<int64_t *> leaving{&tiling.rowsF32, &tiling.rowsBf16};
+    if (hasByteDots)
+      leaving.append({&tiling.rowsI8, &tiling.rowsNarrow});
+    for (int64_t *rows : leaving)
+      *rows = std::min(*rows, kFewRows);
     tiling.rowUnit = 1;
   }
   pm.addNestedPass<func::FuncOp>(createTileContractions(tiling));

@@ -38,7 +38,8 @@ def TileContractions : Pass<"cpu-tile-contractions", "::mlir::func::FuncOp"> {
     panels, and asks for the weights that it is about to read, a kilobyte ahead. The order of addition is ascending in the depth, whatever the tile,
     so a row's result does not depend on it. A dynamic number of rows is a
     multiple of `row-unit`. Where that is none of a tile, the rows that whole
-    tiles leave over are computed one by one.
+    tiles leave over are computed one by one, or as a smaller tile of bytes that
+    are widened or added in 16 bits.
 
     A target without dot products of bytes or of bf16 multiplies wider numbers.
     With `widen-i8` and `widen-bf16` rows are widened once, in a loop in front
