@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Runs the warps of one CTA until all are done.
+
+#ifndef FLOW_LIB_EMULATOR_CTA_H
+#define FLOW_LIB_EMULATOR_CTA_H
+
+#include "GlobalRaces.h"
+#include "WarpState.h"
+#include "flow/Emulator/Emulator.h"
+#include "llvm/ADT/SmallVector.h"
+
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace flow::emulator {
+
+struct KernelCode;
+
+/// What all CTAs of a launch have in common.
+struct LaunchContext {
+  const KernelCode *kernel = nullptr;
+  const Launch *launch = nullptr;
+  const GlobalMemory *memory = nullptr;
+  /// The module's own variables.
+  const GlobalMemory *variables = nullptr;
+  ProgramOptions options;
+  std::vector<uint8_t> parameters;
+  /// Null without checks.
+  GlobalRaces *races = nullptr;
+};
+
+/// A copy to shared memory that has been issued and not waited for.
+struct AsyncCopy {
+  uint32_t destination = 0, group = 0;
+  uint8_t bytes = 0, lane = 0;
+  std::array<uint8_t, 16> data{};
+};
+
+/// One of a CTA's warps, beside its frame.
+struct Warp {
+  WarpState *state = nullptr;
+  WarpClock clock;
+  std::vector<AsyncCopy> copies;
+  /// How many groups each lane has committed.
+  std::array<uint32_t, kWarpSize> groups{};
+  bool isDone = false, isWaiting = false;
+};
+
+/// One CTA at a time, again and again: memory is kept between them.
+class Cta {
+public:
+  explicit Cta(const LaunchContext &context);
+
+  /// Runs the CTA number `index` of the grid. False if it broke a rule.
+  bool run(uint64_t index);
+  /// Which rule that was, and where.
+  const std::string &error() const { return *firstError; }
+
+  Counters counters;
+
+  // What the runtime functions use.
+  void fail(const WarpState &state, uint32_t instruction,
+            const llvm::Twine &what);
+  Warp &warpOf(const WarpState &state) { return warps[state.warp]; }
+  const GlobalMemory::Range *findGlobal(uint64_t address);
+  /// For errors: which memory is near an address that is in none.
+  std::string describeNear(uint64_t address) const;
+  bool checks() const { return context.options.checks; }
+  bool counts() const { return context.options.count; }
+  GlobalRaces *globalRaces() { return context.races; }
+  /// From 1 on, as `GlobalRaces` counts.
+  uint32_t number() const { return uint32_t(current) + 1; }
+  /// Others may have told this CTA of what they wrote.
+  bool isInformed = false;
+  uint8_t *localMemory(const WarpState &state, unsigned lane);
+  uint64_t localBytes() const;
+  /// Counts the lanes that arrive at a barrier without waiting there.
+  void arrive(WarpState &state, uint32_t instruction, uint32_t barrier,
+              uint32_t threads);
+
+  SharedMemory shared;
+
+private:
+  struct Barrier {
+    /// Threads that have arrived, and that are waited for; what those know.
+    uint32_t arrived = 0, expected = 0;
+    std::array<uint32_t, kMaxWarps> times{};
+    llvm::SmallVector<unsigned, kMaxWarps> waiting;
+  };
+
+  void start(uint64_t index);
+  bool join(Warp &warp);
+  bool enter(Barrier &barrier, uint32_t id, Warp &warp, uint32_t instruction,
+             uint32_t threads);
+  void openBarriers();
+  void release(Barrier &barrier);
+  void reportDeadlock();
+  void addCounts();
+  uint32_t exitedThreads() const;
+
+  const LaunchContext &context;
+  uint64_t current = 0;
+  uint32_t blockThreads = 0;
+  std::vector<Warp> warps;
+  std::array<Barrier, 16> barriers;
+  size_t frameBytes = 0;
+  std::unique_ptr<uint8_t[]> frames;
+  uint8_t *firstFrame = nullptr;
+  std::vector<uint8_t> local;
+  std::vector<uint64_t> blockCounts;
+  const GlobalMemory::Range *lastRange = nullptr;
+  std::optional<std::string> firstError;
+};
+
+} // namespace flow::emulator
+
+#endif // FLOW_LIB_EMULATOR_CTA_H

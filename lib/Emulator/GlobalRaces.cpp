@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Which CTA wrote which byte of global memory in a launch.
+
+#include "GlobalRaces.h"
+
+#include <cstdlib>
+
+using namespace flow::emulator;
+
+GlobalRaces::~GlobalRaces() {
+  for (auto &[range, shadow] : shadows)
+    std::free(shadow);
+}
+
+std::atomic<uint32_t> *GlobalRaces::writers(const GlobalMemory::Range &range) {
+  std::lock_guard<std::mutex> lock(mutex);
+  auto [at, isNew] = shadows.try_emplace(&range, nullptr);
+  // Pages of calloc that nothing is written to cost nothing.
+  if (isNew)
+    at->second = static_cast<std::atomic<uint32_t> *>(
+        std::calloc(range.end - range.begin, sizeof(std::atomic<uint32_t>)));
+  return at->second;
+}
+
+std::atomic<uint32_t> *
+GlobalRaces::writersOrNull(const GlobalMemory::Range &range) {
+  std::lock_guard<std::mutex> lock(mutex);
+  auto at = shadows.find(&range);
+  return at == shadows.end() ? nullptr : at->second;
+}

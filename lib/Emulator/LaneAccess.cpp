@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Finds, checks and counts what the lanes of a warp touch.
+
+#include "LaneAccess.h"
+
+#include "WarpCounters.h"
+
+#include "llvm/ADT/StringExtras.h"
+
+#include <cstring>
+
+using namespace flow::emulator;
+using Kind = SharedMemory::Kind;
+
+static const char *nameOf(Space space) {
+  switch (space) {
+  case Space::Global:
+    return "global";
+  case Space::Shared:
+    return "shared";
+  case Space::Local:
+    return "local";
+  case Space::Generic:
+    break;
+  }
+  return "generic";
+}
+
+uint64_t flow::emulator::readSlot(WarpState &state, const Slot &slot,
+                                  unsigned lane) {
+  uint64_t value = 0;
+  copyBytes(&value, frameOf(state) + slot.offset + lane * slot.stride,
+            slot.bytes);
+  return value;
+}
+
+void flow::emulator::readAddresses(WarpState &state, const Slot &slot,
+                                   int64_t offset,
+                                   std::array<uint64_t, kWarpSize> &addresses) {
+  const uint8_t *from = frameOf(state) + slot.offset;
+  if (!slot.stride) {
+    addresses.fill(readSlot(state, slot, 0) + offset);
+    return;
+  }
+  if (slot.bytes == 4) {
+    const auto *values = reinterpret_cast<const uint32_t *>(from);
+    for (unsigned lane = 0; lane < kWarpSize; ++lane)
+      addresses[lane] = uint32_t(values[lane] + offset);
+    return;
+  }
+  const auto *values = reinterpret_cast<const uint64_t *>(from);
+  for (unsigned lane = 0; lane < kWarpSize; ++lane)
+    addresses[lane] = values[lane] + offset;
+}
+
+/// Says which lane wants what, and what there is.
+static void failAt(WarpState &state, const Access &access, const Lanes &lanes,
+                   unsigned lane, uint32_t size, const llvm::Twine &why) {
+  state.cta->fail(state, access.instruction,
+                  llvm::Twine("lane ") + llvm::Twine(lane) + ": " +
+                      nameOf(lanes.space) + " access of " + llvm::Twine(size) +
+                      " bytes at 0x" + llvm::utohexstr(lanes.address[lane]) +
+                      " " + why);
+}
+
+/// Gives generic addresses their space.
+static bool chooseSpace(WarpState &state, const Access &access, Lanes &lanes) {
+  unsigned first = llvm::countr_zero(lanes.mask);
+  uint64_t window = lanes.address[first] & kWindowMask;
+  lanes.space = window == kSharedWindow  ? Space::Shared
+                : window == kLocalWindow ? Space::Local
+                                         : Space::Global;
+  bool isMixed = false;
+  forEachLane(lanes.mask, [&](unsigned lane) {
+    isMixed |= (lanes.address[lane] & kWindowMask) != window;
+    if (lanes.space != Space::Global)
+      lanes.address[lane] &= ~kWindowMask;
+  });
+  if (isMixed)
+    state.cta->fail(state, access.instruction,
+                    "generic addresses of different memories in one warp are "
+                    "not supported");
+  return !isMixed;
+}
+
+static std::string describeEnd(const GlobalMemory::Range &range) {
+  return "passes the end of '" + range.name + "' (" +
+         std::to_string(range.end - range.begin) + " bytes)";
+}
+
+static bool findGlobal(WarpState &state, const Access &access, Lanes &lanes,
+                       uint32_t size, bool writes) {
+  Cta &cta = *state.cta;
+  uint64_t least = UINT64_MAX, most = 0;
+  forEachLane(lanes.mask, [&](unsigned lane) {
+    least = std::min(least, lanes.address[lane]);
+    most = std::max(most, lanes.address[lane]);
+    lanes.host[lane] = reinterpret_cast<uint8_t *>(lanes.address[lane]);
+  });
+  const GlobalMemory::Range *whole = cta.findGlobal(least);
+  if (whole && most + size > most && most + size <= whole->end &&
+      !(writes && whole->readOnly))
+    return true;
+  // Not all in one piece of memory.
+  for (uint32_t left = lanes.mask; left; left &= left - 1) {
+    unsigned lane = llvm::countr_zero(left);
+    uint64_t at = lanes.address[lane];
+    const GlobalMemory::Range *range = cta.findGlobal(at);
+    if (!range) {
+      failAt(state, access, lanes, lane, size, cta.describeNear(at));
+      return false;
+    }
+    if (size > range->end - at) {
+      failAt(state, access, lanes, lane, size, describeEnd(*range));
+      return false;
+    }
+    if (writes && range->readOnly) {
+      failAt(state, access, lanes, lane, size,
+             "writes '" + range->name + "', which is read-only");
+      return false;
+    }
+  }
+  return true;
+}
+
+static bool findInside(WarpState &state, const Access &access, Lanes &lanes,
+                       uint32_t size) {
+  Cta &cta = *state.cta;
+  bool isShared = lanes.space == Space::Shared;
+  uint64_t limit = isShared ? cta.shared.size() : cta.localBytes();
+  uint8_t *base = cta.shared.data();
+  for (uint32_t left = lanes.mask; left; left &= left - 1) {
+    unsigned lane = llvm::countr_zero(left);
+    uint64_t at = lanes.address[lane];
+    if (at > limit || size > limit - at) {
+      failAt(state, access, lanes, lane, size,
+             "passes the end of the " + llvm::Twine(limit) + " bytes of " +
+                 nameOf(lanes.space) + " memory");
+      return false;
+    }
+    lanes.host[lane] = (isShared ? base : cta.localMemory(state, lane)) + at;
+  }
+  return true;
+}
+
+bool flow::emulator::findLanes(WarpState &state, const Access &access,
+                               uint32_t mask, uint32_t size, bool writes,
+                               Lanes &lanes) {
+  if (!mask || state.failed)
+    return false;
+  lanes.mask = mask;
+  lanes.space = access.space;
+  readAddresses(state, access.address, access.offset, lanes.address);
+  if (access.space == Space::Generic && !chooseSpace(state, access, lanes))
+    return false;
+  uint64_t low = 0;
+  forEachLane(mask, [&](unsigned lane) { low |= lanes.address[lane]; });
+  if (low & (size - 1)) {
+    for (unsigned lane = 0; lane < kWarpSize; ++lane)
+      if (mask >> lane & 1 && lanes.address[lane] & (size - 1)) {
+        failAt(state, access, lanes, lane, size, "is not aligned");
+        return false;
+      }
+  }
+  return lanes.space == Space::Global
+             ? findGlobal(state, access, lanes, size, writes)
+             : findInside(state, access, lanes, size);
+}
+
+bool flow::emulator::watchShared(WarpState &state, const Access &access,
+                                 const Lanes &lanes, uint32_t size, Kind kind) {
+  Cta &cta = *state.cta;
+  WarpClock &clock = cta.warpOf(state).clock;
+  ++clock.serial;
+  for (uint32_t left = lanes.mask; left; left &= left - 1) {
+    unsigned lane = llvm::countr_zero(left);
+    if (cta.shared.access(clock, lane, kind, lanes.address[lane], size))
+      continue;
+    cta.fail(state, access.instruction, cta.shared.problem());
+    return false;
+  }
+  return true;
+}
+
+/// Records that `lane` writes `count` bytes at `tags`, or looks who wrote what
+/// it reads: the place of a byte that another CTA wrote, or -1.
+static int findOther(std::atomic<uint32_t> *tags, uint32_t count, uint32_t self,
+                     bool writes) {
+  for (uint32_t i = 0; i < count; ++i) {
+    uint32_t last = writes ? tags[i].exchange(self, std::memory_order_relaxed)
+                           : tags[i].load(std::memory_order_relaxed);
+    if (last && last != self)
+      return int(i);
+  }
+  return -1;
+}
+
+bool flow::emulator::watchGlobal(WarpState &state, const Access &access,
+                                 const Lanes &lanes,
+                                 const std::array<uint32_t, kWarpSize> &sizes,
+                                 bool writes) {
+  Cta &cta = *state.cta;
+  GlobalRaces *races = cta.globalRaces();
+  if (!races || access.isStrong || (!writes && cta.isInformed))
+    return true;
+  const GlobalMemory::Range *range = nullptr;
+  std::atomic<uint32_t> *tags = nullptr;
+  for (uint32_t left = lanes.mask; left; left &= left - 1) {
+    unsigned lane = llvm::countr_zero(left);
+    uint64_t at = lanes.address[lane];
+    if (!range || at < range->begin || at >= range->end) {
+      range = cta.findGlobal(at);
+      tags = writes ? races->writers(*range) : races->writersOrNull(*range);
+    }
+    if (!tags)
+      continue;
+    uint64_t begin = at - range->begin;
+    int other = findOther(tags + begin, sizes[lane], cta.number(), writes);
+    if (other < 0)
+      continue;
+    failAt(state, access, lanes, lane, sizes[lane],
+           (writes ? "writes" : "reads") + llvm::Twine(" byte ") +
+               llvm::Twine(begin + other) + " of '" + range->name +
+               "', which another CTA wrote in the same launch");
+    return false;
+  }
+  return true;
+}
+
+bool flow::emulator::account(WarpState &state, const Access &access,
+                             const Lanes &lanes, uint32_t size, bool writes) {
+  Cta &cta = *state.cta;
+  if (cta.counts()) {
+    if (lanes.space == Space::Shared)
+      countShared(cta.counters, lanes.address, lanes.mask, size);
+    else if (lanes.space == Space::Global)
+      countGlobal(cta.counters, lanes.address, lanes.mask, size, writes);
+  }
+  if (!cta.checks())
+    return true;
+  if (lanes.space == Space::Global) {
+    std::array<uint32_t, kWarpSize> sizes;
+    sizes.fill(size);
+    return watchGlobal(state, access, lanes, sizes, writes);
+  }
+  if (lanes.space != Space::Shared)
+    return true;
+  Kind kind = access.isStrong ? writes ? Kind::StrongWrite : Kind::StrongRead
+              : writes        ? Kind::Write
+                              : Kind::Read;
+  return watchShared(state, access, lanes, size, kind);
+}
+
+bool flow::emulator::findSources(WarpState &state, const Access &access,
+                                 uint32_t mask, Lanes &source,
+                                 std::array<uint32_t, kWarpSize> &sizes) {
+  Cta &cta = *state.cta;
+  source.mask = mask;
+  readAddresses(state, access.data[0], access.sourceOffset, source.address);
+  for (uint32_t left = mask; left; left &= left - 1) {
+    unsigned lane = llvm::countr_zero(left);
+    uint32_t size = access.data[1].bytes ? readSlot(state, access.data[1], lane)
+                                         : access.bytes;
+    sizes[lane] = size;
+    uint64_t at = source.address[lane];
+    source.host[lane] = reinterpret_cast<uint8_t *>(at);
+    if (size > access.bytes) {
+      failAt(state, access, source, lane, size,
+             "is larger than the " + llvm::Twine(unsigned(access.bytes)) +
+                 " bytes of the copy");
+      return false;
+    }
+    if (at & (access.bytes - 1)) {
+      failAt(state, access, source, lane, size, "is not aligned");
+      return false;
+    }
+    if (!size) {
+      source.mask &= ~(1u << lane);
+      continue;
+    }
+    const GlobalMemory::Range *range = cta.findGlobal(at);
+    if (range && size <= range->end - at)
+      continue;
+    failAt(state, access, source, lane, size,
+           range ? describeEnd(*range) : cta.describeNear(at));
+    return false;
+  }
+  return true;
+}

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// The functions that generated code calls.
+
+#ifndef FLOW_LIB_EMULATOR_RUNTIME_H
+#define FLOW_LIB_EMULATOR_RUNTIME_H
+
+#include "WarpState.h"
+#include "llvm/ADT/ArrayRef.h"
+#include "llvm/ADT/StringRef.h"
+
+namespace flow::emulator {
+
+struct RuntimeFunction {
+  llvm::StringLiteral name;
+  void *address;
+};
+
+/// Accesses to memory: `void (WarpState *, const Access *, uint32_t lanes)`.
+/// load store async ldmatrix stmatrix atomic.
+llvm::ArrayRef<RuntimeFunction> memoryFunctions();
+
+/// Of lanes with one another:
+///   void commit(WarpState *, uint32_t lanes)
+///   void wait(WarpState *, uint32_t lanes, uint32_t groupsLeft)
+///   void converge(WarpState *, uint32_t instruction, uint32_t lanes,
+///                 const uint32_t *members, uint32_t count)
+///   void whole_warp(WarpState *, uint32_t instruction, uint32_t lanes)
+///   void barrier(WarpState *, uint32_t instruction, uint32_t lanes,
+///                const uint32_t *id, const uint32_t *threads, uint32_t count,
+///                uint32_t waits)
+///   uint32_t shuffle(WarpState *, uint32_t instruction, uint32_t lanes,
+///                    uint32_t mode, const uint32_t (*operands)[32],
+///                    uint32_t *result)
+///   void informed(WarpState *)
+///   void trap(WarpState *, uint32_t instruction)
+llvm::ArrayRef<RuntimeFunction> warpFunctions();
+
+/// Arithmetic that has no vector code:
+/// `void (void *result, const void *a, const void *b, uint32_t count)`, named
+/// by what it does and the type: div_s32, rem_u64, ex2_f32, tanh_f32, …
+llvm::ArrayRef<RuntimeFunction> laneFunctions();
+
+enum class ShuffleMode : uint32_t { Up, Down, Butterfly, Index };
+
+/// In `wait`: also what has not been committed.
+constexpr uint32_t kWaitForAll = UINT32_MAX;
+
+} // namespace flow::emulator
+
+#endif // FLOW_LIB_EMULATOR_RUNTIME_H
