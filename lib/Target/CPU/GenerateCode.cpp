@@ -1,16 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // From the LLVM dialect to optimised object code.
 
+#include "Common/EmitModule.h"
 #include "TargetMachine.h"
 #include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Export.h"
-#include "llvm/IR/DiagnosticInfo.h"
-#include "llvm/IR/DiagnosticPrinter.h"
 #include "llvm/IR/IRBuilder.h"
-#include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
-#include "llvm/Passes/PassBuilder.h"
 #include "llvm/Support/raw_ostream.h"
 
 using namespace flow;
@@ -67,35 +64,6 @@ static void prepareLinkage(llvm::Module &module, const CpuTarget &target) {
   }
 }
 
-static void optimize(llvm::Module &module, llvm::TargetMachine &machine) {
-  llvm::LoopAnalysisManager loops;
-  llvm::FunctionAnalysisManager functions;
-  llvm::CGSCCAnalysisManager callGraph;
-  llvm::ModuleAnalysisManager modules;
-  // Kernels are vectors already: the vectorisers would find nothing to do.
-  llvm::PipelineTuningOptions tuning;
-  tuning.LoopVectorization = false;
-  tuning.SLPVectorization = false;
-  llvm::PassBuilder builder(&machine, tuning);
-  builder.registerModuleAnalyses(modules);
-  builder.registerCGSCCAnalyses(callGraph);
-  builder.registerFunctionAnalyses(functions);
-  builder.registerLoopAnalyses(loops);
-  builder.crossRegisterProxies(loops, functions, callGraph, modules);
-  builder.buildPerModuleDefaultPipeline(llvm::OptimizationLevel::O1)
-      .run(module, modules);
-}
-
-/// The first error of LLVM, which without a handler would end the process.
-static void keepError(const llvm::DiagnosticInfo *info, void *kept) {
-  auto &message = *static_cast<std::string *>(kept);
-  if (info->getSeverity() != llvm::DS_Error || !message.empty())
-    return;
-  llvm::raw_string_ostream stream(message);
-  llvm::DiagnosticPrinterRawOStream printer(stream);
-  info->print(printer);
-}
-
 llvm::Expected<std::string> flow::generateCode(mlir::ModuleOp module,
                                                const CpuTarget &target,
                                                CodeKind kind) {
@@ -104,9 +72,9 @@ llvm::Expected<std::string> flow::generateCode(mlir::ModuleOp module,
     return machine.takeError();
   mlir::registerBuiltinDialectTranslation(*module.getContext());
   mlir::registerLLVMDialectTranslation(*module.getContext());
-  std::string problem;
+  LlvmErrors errors;
   llvm::LLVMContext context;
-  context.setDiagnosticHandlerCallBack(keepError, &problem);
+  errors.attachTo(context);
   std::unique_ptr<llvm::Module> code =
       mlir::translateModuleToLLVMIR(module, context, "gemma-flow");
   if (!code)
@@ -115,23 +83,21 @@ llvm::Expected<std::string> flow::generateCode(mlir::ModuleOp module,
   code->setTargetTriple(llvm::Triple(target.triple));
   code->setDataLayout((*machine)->createDataLayout());
   prepareLinkage(*code, target);
-  optimize(*code, **machine);
+  optimizeModule(*code, **machine, llvm::OptimizationLevel::O1);
 
-  llvm::SmallString<0> buffer;
-  llvm::raw_svector_ostream stream(buffer);
   if (kind == CodeKind::LlvmIr) {
+    std::string text;
+    llvm::raw_string_ostream stream(text);
     code->print(stream, nullptr);
-    return buffer.str().str();
+    return text;
   }
-  llvm::legacy::PassManager passes;
-  auto fileType = kind == CodeKind::Assembly
-                      ? llvm::CodeGenFileType::AssemblyFile
-                      : llvm::CodeGenFileType::ObjectFile;
-  if ((*machine)->addPassesToEmitFile(passes, stream, nullptr, fileType))
-    return llvm::createStringError("no file of this kind can be emitted for " +
-                                   target.triple);
-  passes.run(*code);
-  if (!problem.empty())
-    return llvm::createStringError("LLVM cannot generate the code: " + problem);
-  return buffer.str().str();
+  llvm::Expected<std::string> emitted = emitModule(
+      *code, **machine,
+      kind == CodeKind::Assembly ? llvm::CodeGenFileType::AssemblyFile
+                                 : llvm::CodeGenFileType::ObjectFile);
+  if (!emitted)
+    return emitted.takeError();
+  if (llvm::Error error = errors.take())
+    return std::move(error);
+  return emitted;
 }

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// The architectures that are known.
+
+#include "flow/Target/NvvmTarget.h"
+
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringExtras.h"
+
+using namespace flow;
+
+namespace {
+struct Chip {
+  llvm::StringLiteral name;
+  /// PTX 8.0 has all that kernels of the first four use; the others exist from
+  /// 8.6 and 8.7 on.
+  llvm::StringLiteral features;
+  /// Kilobytes that a CTA may ask for and that an SM has, as the tables of
+  /// compute capabilities in the CUDA Programming Guide say.
+  int64_t sharedLimit, shared;
+};
+
+constexpr Chip kChips[] = {
+    {"sm_80", "+ptx80", 163, 164},  {"sm_86", "+ptx80", 99, 100},
+    {"sm_89", "+ptx80", 99, 100},   {"sm_90", "+ptx80", 227, 228},
+    {"sm_100", "+ptx86", 227, 228}, {"sm_120", "+ptx87", 99, 100},
+};
+} // namespace
+
+llvm::ArrayRef<llvm::StringLiteral> flow::nvvmChips() {
+  static const auto names = [] {
+    std::array<llvm::StringLiteral, std::size(kChips)> list{
+        kChips[0].name, kChips[1].name, kChips[2].name,
+        kChips[3].name, kChips[4].name, kChips[5].name};
+    return list;
+  }();
+  return names;
+}
+
+llvm::Expected<NvvmTarget> flow::resolveNvvmTarget(llvm::StringRef name) {
+  const Chip *chip =
+      llvm::find_if(kChips, [&](const Chip &c) { return c.name == name; });
+  if (chip == std::end(kChips))
+    return llvm::createStringError("'" + name +
+                                   "' is no GPU architecture that is known: " +
+                                   llvm::join(nvvmChips(), ", "));
+  constexpr int64_t kKilobyte = 1024;
+  return NvvmTarget{chip->name.str(), chip->features.str(),
+                    chip->sharedLimit * kKilobyte, chip->shared * kKilobyte};
+}
