@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Builders of the kernels of a decoder layer for NVIDIA GPUs.
+//
+// A kernel is a `gpu.func` of pointers to global memory and of i32. The shapes
+// that a model fixes are constants in it and part of its name; what changes
+// from step to step, it reads from a `StepField` table, so that a captured
+// graph of launches stays valid. Tensors are row-major; `bf16` rows and weights
+// begin at multiples of 16 bytes.
+
+#ifndef FLOW_CODEGEN_GPU_KERNELS_H
+#define FLOW_CODEGEN_GPU_KERNELS_H
+
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
+#include "mlir/IR/Builders.h"
+
+#include <array>
+#include <optional>
+#include <string>
+
+namespace flow::cuda {
+
+/// The i32 values of the step at hand, in this order: the absolute position of
+/// row 0, and the number of rows.
+enum class StepField { Start, Rows };
+
+/// One dimension of a grid: `ceil(rows * times / per)` for the rows of the
+/// step, or `times` where `per` is 0.
+struct GridSize {
+  int64_t times = 1, per = 0;
+};
+
+/// A kernel and how it is launched, whatever its arguments.
+struct KernelLaunch {
+  std::string kernel;
+  int64_t threads = 0;
+  /// Of dynamic shared memory.
+  int64_t sharedBytes = 0;
+  /// CTAs that an SM is to hold at the same time: a bound for the registers.
+  int64_t blocksOfSm = 1;
+  std::array<GridSize, 3> grid;
+};
+
+/// Where kernels go, and for what they are built.
+struct KernelTarget {
+  mlir::gpu::GPUModuleOp module;
+  /// Shared memory that a CTA may ask for: 101376 on sm_86, 89 and 120, 166912
+  /// on sm_80, 232448 on sm_90 and 100.
+  int64_t sharedMemoryLimit = 101376;
+};
+
+/// What becomes of the sums of a product.
+enum class Epilogue {
+  /// Stored as f32, or rounded to bf16.
+  F32,
+  Bf16,
+  /// `cap * tanh(x / cap)`, f32.
+  Softcap,
+  /// Columns hold 16 gates and 16 ups in turn: `gelu(gate) * up` as bf16, half
+  /// as many columns.
+  Gated
+};
+
+/// `x [T, depth] bf16` times `weights [columns, depth] bf16` transposed, with
+/// sums in f32.
+struct Product {
+  /// Multiples of 8, `columns` of 64 if gated.
+  int64_t columns = 0, depth = 0;
+  Epilogue epilogue = Epilogue::F32;
+  double cap = 0;
+};
+
+/// Any number of rows, by tiles of tensor-core products.
+/// Parameters: x, weights, result, step.
+KernelLaunch buildRowsProduct(mlir::OpBuilder &builder,
+                              const KernelTarget &target,
+                              const Product &product);
+
+/// One row, by a stream of the weights. Parameters: x, weights, result.
+KernelLaunch buildVectorProduct(mlir::OpBuilder &builder,
+                                const KernelTarget &target,
+                                const Product &product);
+
+/// `table[tokens[t], :] * scale`, f32. Parameters: tokens [T] i32, table [V,
+/// width] bf16, result [T, width] f32. The width is a multiple of 8.
+KernelLaunch buildEmbed(mlir::OpBuilder &builder, const KernelTarget &target,
+                        int64_t width, double scale);
+
+/// The last row of the step. Parameters: x [T, rowBytes], result [1, rowBytes],
+/// step. Rows are a multiple of 16 bytes.
+KernelLaunch buildLastRow(mlir::OpBuilder &builder, const KernelTarget &target,
+                          int64_t rowBytes);
+
+/// What a norm's rows leave as.
+enum class RowType { F32, Bf16 };
+
+/// `rms_norm(x) * weight` of rows of f32, a multiple of 4 wide.
+struct RowNorm {
+  int64_t width = 0;
+  double eps = 0;
+  bool hasWeight = true;
+  RowType result = RowType::Bf16;
+  /// Such rows, one after the other, in a row of the step: its heads.
+  int64_t heads = 1;
+};
+
+/// Parameters: x [T, heads, width] f32, weight [width] f32 if there is one,
+/// result [T, heads, width].
+KernelLaunch buildRowNorm(mlir::OpBuilder &builder, const KernelTarget &target,
+                          const RowNorm &norm);
+
+/// `sum = (stream + branch) * sumScale` and `rms_norm(sum) * weight`, where
+/// branch may be normed and weighted first.
+struct SumNorm {
+  RowNorm norm;
+  bool hasBranchWeight = false, hasSumScale = false;
+};
+
+/// Parameters: stream, branch [T, width] f32, branch weight [width] f32 if
+/// there is one, sum scale [1] f32 if there is one, weight [width] f32, sum [T,
+/// width] f32, normed [T, width].
+KernelLaunch buildSumNorm(mlir::OpBuilder &builder, const KernelTarget &target,
+                          const SumNorm &norm);
+
+/// What becomes of rows element by element.
+enum class ElementOp {
+  /// `x + y`, f32.
+  Add,
+  /// `x`, rounded to bf16.
+  Round,
+  /// `gelu(x) * y`, rounded to bf16.
+  Gate
+};
+
+/// Rows of f32, a multiple of 4 wide. Parameters: x [T, width], y [T, width]
+/// unless it only rounds, result [T, width].
+KernelLaunch buildElements(mlir::OpBuilder &builder, const KernelTarget &target,
+                           ElementOp op, int64_t width);
+
+/// What becomes of queries, keys and values behind their common product.
+struct HeadRows {
+  /// `headDim` is a multiple of 2. There may be no KV heads.
+  int64_t heads = 0, kvHeads = 0, headDim = 0;
+  double eps = 0;
+  /// Queries and keys are normed, with weights; values are, without.
+  bool hasNorms = false, hasValueNorm = false;
+  /// Values are what keys are before norm and rotation; the product has no
+  /// columns of their own.
+  bool keysAreValues = false;
+};
+
+/// Norms and turns the heads of each row, writes keys and values into their
+/// caches [C, KV, D] at position mod C, and queries as bf16. Parameters:
+/// product [T, (H + 2 KV) * D] f32, query weight and key weight [D] f32 if
+/// there are norms, angles [T, D/2, 2] f32, keys, values, query [T, H, D] bf16,
+/// step, capacity C (i32). Without KV heads there are neither caches nor step
+/// nor capacity.
+KernelLaunch buildHeadRows(mlir::OpBuilder &builder, const KernelTarget &target,
+                           const HeadRows &rows);
+
+/// Causal attention over a cache of keys and values, which is a ring: the key
+/// of position p lies in row `p % C` of C. A query of position p sees the keys
+/// from `p - window + 1` on, all of them where `window` is 0, up to its own:
+///
+/// ```
+/// z[j]         = cap( scale * <query[t,h,:], key[j,g,:]> )     g = h / (H /
+/// KV) result[t,h,:] = sum over j of softmax(z)[j] * value[j,g,:]
+/// ```
+///
+/// `cap(z)` is `softcap * tanh(z / softcap)`, or z without one. Scores, softmax
+/// and sums are f32; the weights are rounded to bf16 for the product with the
+/// values, their sum is not.
+///
+/// C is a multiple of 64, at least `window` and the rows of a step together, or
+/// all positions where there is no window.
+struct Attention {
+  /// `kvHeads` divides `heads`. `headDim` is 64, 128, 256 or 512.
+  int64_t heads = 0, kvHeads = 0, headDim = 0;
+  int64_t window = 0;
+  std::optional<double> softcap;
+  double scale = 1;
+};
+
+/// All rows of a step, whose own keys are in the cache already.
+/// Parameters: query [T, H, D] bf16, keys and values [C, KV, D] bf16, result
+/// [T, H, D] bf16, step, C (i32).
+KernelLaunch buildRowsAttention(mlir::OpBuilder &builder,
+                                const KernelTarget &target,
+                                const Attention &attention);
+
+/// The last row of a step alone, at `Start + Rows - 1`: by CTAs that share its
+/// keys, then by their merge.
+struct SplitAttention {
+  /// Parameters: query [1, H, D] bf16, keys and values [C, KV, D] bf16,
+  /// workspace, step, C (i32).
+  KernelLaunch parts;
+  /// Parameters: workspace, result [1, H, D] bf16.
+  KernelLaunch merge;
+  /// f32 of the workspace, which begins at a multiple of 16 bytes.
+  int64_t workspaceFloats = 0;
+};
+SplitAttention buildSplitAttention(mlir::OpBuilder &builder,
+                                   const KernelTarget &target,
+                                   const Attention &attention);
+
+} // namespace flow::cuda
+
+#endif // FLOW_CODEGEN_GPU_KERNELS_H

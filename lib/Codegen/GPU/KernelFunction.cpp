@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Makes the function of a kernel and the shared memory of its module.
+
+#include "KernelFunction.h"
+
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+
+using namespace mlir;
+using namespace flow::cuda;
+
+/// Declares the dynamic shared memory of the kernels in `module`.
+static void declareSharedMemory(OpBuilder &builder, gpu::GPUModuleOp module) {
+  if (module.lookupSymbol(kSharedMemorySymbol))
+    return;
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(module.getBody());
+  LLVM::GlobalOp::create(builder, module.getLoc(),
+                         LLVM::LLVMArrayType::get(builder.getI8Type(), 0),
+                         /*isConstant=*/false, LLVM::Linkage::External,
+                         kSharedMemorySymbol, Attribute(),
+                         /*alignment=*/128, kSharedSpace);
+}
+
+void flow::cuda::addKernel(OpBuilder &builder, const KernelTarget &target,
+                           const KernelLaunch &launch,
+                           ArrayRef<Access> parameters, KernelBody body) {
+  gpu::GPUModuleOp module = target.module;
+  if (module.lookupSymbol(launch.kernel))
+    return;
+  declareSharedMemory(builder, module);
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToEnd(module.getBody());
+  Type pointer = LLVM::LLVMPointerType::get(builder.getContext(), kGlobalSpace);
+  SmallVector<Type> types;
+  for (Access access : parameters)
+    types.push_back(access == Access::Scalar ? builder.getI32Type() : pointer);
+  auto function =
+      gpu::GPUFuncOp::create(builder, module.getLoc(), launch.kernel,
+                             builder.getFunctionType(types, {}));
+  function->setAttr(gpu::GPUDialect::getKernelFuncAttrName(),
+                    builder.getUnitAttr());
+  function.setKnownBlockSizeAttr(builder.getDenseI32ArrayAttr(
+      {static_cast<int32_t>(launch.threads), 1, 1}));
+  function->setAttr(
+      NVVM::NVVMDialect::getMinctasmAttrName(),
+      builder.getI32IntegerAttr(static_cast<int32_t>(launch.blocksOfSm)));
+  for (auto [i, access] : llvm::enumerate(parameters))
+    if (access == Access::ReadOnly) {
+      function.setArgAttr(i, LLVM::LLVMDialect::getNoAliasAttrName(),
+                          builder.getUnitAttr());
+      function.setArgAttr(i, LLVM::LLVMDialect::getReadonlyAttrName(),
+                          builder.getUnitAttr());
+    }
+  builder.setInsertionPointToStart(&function.getBody().front());
+  KernelBuilder k(module.getLoc(), builder);
+  Vals arguments;
+  for (Value argument : function.getArguments())
+    arguments.push_back(k.wrap(argument));
+  body(k, arguments);
+  gpu::ReturnOp::create(k);
+}
+
+Val flow::cuda::loadStep(KernelBuilder &k, Val step, StepField field) {
+  return k.loadI32(k.at(step, 4 * static_cast<int64_t>(field)));
+}

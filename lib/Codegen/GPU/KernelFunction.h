@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// The frame of a kernel: its function in a module of kernels.
+
+#ifndef FLOW_LIB_CODEGEN_GPU_KERNELFUNCTION_H
+#define FLOW_LIB_CODEGEN_GPU_KERNELFUNCTION_H
+
+#include "KernelBuilder.h"
+#include "flow/Codegen/GPU/Kernels.h"
+
+namespace flow::cuda {
+
+/// Address spaces of LLVM's NVPTX.
+constexpr unsigned kGlobalSpace = 1, kSharedSpace = 3;
+
+/// All dynamic shared memory of a CTA. `gpu.dynamic_shared_memory` would become
+/// a static variable of one byte without alignment.
+constexpr llvm::StringLiteral kSharedMemorySymbol = "shared_memory";
+
+/// What a parameter is.
+enum class Access {
+  /// A pointer to what the whole grid only reads and nothing aliases: its
+  /// loads go through the read-only path.
+  ReadOnly,
+  /// A pointer to what is written.
+  ReadWrite,
+  /// An i32.
+  Scalar
+};
+
+using KernelBody =
+    llvm::function_ref<void(KernelBuilder &k, const Vals &parameters)>;
+
+/// Adds the kernel of `launch` to the target's module, unless one of that name
+/// is there already.
+void addKernel(mlir::OpBuilder &builder, const KernelTarget &target,
+               const KernelLaunch &launch, llvm::ArrayRef<Access> parameters,
+               KernelBody body);
+
+/// A value of the step's table.
+Val loadStep(KernelBuilder &k, Val step, StepField field);
+
+} // namespace flow::cuda
+
+#endif // FLOW_LIB_CODEGEN_GPU_KERNELFUNCTION_H

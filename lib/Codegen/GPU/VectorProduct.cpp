@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Products of one row: each warp streams rows of the weights through a queue of
+// copies in shared memory.
+
+#include "KernelFunction.h"
+#include "ProductEpilogue.h"
+
+using namespace mlir;
+using namespace flow::cuda;
+
+namespace {
+
+constexpr int64_t kWarps = 4;
+/// Copies of 16 bytes that a lane has under way, and one more. The scheduler of
+/// ptxas moves loads to their uses, so that plain ones would not be ahead.
+constexpr int64_t kQueue = 8;
+/// Weights that a warp takes at a time, and of them a lane.
+constexpr int64_t kLaneWeights = 8, kStepWeights = 32 * kLaneWeights;
+
+/// Results that a warp makes. Few where there are few, so that all of a device
+/// has work.
+int64_t resultsOfWarp(const Product &product) {
+  constexpr int64_t kMost = 8, kWarpsWanted = 4096;
+  int64_t count = 1;
+  while (count < kMost && resultColumns(product) / (2 * count) >= kWarpsWanted)
+    count *= 2;
+  return count;
+}
+
+/// Builds the body of one product.
+class VectorProductBody {
+public:
+  VectorProductBody(KernelBuilder &k, const Product &product,
+                    const Vals &parameters);
+
+  void build();
+
+private:
+  int64_t rowsOfResult() const {
+    return product.epilogue == Epilogue::Gated ? 2 : 1;
+  }
+  int64_t stepsOfRow() const {
+    return (product.depth + kStepWeights - 1) / kStepWeights;
+  }
+  /// The row of the weights that is the warp's `index`-th, of the result
+  /// `column`.
+  Val weightRow(Val column, Val index);
+  /// Starts the copy of the warp's `item`-th step.
+  void copyStep(Val item);
+  /// The sum of row `index` of the warp, in every lane.
+  Val sumRow(Val index);
+
+  KernelBuilder &k;
+  const Product &product;
+  Val x, weights, result;
+  Val lane, firstColumn, slot;
+  int64_t results;
+};
+
+} // namespace
+
+VectorProductBody::VectorProductBody(KernelBuilder &k, const Product &product,
+                                     const Vals &parameters)
+    : k(k), product(product), x(parameters[0]), weights(parameters[1]),
+      result(parameters[2]), results(resultsOfWarp(product)) {
+  Val thread = k.threadId();
+  lane = thread & 31;
+  Val warp = thread >> 5;
+  firstColumn = (k.blockIdX() * kWarps + warp) * results;
+  // Slots of a lane are 512 bytes apart: those of a warp fill all banks.
+  slot = k.at(k.sharedMemory(), (warp * (32 * kQueue) + lane) << 4);
+}
+
+Val VectorProductBody::weightRow(Val column, Val index) {
+  if (product.epilogue != Epilogue::Gated)
+    return column;
+  return ((column >> 4) << 5) + (column & (kGateColumns - 1)) +
+         (index & 1) * kGateColumns;
+}
+
+void VectorProductBody::copyStep(Val item) {
+  Val index = item / stepsOfRow();
+  Val column = firstColumn + index / rowsOfResult();
+  Val depth = (item % stepsOfRow()) * kStepWeights + lane * kLaneWeights;
+  Val exists = (item < results * rowsOfResult() * stepsOfRow()) &
+               (column < resultColumns(product));
+  if (product.depth % kStepWeights != 0)
+    exists = exists & (depth < product.depth);
+  Val source =
+      k.at(weights, k.wide(weightRow(column, index)) * (2 * product.depth) +
+                        k.wide(depth << 1));
+  k.copyAsync16(k.at(slot, (item & (kQueue - 1)) << 9), source,
+                k.select(exists, k.i32(16), k.i32(0)));
+  k.commitCopies();
+}
+
+Val VectorProductBody::sumRow(Val index) {
+  Vals sums = k.loop(
+      k.i32(0), k.i32(stepsOfRow()), 1, k.zeros(2),
+      [&](Val i, const Vals &carried) {
+        Val item = index * stepsOfRow() + i;
+        // Into the slot that the last step emptied.
+        copyStep(item + (kQueue - 1));
+        k.waitForCopies(kQueue - 1);
+        Vals w =
+            k.load4(k.getI32Type(), k.at(slot, (item & (kQueue - 1)) << 9));
+        Val depth = i * kStepWeights + lane * kLaneWeights;
+        auto multiply = [&] {
+          Vals values = k.load4(k.getI32Type(), k.at(x, k.wide(depth << 1)));
+          Val low = carried[0], high = carried[1];
+          for (auto [a, b] : llvm::zip(w, values)) {
+            auto [a0, a1] = k.unpackBf16(a);
+            auto [b0, b1] = k.unpackBf16(b);
+            low = k.fma(a0, b0, low);
+            high = k.fma(a1, b1, high);
+          }
+          return Vals{low, high};
+        };
+        if (product.depth % kStepWeights == 0)
+          return multiply();
+        return k.when(depth < product.depth, carried, multiply);
+      });
+  return k.warpSum(sums[0] + sums[1]);
+}
+
+void VectorProductBody::build() {
+  for (int64_t i = 0; i != kQueue - 1; ++i)
+    copyStep(k.i32(i));
+  k.loop(k.i32(0), k.i32(results), 1, {}, [&](Val i, const Vals &) {
+    Val first, last;
+    if (product.epilogue == Epilogue::Gated) {
+      // A loop rather than two copies of it, which need registers of their own.
+      Vals sums = k.loop(k.i32(0), k.i32(2), 1, k.zeros(2),
+                         [&](Val half, const Vals &carried) {
+                           return Vals{carried[1], sumRow(i * 2 + half)};
+                         });
+      first = sums[0];
+      last = sums[1];
+    } else {
+      first = sumRow(i);
+    }
+    Val column = firstColumn + i;
+    Val stores = lane.equals(k.i32(0)) & (column < resultColumns(product));
+    k.when(stores,
+           [&] { storeSingle(k, product, result, column, first, last); });
+    return Vals();
+  });
+}
+
+KernelLaunch flow::cuda::buildVectorProduct(OpBuilder &builder,
+                                            const KernelTarget &target,
+                                            const Product &product) {
+  int64_t columnsOfBlock = kWarps * resultsOfWarp(product);
+  KernelLaunch launch;
+  launch.kernel = "vector_" + nameOf(product);
+  launch.threads = 32 * kWarps;
+  launch.sharedBytes = kWarps * kQueue * 32 * 16;
+  // Enough for the bytes that must be under way. Without a bound ptxas saves
+  // registers for more blocks, and spills; for five it does where rows are
+  // long.
+  launch.blocksOfSm = 4;
+  launch.grid = {
+      GridSize{(resultColumns(product) + columnsOfBlock - 1) / columnsOfBlock},
+      GridSize{1}, GridSize{1}};
+  addKernel(builder, target, launch,
+            {Access::ReadOnly, Access::ReadOnly, Access::ReadWrite},
+            [&](KernelBuilder &k, const Vals &parameters) {
+              VectorProductBody(k, product, parameters).build();
+            });
+  return launch;
+}
