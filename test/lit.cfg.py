@@ -59,6 +59,12 @@ if os.path.exists(config.flow_real_model):
 if shutil.which("qemu-aarch64") and shutil.which("aarch64-linux-gnu-g++"):
     config.available_features.add("aarch64-emulator")
 
+# The assembler of CUDA's toolkit, on PATH or where it is by default.
+ptxas = shutil.which("ptxas") or shutil.which("/usr/local/cuda/bin/ptxas")
+if ptxas:
+    config.available_features.add("ptxas")
+    config.substitutions.append(("%ptxas", ptxas))
+
 # Compiled code goes to a cache of the tests' own.
 cache = os.path.join(config.test_exec_root, "cache")
 shutil.rmtree(cache, ignore_errors=True)

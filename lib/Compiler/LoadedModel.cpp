@@ -84,8 +84,7 @@ flow::loadVocabulary(const ImportedModel &model) {
   return std::move(*result);
 }
 
-/// The tensors of `file`, for the runtime.
-static runtime::TensorSource tensorsOf(const ModelFile &file) {
+runtime::TensorSource flow::tensorsOf(const ModelFile &file) {
   runtime::TensorSource source;
   source.find =
       [&file](const std::string &name) -> std::optional<runtime::TensorView> {
@@ -106,6 +105,11 @@ static runtime::TensorSource tensorsOf(const ModelFile &file) {
     ModelFile::releasePages(data, size);
   };
   return source;
+}
+
+int64_t flow::resolveContext(int64_t asked, int64_t positions) {
+  // A model's own context may be far larger than anyone wants room for.
+  return asked != 0 ? asked : std::min(positions, kDefaultContext);
 }
 
 /// Compiles the recipe of `model` through the cache.
@@ -200,10 +204,8 @@ LoadedModel::load(llvm::StringRef path, const LoadOptions &options) {
   Stopwatch packing;
   runtime::EngineOptions engineOptions;
   engineOptions.threads = options.threads;
-  // A model's own context may be far larger than anyone wants room for.
   engineOptions.context =
-      options.context != 0 ? options.context
-                           : std::min(artifact.plan.context, kDefaultContext);
+      resolveContext(options.context, artifact.plan.context);
   engineOptions.prefillChunk = options.prefillChunk;
   flow::Result<std::unique_ptr<runtime::Model>> engine = runtime::Model::create(
       std::move(artifact.plan),

@@ -90,7 +90,10 @@ FailureOr<int64_t> PlanBuilder::weightIndex(ModuleOp module, WeightRefOp ref) {
       weight.leading = panels.getLeading();
     }
   } else {
-    weight.packing = raw ? runtime::Packing::Raw : runtime::Packing::Dense;
+    weight.packing = raw ? runtime::Packing::Raw
+                     : type.getElementType().isBF16()
+                         ? runtime::Packing::DenseBf16
+                         : runtime::Packing::Dense;
   }
   int64_t index = plan.weights.size();
   plan.weights.push_back(std::move(weight));
@@ -144,10 +147,10 @@ private:
   LogicalResult read(EmbedOp op);
   LogicalResult read(RopeAnglesOp op);
   LogicalResult read(func::CallOp op);
+  LogicalResult read(LaunchOp op);
   LogicalResult readScalar(Operation &op);
   LogicalResult readResults(func::ReturnOp op);
-  LogicalResult addArguments(func::CallOp op, Value operand,
-                             runtime::Step &step);
+  LogicalResult addArguments(Operation *op, Value operand, runtime::Step &step);
 
   /// True if a table says where rows stand, rather than two scalars.
   bool isBatch() {
@@ -270,11 +273,12 @@ LogicalResult ScheduleReader::read(RopeAnglesOp op) {
   return success();
 }
 
-LogicalResult ScheduleReader::addArguments(func::CallOp op, Value operand,
+LogicalResult ScheduleReader::addArguments(Operation *op, Value operand,
                                            runtime::Step &step) {
   auto known = values.find(operand);
-  if (known == values.end())
-    return op.emitOpError("has an operand that a plan cannot name: ")
+  if (known == values.end() ||
+      (isa<func::CallOp>(op) && known->second.front().isOfLaunches()))
+    return op->emitOpError("has an operand that a plan cannot name: ")
            << operand;
   llvm::append_range(step.args, known->second);
   return success();
@@ -323,6 +327,47 @@ LogicalResult ScheduleReader::read(func::CallOp op) {
   return success();
 }
 
+LogicalResult ScheduleReader::read(LaunchOp op) {
+  runtime::Step step;
+  step.kind = runtime::StepKind::Launch;
+  step.function = op.getKernel().getLeafReference().str();
+  step.threads = op.getThreads();
+  step.sharedBytes = op.getShared();
+  for (int64_t i = 0; i != 3; ++i) {
+    auto [times, per] = op.getGridSize(i);
+    step.grid[i] = {times, per};
+  }
+  for (OperandRange operands : {op.getInputs(), op.getUpdates()})
+    for (Value operand : operands)
+      if (failed(addArguments(op, operand, step)))
+        return failure();
+  auto cache = llvm::find_if(step.args, [](const runtime::Argument &argument) {
+    return argument.kind == runtime::Argument::Kind::Keys;
+  });
+  bool usesCache = cache != step.args.end();
+  int64_t cacheIndex = usesCache ? cache->index : 0;
+  for (Value value : op.getNewResults())
+    llvm::append_range(step.args, newBuffers(value));
+  for (auto [value, update] : llvm::zip_equal(
+           op.getResults().take_back(op.getUpdates().size()), op.getUpdates()))
+    values[value] = values.lookup(update);
+  if (op.getStart()) {
+    if (op.getStart() != schedule.getArgument(1) ||
+        op.getRows() != schedule.getArgument(2))
+      return op.emitOpError("has another step than its schedule");
+    step.args.push_back(runtime::Argument::stepTable());
+  }
+  if (op.getCapacity()) {
+    if (!usesCache)
+      return op.emitOpError("asks for the capacity of no cache");
+    step.args.push_back(runtime::Argument::capacity(cacheIndex));
+  }
+  result.steps.push_back(std::move(step));
+  if (usesCache)
+    result.headBegin = result.steps.size();
+  return success();
+}
+
 LogicalResult ScheduleReader::readScalar(Operation &op) {
   using runtime::Scalar;
   auto argument = [&](unsigned number) {
@@ -364,8 +409,8 @@ LogicalResult ScheduleReader::readResults(func::ReturnOp ret) {
 
 LogicalResult ScheduleReader::read(Operation &op) {
   return llvm::TypeSwitch<Operation *, LogicalResult>(&op)
-      .Case<WeightRefOp, CacheRefOp, EmbedOp, RopeAnglesOp, func::CallOp>(
-          [&](auto typed) { return read(typed); })
+      .Case<WeightRefOp, CacheRefOp, EmbedOp, RopeAnglesOp, func::CallOp,
+            LaunchOp>([&](auto typed) { return read(typed); })
       .Case<arith::ConstantOp, arith::AddIOp, arith::SubIOp, tensor::DimOp>(
           [&](auto) { return readScalar(op); })
       .Case([&](func::ReturnOp ret) { return readResults(ret); })
@@ -379,6 +424,7 @@ FailureOr<runtime::Schedule> ScheduleReader::read(bool logitsAll) {
   result.name = schedule.getName().str();
   result.rows = tokens.isDynamicDim(0) ? 0 : tokens.getDimSize(0);
   result.logitsAll = logitsAll;
+  values[schedule.getArgument(0)] = {runtime::Argument::tokens()};
   if (isBatch()) {
     values[schedule.getArgument(1)] = {runtime::Argument::sequences()};
   } else if (schedule.getNumArguments() == 3) {

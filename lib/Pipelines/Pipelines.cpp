@@ -9,6 +9,7 @@
 #include "mlir/Conversion/Passes.h"
 #include "mlir/Dialect/Bufferization/Pipelines/Passes.h"
 #include "mlir/Dialect/Bufferization/Transforms/Passes.h"
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Dialect/MemRef/Transforms/Passes.h"
 #include "mlir/Pass/PassRegistry.h"
 #include "mlir/Transforms/Passes.h"
@@ -45,6 +46,8 @@ void flow::buildFusionPipeline(OpPassManager &pm,
   pm.addPass(createCSEPass());
   pm.addPass(createFuseNormQuantize());
   pm.addPass(createVerifyPhase({"fused"}));
+  if (!options.shareLayers)
+    return;
   pm.addPass(createShareLayers());
   pm.addPass(createVerifyPhase({"shared"}));
 }
@@ -170,6 +173,22 @@ void flow::buildCpuPipeline(OpPassManager &pm, const PipelineOptions &options) {
   pm.addPass(createReconcileUnrealizedCastsPass());
 }
 
+void flow::buildGpuPipeline(OpPassManager &pm, const PipelineOptions &options) {
+  pm.addPass(createConvertFlowToGpu({options.sharedMemory}));
+}
+
+void flow::buildNvvmPipeline(OpPassManager &pm, const PipelineOptions &) {
+  OpPassManager &kernels = pm.nest<gpu::GPUModuleOp>();
+  kernels.addPass(createCanonicalizerPass());
+  kernels.addPass(createCSEPass());
+  kernels.addPass(createSCFToControlFlowPass());
+  kernels.addPass(createConvertGpuOpsToNVVMOps());
+  kernels.addPass(createConvertNVVMToLLVMPass());
+  kernels.addPass(createReconcileUnrealizedCastsPass());
+  kernels.addPass(createCanonicalizerPass());
+  kernels.addPass(createCSEPass());
+}
+
 void flow::registerAllPipelines() {
   PassPipelineRegistration<PipelineOptions>(
       "flow-stages", "recipe to flow: the stages of one step, fused and shared",
@@ -181,6 +200,10 @@ void flow::registerAllPipelines() {
       "flow-linalg", "flow to linalg on packed tensors", buildLinalgPipeline);
   PassPipelineRegistration<PipelineOptions>(
       "flow-cpu", "linalg to the LLVM dialect for a CPU", buildCpuPipeline);
+  PassPipelineRegistration<PipelineOptions>(
+      "flow-gpu", "flow to kernels and their launches", buildGpuPipeline);
+  PassPipelineRegistration<PipelineOptions>(
+      "flow-nvvm", "kernels to the LLVM dialect", buildNvvmPipeline);
   PassPipelineRegistration<PipelineOptions>(
       "flow-compile-cpu", "recipe to the LLVM dialect for a CPU",
       [](OpPassManager &pm, const PipelineOptions &options) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // Loads models, and cuts the tokens of a sequence into steps.
 
+#include "Requests.h"
 #include "StepRunner.h"
 
 #include <algorithm>
@@ -46,19 +47,7 @@ void Model::setProfile(Profile *profile) {
 
 Status Model::State::check(const int32_t *tokens, int64_t count,
                            int64_t position) const {
-  if (count == 0)
-    return Error{"a prompt must have at least one token"};
-  int64_t room = options.context - position;
-  if (count > room)
-    return Error{std::to_string(count) + " tokens do not fit: the context of " +
-                 std::to_string(options.context) + " has room for " +
-                 std::to_string(room)};
-  for (int64_t i = 0; i != count; ++i)
-    if (tokens[i] < 0 || tokens[i] >= plan.vocab)
-      return Error{"token " + std::to_string(tokens[i]) +
-                   " is outside the vocabulary of " +
-                   std::to_string(plan.vocab)};
-  return {};
+  return checkTokens(plan, options.context, tokens, count, position);
 }
 
 Result<std::unique_ptr<Model>> Model::create(Plan plan,
@@ -66,22 +55,19 @@ Result<std::unique_ptr<Model>> Model::create(Plan plan,
                                              const TensorSource &source,
                                              const EngineOptions &options) {
   auto state = std::make_unique<State>();
-  state->options = options;
-  if (options.context < 0 || options.context > plan.context)
-    return Error{"a context of " + std::to_string(options.context) +
-                 " positions is more than the model's " +
-                 std::to_string(plan.context)};
-  if (options.context == 0)
-    state->options.context = plan.context;
-  if (options.prefillChunk < 1)
-    return Error{"a prefill chunk must hold at least one token, got " +
-                 std::to_string(options.prefillChunk)};
+  Result<EngineOptions> resolved = resolveOptions(plan, options);
+  if (!resolved)
+    return Error{resolved.error()};
+  state->options = *resolved;
   state->pool = std::make_unique<ThreadPool>(options.threads);
 
   for (const Schedule &schedule : plan.schedules) {
     std::vector<Entry> &entries = state->entries.emplace_back();
     for (const Step &step : schedule.steps) {
       Entry entry = nullptr;
+      if (step.kind == StepKind::Launch)
+        return Error{"the plan launches '" + step.function +
+                     "', which needs a GPU"};
       if (step.kind == StepKind::Call) {
         entry = reinterpret_cast<Entry>(lookup(step.function));
         if (!entry)

@@ -25,6 +25,7 @@ std::vector<size_t> runtime::packedBytes(const PackedWeight &weight) {
   case Packing::Dense:
   case Packing::PanelsF32:
     return {4 * elements};
+  case Packing::DenseBf16:
   case Packing::PanelsBf16:
     return {2 * elements};
   case Packing::PanelsI8:
@@ -50,6 +51,7 @@ std::vector<int64_t> runtime::partShape(const PackedWeight &weight,
   case Packing::Raw:
     return {};
   case Packing::Dense:
+  case Packing::DenseBf16:
     // A vector has one dimension.
     return weight.rows == 1 ? std::vector<int64_t>{cols}
                             : std::vector<int64_t>{weight.rows, cols};

@@ -16,16 +16,18 @@ namespace {
 
 /// Names of enumerators, in the order of their values.
 constexpr std::array<const char *, 2> kCombines = {"concat", "interleave"};
-constexpr std::array<const char *, 5> kPackings = {"raw", "dense", "panels_f32",
-                                                   "panels_bf16", "panels_i8"};
+constexpr std::array<const char *, 6> kPackings = {
+    "raw", "dense", "dense_bf16", "panels_f32", "panels_bf16", "panels_i8"};
 constexpr std::array<const char *, 2> kScales = {"f16", "f32"};
 constexpr std::array<const char *, 5> kElements = {"f32", "bf16", "f16", "i8",
                                                    "i32"};
 /// Those of a cache are the first ones.
 constexpr std::array<const char *, 3> kCacheElements = {"f32", "bf16", "f16"};
-constexpr std::array<const char *, 3> kSteps = {"embed", "rope_angles", "call"};
-constexpr std::array<const char *, 6> kArguments = {
-    "buffer", "weight", "keys", "values", "scalar", "sequences"};
+constexpr std::array<const char *, 4> kSteps = {"embed", "rope_angles", "call",
+                                                "launch"};
+constexpr std::array<const char *, 9> kArguments = {
+    "buffer",    "weight", "keys", "values",  "scalar",
+    "sequences", "tokens", "step", "capacity"};
 constexpr std::array<const char *, 4> kScalars = {"start", "count", "total",
                                                   "rows"};
 
@@ -40,7 +42,7 @@ json write(const Argument &argument) {
   json result{{"kind", kArguments[static_cast<size_t>(argument.kind)]}};
   if (argument.kind == Argument::Kind::Scalar)
     result["name"] = kScalars[static_cast<size_t>(argument.scalar)];
-  else if (argument.kind != Argument::Kind::Sequences)
+  else if (argument.hasIndex())
     result["index"] = argument.index;
   if (argument.kind == Argument::Kind::Weight)
     result["part"] = argument.part;
@@ -62,6 +64,13 @@ json write(const Step &step) {
     result["pairs"] = step.pairs;
     result["buffer"] = step.buffer;
     break;
+  case StepKind::Launch:
+    result["threads"] = step.threads;
+    result["shared_bytes"] = step.sharedBytes;
+    result["grid"] = json::array();
+    for (const GridSize &size : step.grid)
+      result["grid"].push_back({{"times", size.times}, {"per", size.per}});
+    [[fallthrough]];
   case StepKind::Call:
     result["function"] = step.function;
     result["args"] = json::array();
@@ -233,8 +242,7 @@ PackedWeight readWeight(Reader &r, const json &object) {
   weight.cols = r.integer(object, "cols", 1, kMaxDimension);
   if (weight.rows > kMaxDimension / weight.cols)
     r.fail("weight '" + weight.name + "' is too large");
-  bool panels =
-      weight.packing != Packing::Raw && weight.packing != Packing::Dense;
+  bool panels = weight.packing >= Packing::PanelsF32;
   if (panels && weight.rows % 32 != 0)
     r.fail("weight '" + weight.name + "' has " + std::to_string(weight.rows) +
            " rows, panels need a multiple of 32");
@@ -301,12 +309,15 @@ Argument readArgument(Reader &r, const json &object, const Plan &plan) {
     break;
   case Argument::Kind::Keys:
   case Argument::Kind::Values:
+  case Argument::Kind::Capacity:
     argument.index = r.integer(object, "index", 0, last(plan.caches));
     break;
   case Argument::Kind::Scalar:
     argument.scalar = static_cast<Scalar>(r.choice(object, "name", kScalars));
     break;
   case Argument::Kind::Sequences:
+  case Argument::Kind::Tokens:
+  case Argument::Kind::StepTable:
     break;
   }
   return argument;
@@ -382,10 +393,30 @@ Step readStep(Reader &r, const json &object, const Plan &plan, int64_t rows) {
     step.buffer = r.integer(object, "buffer", 0, lastBuffer);
     checkBuffer(r, plan, step.buffer, rows, {step.headDim / 2, 2});
     break;
+  case StepKind::Launch: {
+    constexpr int64_t kMost = 1 << 30;
+    step.threads = r.integer(object, "threads", 1, 1024);
+    step.sharedBytes = r.integer(object, "shared_bytes", 0, 1 << 20);
+    const json &grid = r.list(object, "grid");
+    if (grid.size() != step.grid.size())
+      r.fail("a grid must have 3 dimensions, got " +
+             std::to_string(grid.size()));
+    for (size_t i = 0; r.ok() && i != step.grid.size(); ++i)
+      step.grid[i] = {r.integer(grid[i], "times", 1, kMost),
+                      r.integer(grid[i], "per", 0, kMost)};
+    [[fallthrough]];
+  }
   case StepKind::Call:
     step.function = r.text(object, "function");
-    for (const json &argument : r.list(object, "args"))
-      step.args.push_back(readArgument(r, argument, plan));
+    for (const json &value : r.list(object, "args")) {
+      const Argument &argument =
+          step.args.emplace_back(readArgument(r, value, plan));
+      if (step.kind == StepKind::Call ? argument.isOfLaunches()
+                                      : argument.isOfCalls())
+        r.fail("'" + step.function + "' has an argument '" +
+               kArguments[static_cast<size_t>(argument.kind)] + "', which no " +
+               kSteps[static_cast<size_t>(step.kind)] + " has");
+    }
     break;
   }
   return step;
@@ -403,7 +434,7 @@ void checkSequences(Reader &r, const Schedule &schedule) {
   for (size_t i = 0; i != schedule.steps.size(); ++i) {
     // Rows are moved before the head, so that places mean nothing behind.
     bool inHead = static_cast<int64_t>(i) >= schedule.headBegin;
-    if (batch && inHead && schedule.steps[i].kind != StepKind::Call)
+    if (batch && inHead && schedule.steps[i].kind < StepKind::Call)
       refuse("makes rows in the steps that serve logits");
     for (const Argument &argument : schedule.steps[i].args) {
       bool isTable = argument.kind == Argument::Kind::Sequences;

@@ -3,10 +3,10 @@
 
 #include "StepRunner.h"
 
+#include "RopeAngles.h"
 #include "flow/Support/Stopwatch.h"
 
 #include <algorithm>
-#include <cmath>
 
 using namespace flow;
 using namespace flow::runtime;
@@ -117,22 +117,6 @@ void StepRunner::embed(const Step &step) {
   }
 }
 
-void StepRunner::angles(const Step &step) {
-  int64_t half = step.headDim / 2;
-  float *out = buffer(step.buffer);
-  for (int64_t t = 0; t != rows; ++t)
-    for (int64_t i = 0; i != half; ++i, out += 2) {
-      double angle = 0;
-      if (i < step.pairs)
-        angle = static_cast<double>(positions[t]) *
-                std::pow(step.theta, -2.0 * static_cast<double>(i) /
-                                         static_cast<double>(step.headDim)) /
-                step.factor;
-      out[0] = static_cast<float>(std::cos(angle));
-      out[1] = static_cast<float>(std::sin(angle));
-    }
-}
-
 void StepRunner::call(const Step &step, Entry entry) {
   Descriptor table;
   int64_t tableDims[2] = {static_cast<int64_t>(sequences.size()), 4};
@@ -163,6 +147,10 @@ void StepRunner::call(const Step &step, Entry entry) {
     case Argument::Kind::Sequences:
       arguments.push_back(&table);
       break;
+    case Argument::Kind::Tokens:
+    case Argument::Kind::StepTable:
+    case Argument::Kind::Capacity:
+      break; // of launches alone, which a model for CPUs has none of
     }
   }
   entry(arguments.data());
@@ -172,7 +160,7 @@ void StepRunner::runStep(const Step &step, Entry entry) {
   if (step.kind == StepKind::Embed)
     embed(step);
   else if (step.kind == StepKind::RopeAngles)
-    angles(step);
+    computeAngles(step, positions.data(), rows, buffer(step.buffer));
   else
     call(step, entry);
 }
@@ -185,6 +173,7 @@ static std::string nameOf(const Step &step) {
   case StepKind::RopeAngles:
     return "rope_angles";
   case StepKind::Call:
+  case StepKind::Launch:
     break;
   }
   return step.function;

@@ -57,7 +57,6 @@ public:
 private:
   void runStep(const Step &step, Entry entry);
   void embed(const Step &step);
-  void angles(const Step &step);
   void call(const Step &step, Entry entry);
 
   Model::State &model;

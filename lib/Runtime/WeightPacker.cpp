@@ -287,6 +287,21 @@ Result<std::vector<TensorView>> findSources(const PackedWeight &weight,
 /// the threads busy, and little beside the weights.
 constexpr int64_t kPackStride = 8 << 20;
 
+/// Rounds the rows [begin, end) in parallel.
+void packRowsBf16(const PackedWeight &weight, const SourceRows &rows,
+                  LoadedWeight &loaded, int64_t begin, int64_t end,
+                  ThreadPool &pool) {
+  auto *out = reinterpret_cast<uint16_t *>(loaded.parts[0].data());
+  pool.parallelFor(end - begin, [&](int64_t from, int64_t to) {
+    std::vector<float> floats(weight.cols);
+    for (int64_t r = begin + from; r != begin + to; ++r) {
+      decode(weight, rows.row(r), floats.data());
+      for (int64_t c = 0; c != weight.cols; ++c)
+        out[r * weight.cols + c] = flow::ggml::f32ToBf16(floats[c]);
+    }
+  });
+}
+
 /// Packs the panels [begin, end) in parallel.
 void packPanels(const PackedWeight &weight, const SourceRows &rows,
                 LoadedWeight &loaded, int64_t begin, int64_t end,
@@ -325,15 +340,21 @@ void packAll(const PackedWeight &weight, const SourceRows &rows,
     for (int64_t r = 0; r != weight.rows; ++r)
       decode(weight, rows.row(r), out + r * weight.cols);
   } else {
-    int64_t panels = weight.rows / kPanel, stride = panels;
+    // Rows in a row are packed one by one.
+    bool dense = weight.packing == Packing::DenseBf16;
+    int64_t unit = dense ? 1 : kPanel, units = weight.rows / unit;
+    int64_t stride = units;
     if (tensors.size() == 1)
       stride = std::max<int64_t>(1, kPackStride /
-                                        (kPanel * tensors.front().rowBytes()));
-    for (int64_t begin = 0; begin < panels; begin += stride) {
-      int64_t end = std::min(begin + stride, panels);
-      packPanels(weight, rows, loaded, begin, end, pool);
+                                        (unit * tensors.front().rowBytes()));
+    for (int64_t begin = 0; begin < units; begin += stride) {
+      int64_t end = std::min(begin + stride, units);
+      if (dense)
+        packRowsBf16(weight, rows, loaded, begin, end, pool);
+      else
+        packPanels(weight, rows, loaded, begin, end, pool);
       if (tensors.size() == 1)
-        release(tensors.front(), begin * kPanel, end * kPanel);
+        release(tensors.front(), begin * unit, end * unit);
     }
     if (tensors.size() == 1)
       return;

@@ -50,7 +50,7 @@ MAY_USE = {
                   "Conversion", "Codegen", "Target"},
     "Compiler": {"IR", "Interfaces", "Support", "Ggml", "Import", "Reference",
                  "Analysis", "Transforms", "Conversion", "Codegen", "Target",
-                 "Pipelines", "Runtime", "Text"},
+                 "Pipelines", "Runtime", "Text", "Emulator"},
     "CAPI": {"Compiler", "Pipelines", "Runtime", "Text", "IR"},
     "Benchmark": {"Compiler", "Target", "Runtime", "Import", "Ggml", "Support"},
     "tools": {"Benchmark", "Compiler", "Pipelines", "Runtime", "Text", "IR", "Support"},

@@ -2,6 +2,7 @@
 // Compiles a model to an artefact, or shows any phase of its compilation.
 
 #include "Common/CommandLine.h"
+#include "flow/Compiler/GpuCompiler.h"
 #include "flow/Compiler/LoadedModel.h"
 #include "flow/Compiler/ModelSummary.h"
 #include "flow/Compiler/OutputFile.h"
@@ -32,14 +33,17 @@ static cl::opt<std::string> outputPath("o", cl::Required,
                                        cl::cat(category));
 static cl::opt<std::string> emit(
     "emit",
-    cl::desc("summary, recipe, flow, linalg, llvm, asm, obj; without it an "
-             "artefact"),
+    cl::desc("summary, recipe, flow, linalg, llvm, asm, obj, and for a GPU "
+             "gpu, nvvm, ptx, cubin; without it an artefact"),
     cl::cat(category));
 static cl::opt<std::string> phase("phase",
                                   cl::desc("prefill, decode, verify or all"),
                                   cl::init("all"), cl::cat(category));
 static cl::opt<std::string> target("target", cl::desc("cpu or nvvm"),
                                    cl::init("cpu"), cl::cat(category));
+static cl::opt<std::string> gpuArch("gpu-arch",
+                                    cl::desc("GPU architecture to compile for"),
+                                    cl::init("sm_80"), cl::cat(category));
 static cl::opt<std::string> cpu("mcpu", cl::desc("CPU to compile for"),
                                 cl::init("native"), cl::cat(category));
 static cl::opt<std::string> numerics("numerics",
@@ -87,14 +91,47 @@ std::optional<Kind> parseKind(llvm::StringRef name) {
       .Default(std::nullopt);
 }
 
+std::optional<GpuEmitKind> parseGpuKind(llvm::StringRef name) {
+  return llvm::StringSwitch<std::optional<GpuEmitKind>>(name)
+      .Case("flow", GpuEmitKind::Flow)
+      .Case("gpu", GpuEmitKind::Gpu)
+      .Case("nvvm", GpuEmitKind::Nvvm)
+      .Case("ptx", GpuEmitKind::Ptx)
+      .Case("cubin", GpuEmitKind::Cubin)
+      .Default(std::nullopt);
+}
+
+/// What is wrong with --emit for --target=nvvm, if anything.
+std::string checkGpuUsage() {
+  if (emit.empty() || emit == "fatbin")
+    return "--target nvvm is available with --emit=flow, gpu, nvvm, ptx or "
+           "cubin only";
+  if (emit == "cubin" && phase == "all")
+    return "--emit=cubin needs --phase=prefill or --phase=decode";
+  if (parseGpuKind(emit))
+    return phase == "verify" ? "--phase=verify is of a CPU" : "";
+  return "--emit=" + emit + " is of a CPU, not of --target nvvm";
+}
+
 std::string checkUsage() {
-  if (emit == "so" || emit == "ptx" || emit == "cubin" || emit == "fatbin")
-    return "--emit=" + emit + " is not available yet";
-  if (!emit.empty() && emit != kSummary && !parseKind(emit))
-    return "--emit must be summary, recipe, flow, linalg, llvm, asm, obj, so, "
-           "ptx, "
-           "cubin or fatbin, got '" +
-           emit + "'";
+  if (std::string problem = checkChoice("--target", target, {"cpu", "nvvm"});
+      !problem.empty())
+    return problem;
+  if (emit == "so")
+    return "--emit=so is not available yet";
+  if (!emit.empty())
+    if (std::string problem =
+            checkChoice("--emit", emit,
+                        {"summary", "recipe", "flow", "linalg", "llvm", "asm",
+                         "obj", "so", "gpu", "nvvm", "ptx", "cubin", "fatbin"});
+        !problem.empty())
+      return problem;
+  if (target == "nvvm") {
+    if (std::string problem = checkGpuUsage(); !problem.empty())
+      return problem;
+  } else if (!emit.empty() && emit != kSummary && !parseKind(emit)) {
+    return "--emit=" + emit + " needs --target nvvm";
+  }
   if (std::string problem =
           checkChoice("--phase", phase, {"prefill", "decode", "verify", "all"});
       !problem.empty())
@@ -106,11 +143,6 @@ std::string checkUsage() {
   if (emit == "obj" && phase == "all")
     return "--emit=obj needs --phase=prefill, --phase=decode or "
            "--phase=verify";
-  if (target == "nvvm")
-    return "--target nvvm is not available yet";
-  if (std::string problem = checkChoice("--target", target, {"cpu", "nvvm"});
-      !problem.empty())
-    return problem;
   if (std::string problem = checkArithmetic(numerics, cacheType);
       !problem.empty())
     return problem;
@@ -202,11 +234,39 @@ llvm::Error emitPhase(mlir::ModuleOp recipe, Kind kind,
   return writeText(outputPath, text);
 }
 
-llvm::Error saveAllPhases(mlir::ModuleOp recipe, const CpuTarget &cpuTarget,
-                          const CompileOptions &options) {
+/// One phase of a compilation for a GPU, of all `steps()`.
+llvm::Error emitGpuPhase(mlir::ModuleOp recipe, GpuEmitKind kind,
+                         const NvvmTarget &gpu, const CompileOptions &options) {
+  std::string text;
+  for (llvm::StringRef step : steps()) {
+    llvm::Expected<std::string> part =
+        emitGpuStep(recipe, step, kind, gpu, options);
+    if (!part)
+      return part.takeError();
+    text += *part;
+  }
+  return writeText(outputPath, text);
+}
+
+/// Writes `text` as the phase `name` of `step` to the folder of --save-temps.
+llvm::Error saveText(llvm::StringRef step, llvm::StringRef name,
+                     llvm::StringRef extension, llvm::StringRef text) {
+  llvm::SmallString<256> path(saveTemps.getValue());
+  llvm::sys::path::append(path, step + "." + name + "." + extension);
+  return writeText(path, text);
+}
+
+llvm::Error makeFolder() {
   if (std::error_code code = llvm::sys::fs::create_directories(saveTemps))
     return llvm::createStringError(saveTemps +
                                    ": cannot be made: " + code.message());
+  return llvm::Error::success();
+}
+
+llvm::Error saveAllPhases(mlir::ModuleOp recipe, const CpuTarget &cpuTarget,
+                          const CompileOptions &options) {
+  if (llvm::Error error = makeFolder())
+    return error;
   for (llvm::StringRef step : steps())
     for (llvm::StringRef name : {"recipe", "flow", "linalg", "llvm", "asm"}) {
       Kind kind = *parseKind(name);
@@ -214,12 +274,38 @@ llvm::Error saveAllPhases(mlir::ModuleOp recipe, const CpuTarget &cpuTarget,
           emitStep(recipe, step, kind.kind, cpuTarget, options);
       if (!text)
         return text.takeError();
-      llvm::SmallString<256> path(saveTemps.getValue());
-      llvm::sys::path::append(path, step + "." + name + "." + kind.extension);
-      if (llvm::Error error = writeText(path, *text))
+      if (llvm::Error error = saveText(step, name, kind.extension, *text))
         return error;
     }
   return llvm::Error::success();
+}
+
+llvm::Error saveGpuPhases(mlir::ModuleOp recipe, const NvvmTarget &gpu,
+                          const CompileOptions &options) {
+  if (llvm::Error error = makeFolder())
+    return error;
+  for (llvm::StringRef step : steps())
+    for (llvm::StringRef name : {"flow", "gpu", "nvvm", "ptx"}) {
+      llvm::Expected<std::string> text =
+          emitGpuStep(recipe, step, *parseGpuKind(name), gpu, options);
+      if (!text)
+        return text.takeError();
+      if (llvm::Error error =
+              saveText(step, name, name == "ptx" ? "ptx" : "mlir", *text))
+        return error;
+    }
+  return llvm::Error::success();
+}
+
+/// Does what was asked for with --target nvvm.
+llvm::Error runForGpu(mlir::ModuleOp recipe, const CompileOptions &options) {
+  llvm::Expected<NvvmTarget> gpu = resolveNvvmTarget(gpuArch);
+  if (!gpu)
+    return gpu.takeError();
+  if (!saveTemps.empty())
+    if (llvm::Error error = saveGpuPhases(recipe, *gpu, options))
+      return error;
+  return emitGpuPhase(recipe, *parseGpuKind(emit), *gpu, options);
 }
 
 llvm::Error run() {
@@ -244,6 +330,8 @@ llvm::Error run() {
     mlir::applyDefaultTimingPassManagerCLOptions(passes);
     return llvm::Error::success();
   };
+  if (target == "nvvm")
+    return runForGpu(*input->recipe, options);
   if (!saveTemps.empty())
     if (llvm::Error error = saveAllPhases(*input->recipe, *cpuTarget, options))
       return error;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// A sequence of tokens through a model, compiled or interpreted.
+// A sequence of tokens through a model, compiled, emulated or interpreted.
 
 #ifndef FLOW_TOOLS_FLOWRUN_STEPS_H
 #define FLOW_TOOLS_FLOWRUN_STEPS_H
 
 #include "flow/Compiler/ReferenceRun.h"
-#include "flow/Runtime/Engine.h"
+#include "flow/Runtime/DeviceModel.h"
 #include "flow/Text/Sampler.h"
 
 namespace flow {
@@ -30,9 +30,10 @@ public:
   }
 };
 
-class CompiledSteps : public Steps {
+/// A sequence of the runtime, of any of its kinds.
+template <typename Sequence> class RuntimeSteps : public Steps {
 public:
-  explicit CompiledSteps(runtime::Sequence &sequence) : sequence(sequence) {}
+  explicit RuntimeSteps(Sequence &sequence) : sequence(sequence) {}
 
   llvm::Error prefill(const std::vector<int32_t> &tokens,
                       const Sink &sink) override {
@@ -53,6 +54,19 @@ public:
   }
   void clear() override { sequence.clear(); }
   const float *logits() const override { return sequence.logits(); }
+
+protected:
+  Sequence &sequence;
+};
+
+/// On a device.
+using DeviceSteps = RuntimeSteps<runtime::DeviceSequence>;
+
+/// On the CPU, where a step may end in candidates.
+class CompiledSteps : public RuntimeSteps<runtime::Sequence> {
+public:
+  using RuntimeSteps::RuntimeSteps;
+
   Result<int32_t> sample(text::Sampler &sampler,
                          size_t choices) const override {
     runtime::Candidates best = sequence.candidates();
@@ -61,9 +75,6 @@ public:
     return sampler.sample(
         {best.logits, best.tokens, static_cast<size_t>(best.count), choices});
   }
-
-protected:
-  runtime::Sequence &sequence;
 };
 
 class ReferenceSteps : public Steps {

@@ -6,6 +6,7 @@
 #include "PerplexityRun.h"
 #include "Steps.h"
 #include "flow/Compiler/CodeCache.h"
+#include "flow/Compiler/GpuModel.h"
 #include "flow/Compiler/LoadedModel.h"
 #include "flow/Compiler/OutputFile.h"
 #include "flow/Support/Stopwatch.h"
@@ -91,6 +92,9 @@ static cl::opt<std::string>
            cl::init("cpu"), cl::cat(category));
 static cl::opt<std::string> cpu("mcpu", cl::desc("CPU to compile for"),
                                 cl::init("native"), cl::cat(category));
+static cl::opt<std::string> gpuArch("gpu-arch",
+                                    cl::desc("architecture to compile for"),
+                                    cl::init("sm_80"), cl::cat(category));
 static cl::opt<std::string> weightsPath("weights",
                                         cl::desc("model file of an artefact"),
                                         cl::value_desc("path"),
@@ -390,12 +394,15 @@ llvm::Error runSteps(Steps &steps, const ModelTokens &known,
   return generateTo(steps, *tokens, known, statistics);
 }
 
-void printStatistics(const LoadedModel &loaded, runtime::Model &model,
-                     const runtime::Sequence &sequence,
+/// What a loaded model takes.
+struct MemoryUse {
+  size_t weights = 0, caches = 0;
+};
+
+void printStatistics(const LoadTimes &times, const MemoryUse &memory,
                      const RunStatistics &statistics) {
   struct rusage usage;
   getrusage(RUSAGE_SELF, &usage);
-  const LoadTimes &times = loaded.times();
   auto rate = [](int64_t tokens, double seconds) {
     return seconds > 0 ? static_cast<double>(tokens) / seconds : 0.0;
   };
@@ -412,8 +419,8 @@ void printStatistics(const LoadedModel &loaded, runtime::Model &model,
       {"decode_tokens", statistics.decodeTokens},
       {"decode_tps", rate(statistics.decodeTokens, statistics.decodeSeconds)},
       {"peak_rss_bytes", static_cast<int64_t>(usage.ru_maxrss) * 1024},
-      {"weight_bytes", static_cast<int64_t>(model.weightBytes())},
-      {"cache_bytes", static_cast<int64_t>(sequence.cacheBytes())},
+      {"weight_bytes", static_cast<int64_t>(memory.weights)},
+      {"cache_bytes", static_cast<int64_t>(memory.caches)},
       {"threads", threadCount()},
       {"numerics", numerics.getValue()}};
   if (statistics.draftedTokens) {
@@ -431,7 +438,8 @@ void printStatistics(const LoadedModel &loaded, runtime::Model &model,
   llvm::errs() << llvm::json::Value(std::move(object)) << '\n';
 }
 
-llvm::Error run() {
+/// How the model is to be loaded, wherever it runs.
+LoadOptions loadOptions() {
   LoadOptions options;
   options.cpu = cpu;
   options.threads = threadCount();
@@ -443,11 +451,15 @@ llvm::Error run() {
   options.prefillChunk = prefillChunk;
   options.weightsPath = weightsPath;
   options.cacheFolder = getUserCacheFolder();
-  bool isTerminal = isatty(STDERR_FILENO);
-  if (isTerminal)
+  if (isatty(STDERR_FILENO))
     options.progress = [](llvm::StringRef what) {
       llvm::errs() << "\r\033[K" << what;
     };
+  return options;
+}
+
+llvm::Error run() {
+  LoadOptions options = loadOptions();
   std::optional<ModelTokens> known;
   options.onImport = [&](const ImportedModel &model,
                          CompileOptions &compile) -> llvm::Error {
@@ -486,7 +498,41 @@ llvm::Error run() {
     statistics.acceptedTokens = drafted.accepted();
   }
   if (stats)
-    printStatistics(**loaded, model, **sequence, statistics);
+    printStatistics((*loaded)->times(),
+                    {model.weightBytes(), (*sequence)->cacheBytes()},
+                    statistics);
+  return llvm::Error::success();
+}
+
+llvm::Error runEmulated() {
+  LoadOptions options = loadOptions();
+  std::optional<ModelTokens> known;
+  options.onImport = [&](const ImportedModel &model,
+                         CompileOptions &) -> llvm::Error {
+    llvm::Expected<ModelTokens> tokens = findTokens(model);
+    if (!tokens)
+      return tokens.takeError();
+    known = std::move(*tokens);
+    return llvm::Error::success();
+  };
+  llvm::Expected<std::unique_ptr<GpuModel>> loaded =
+      GpuModel::load(modelPath, gpuArch, options, {});
+  if (!loaded)
+    return loaded.takeError();
+  runtime::DeviceModel &model = (*loaded)->model();
+  Result<std::unique_ptr<runtime::DeviceSequence>> sequence =
+      runtime::DeviceSequence::create(model);
+  if (!sequence)
+    return toError(sequence.error());
+  RunStatistics statistics;
+  DeviceSteps steps(**sequence);
+  if (llvm::Error error = runSteps(
+          steps, *known, (*loaded)->imported().config.architecture, statistics))
+    return error;
+  if (stats)
+    printStatistics((*loaded)->times(),
+                    {model.weightBytes(), (*sequence)->cacheBytes()},
+                    statistics);
   return llvm::Error::success();
 }
 
@@ -551,12 +597,13 @@ std::string checkUsage() {
   if (std::string problem = checkArithmetic(numerics, cacheType);
       !problem.empty())
     return problem;
-  if (target == "nvvm" || target == "nvvm-emulated")
-    return "--target " + target + " is not available yet";
+  if (target == "nvvm")
+    return "--target nvvm is not available yet";
   if (target == "reference" && stats)
     return "--stats are those of compiled code: --target reference has none";
-  if (target == "reference" && makesDrafts())
-    return "--draft is for compiled code: --target reference verifies none";
+  if (target != "cpu" && makesDrafts())
+    return "--draft is for code of a CPU: --target " + target +
+           " verifies none";
   return checkChoice("--target", target,
                      {"cpu", "reference", "nvvm", "nvvm-emulated"});
 }
@@ -573,7 +620,9 @@ int main(int argc, char **argv) {
     return kExitUsage;
   if (std::string problem = checkUsage(); !problem.empty())
     return reportUsage(problem);
-  if (llvm::Error error = target == "reference" ? runReference() : run())
+  if (llvm::Error error = target == "reference"       ? runReference()
+                          : target == "nvvm-emulated" ? runEmulated()
+                                                      : run())
     return reportFailure(std::move(error));
   return 0;
 }

@@ -46,6 +46,49 @@ static void printExpertsAndShares(OpAsmPrinter &printer, Operation *,
   printer << experts;
 }
 
+/// `[4, rows * 2 per 3, 1]`.
+static ParseResult parseGrid(OpAsmParser &parser, DenseI64ArrayAttr &grid) {
+  SmallVector<int64_t, 6> numbers;
+  auto parseSize = [&]() -> ParseResult {
+    int64_t times = 1, per = 0;
+    if (failed(parser.parseOptionalKeyword("rows"))) {
+      if (parser.parseInteger(times))
+        return failure();
+    } else {
+      per = 1;
+      if (succeeded(parser.parseOptionalStar()) && parser.parseInteger(times))
+        return failure();
+      if (succeeded(parser.parseOptionalKeyword("per")) &&
+          parser.parseInteger(per))
+        return failure();
+    }
+    numbers.append({times, per});
+    return success();
+  };
+  if (parser.parseCommaSeparatedList(OpAsmParser::Delimiter::Square, parseSize))
+    return failure();
+  grid = parser.getBuilder().getDenseI64ArrayAttr(numbers);
+  return success();
+}
+
+static void printGrid(OpAsmPrinter &printer, LaunchOp, DenseI64ArrayAttr grid) {
+  printer << '[';
+  for (int64_t i = 0, size = grid.size() / 2; i != size; ++i) {
+    int64_t times = grid[2 * i], per = grid[2 * i + 1];
+    printer << (i == 0 ? "" : ", ");
+    if (per == 0) {
+      printer << times;
+      continue;
+    }
+    printer << "rows";
+    if (times != 1)
+      printer << " * " << times;
+    if (per != 1)
+      printer << " per " << per;
+  }
+  printer << ']';
+}
+
 /// Parses the mask, and names a tensor in its place for what it is.
 static ParseResult parseMask(OpAsmParser &parser, MaskAttr &mask) {
   SMLoc where = parser.getCurrentLocation();

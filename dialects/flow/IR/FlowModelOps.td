@@ -340,24 +340,28 @@ def Flow_WeightRefOp : Flow_Op<"weight_ref",
   let description = [{
     The tensor of a `flow.weight` or `flow.derived_weight`, named by its path
     from the module. An encoding of the result type says in which layout the
-    user wants it; the runtime packs it so when it loads the model.
+    user wants it; the runtime packs it so when it loads the model. One of bf16
+    has each value rounded to the nearest, ties to even.
 
     Example:
 
     ```mlir
     %w = flow.weight_ref @tiny::@layer0::@q : tensor<64x64xf32>
     %p = flow.weight_ref @tiny::@layer0::@q : tensor<64x64xf32, #flow.panels<f32>>
+    %b = flow.weight_ref @tiny::@layer0::@q : tensor<64x64xbf16>
     ```
 
     Constraints:
 
     - (C1) the symbol is a `flow.weight` or `flow.derived_weight`.
-    - (C2) the result has the weight's shape and element type.
-    - (C3) the result's encoding, if it has one, is `#flow.panels`.
+    - (C2) the result has the weight's shape and element type, or bf16.
+    - (C3) the result's encoding, if it has one, is `#flow.panels`, and of f32.
   }];
   let arguments = (ins SymbolRefAttr:$weight);
-  let results = (outs Flow_PlainOr<RankedTensorOf<[F32]>, "::flow::PanelsAttr",
-                                   "#flow.panels"> /*weight_ref (C3)*/:$result);
+  let results = (outs AnyTypeOf<[
+    Flow_PlainOr<RankedTensorOf<[F32]>, "::flow::PanelsAttr", "#flow.panels">,
+    Flow_Plain<RankedTensorOf<[BF16]>>], "", "::mlir::RankedTensorType">
+    /*weight_ref (C3)*/:$result);
   let assemblyFormat = "$weight attr-dict `:` type($result)";
 }
 

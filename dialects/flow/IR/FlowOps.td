@@ -9,5 +9,6 @@ include "flow/IR/FlowStageOps.td"
 include "flow/IR/FlowFusedOps.td"
 include "flow/IR/FlowExpertOps.td"
 include "flow/IR/FlowSelectionOps.td"
+include "flow/IR/FlowLaunchOps.td"
 
 #endif // FLOW_IR_FLOWOPS_TD

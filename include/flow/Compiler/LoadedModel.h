@@ -41,6 +41,13 @@ buildRecipe(mlir::MLIRContext &context, const ImportedModel &model);
 /// that is not known here, is an error.
 llvm::Expected<text::Vocabulary> loadVocabulary(const ImportedModel &model);
 
+/// The tensors of `file`, for the runtime, for as long as the file is there.
+runtime::TensorSource tensorsOf(const ModelFile &file);
+
+/// Positions to make room for, of the model's `positions`, where `asked` are
+/// wanted; 0 = a number that most uses are content with.
+int64_t resolveContext(int64_t asked, int64_t positions);
+
 /// How a model is to be loaded.
 struct LoadOptions {
   std::string cpu = "native";

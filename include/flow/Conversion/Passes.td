@@ -59,4 +59,49 @@ def ConvertFlowToLinalg : Pass<"convert-flow-to-linalg", "::mlir::ModuleOp"> {
     "::mlir::vector::VectorDialect"];
 }
 
+def ConvertFlowToGpu : Pass<"convert-flow-to-gpu", "::mlir::ModuleOp"> {
+  let summary = "Lower the stages of a step to kernels and their launches";
+  let description = [{
+    Every stage of a step becomes one or a few `flow.launch`, and the kernels
+    that they launch stand in the `gpu.module` `@kernels`. Tensors become what
+    lies in memory: rows in `#flow.bf16_rows` and weights in `bf16` panels are
+    row-major tensors of bf16. Steps of one row multiply by streams of weights
+    and share the keys of that row between blocks; steps of any number of rows
+    use tensor cores for both.
+
+    `flow.rope_angles` is left to the runtime, which the schedule that remains
+    is for.
+
+    Example:
+
+    ```mlir
+    // Before
+    func.func @f(%tokens: tensor<?xi32>, %start: index, %rows: index) -> tensor<?x128xf32> {
+      %x = ... : tensor<?x64xf32, #flow.bf16_rows>
+      %w = flow.weight_ref @m::@w : tensor<128x64xf32, #flow.panels<bf16>>
+      %y = flow.linear %x, %w : tensor<?x64xf32, #flow.bf16_rows>, tensor<128x64xf32, #flow.panels<bf16>> -> tensor<?x128xf32>
+      return %y : tensor<?x128xf32>
+    }
+    // After
+    func.func @f(%tokens: tensor<?xi32>, %start: index, %rows: index) -> tensor<?x128xf32> {
+      %x = ... : tensor<?x64xbf16>
+      %w = flow.weight_ref @m::@w : tensor<128x64xbf16>
+      %y = flow.launch @kernels::@rows_product_128x64_f32(%x, %w) step(%start, %rows) grid [1, rows per 128, 1] threads 128 shared 49152 : (tensor<?x64xbf16>, tensor<128x64xbf16>) -> tensor<?x128xf32>
+      return %y : tensor<?x128xf32>
+    }
+    ```
+
+    Refuses with an error at the op: a stage that has no kernel, a product of
+    other than bf16, a cache of other than bf16, sizes that a kernel has no
+    tiles for.
+  }];
+  let options = [
+    Option<"sharedMemory", "shared-memory", "int64_t", "101376",
+           "bytes of shared memory that a block may ask for">
+  ];
+  let dependentDialects = ["::flow::FlowDialect", "::mlir::arith::ArithDialect",
+    "::mlir::gpu::GPUDialect", "::mlir::LLVM::LLVMDialect",
+    "::mlir::NVVM::NVVMDialect", "::mlir::scf::SCFDialect"];
+}
+
 #endif // FLOW_CONVERSION_PASSES_TD

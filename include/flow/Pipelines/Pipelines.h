@@ -55,6 +55,14 @@ struct PipelineOptions : mlir::PassPipelineOptions<PipelineOptions> {
                     llvm::cl::init(false)};
   Option<bool> amx{*this, "amx", llvm::cl::desc("the target has AMX tiles"),
                    llvm::cl::init(false)};
+  Option<bool> shareLayers{
+      *this, "share-layers",
+      llvm::cl::desc("make one function of the layers of a class"),
+      llvm::cl::init(true)};
+  Option<int64_t> sharedMemory{
+      *this, "shared-memory",
+      llvm::cl::desc("bytes of a GPU's shared memory that a block may ask for"),
+      llvm::cl::init(101376)};
   Option<bool> avx512{*this, "avx512",
                       llvm::cl::desc("size tiles for 32 wide registers"),
                       llvm::cl::init(false)};
@@ -79,8 +87,17 @@ void buildLinalgPipeline(mlir::OpPassManager &pm,
 /// linalg → llvm: tiles, bufferizes, contracts, outlines, lowers.
 void buildCpuPipeline(mlir::OpPassManager &pm, const PipelineOptions &options);
 
-/// Registers the four as `flow-stages`, `flow-fuse-stages`, `flow-linalg` and
-/// `flow-cpu`, and those from recipes on in a row as `flow-compile-cpu`.
+/// flow → gpu: leaves the flow dialect, for kernels and their launches. Layers
+/// must not be shared.
+void buildGpuPipeline(mlir::OpPassManager &pm, const PipelineOptions &options);
+
+/// gpu → nvvm: lowers the bodies of all kernels of the `gpu.module`s to the
+/// LLVM dialect.
+void buildNvvmPipeline(mlir::OpPassManager &pm, const PipelineOptions &options);
+
+/// Registers them as `flow-stages`, `flow-fuse-stages`, `flow-linalg`,
+/// `flow-cpu`, `flow-gpu` and `flow-nvvm`, and those from recipes to a CPU in a
+/// row as `flow-compile-cpu`.
 void registerAllPipelines();
 
 } // namespace flow

@@ -6,6 +6,7 @@
 
 #include "flow/Support/Result.h"
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -15,13 +16,13 @@
 namespace flow::runtime {
 
 /// Version of the plan's form; another one is refused.
-constexpr int64_t kPlanVersion = 6;
+constexpr int64_t kPlanVersion = 7;
 
 /// How the sources of a weight become one matrix.
 enum class Combine { Concat, Interleave };
 
 /// How a weight lies in memory; docs/Artifact.md has the element formulas.
-enum class Packing { Raw, Dense, PanelsF32, PanelsBf16, PanelsI8 };
+enum class Packing { Raw, Dense, DenseBf16, PanelsF32, PanelsBf16, PanelsI8 };
 
 enum class ScaleType { F16, F32 };
 
@@ -130,13 +131,26 @@ struct BufferPlan {
 /// tokens, `start + count`, and rows with padding.
 enum class Scalar { Start, Count, Total, Rows };
 
-/// An argument of a call. Keys and values are those of one sequence, or have a
-/// leading dimension of slots in the schedules `batch` and `batch_decode`,
-/// which alone have a table of sequences.
+/// An argument of a call or a launch. Keys and values are those of one
+/// sequence, or have a leading dimension of slots in the schedules `batch` and
+/// `batch_decode`, which alone have a table of sequences. Launches alone have
+/// the tokens of the rows, the step's table, of its start and rows as i32, and
+/// the positions that a cache has room for; they have neither scalars nor a
+/// table of sequences.
 struct Argument {
-  enum class Kind { Buffer, Weight, Keys, Values, Scalar, Sequences };
+  enum class Kind {
+    Buffer,
+    Weight,
+    Keys,
+    Values,
+    Scalar,
+    Sequences,
+    Tokens,
+    StepTable,
+    Capacity
+  };
   Kind kind = Kind::Buffer;
-  /// Of the buffer, weight or cache.
+  /// Of the buffer, weight or cache; see `hasIndex`.
   int64_t index = 0;
   /// Of a weight.
   int64_t part = 0;
@@ -152,9 +166,36 @@ struct Argument {
     return {Kind::Scalar, 0, 0, scalar};
   }
   static Argument sequences() { return {Kind::Sequences}; }
+  static Argument tokens() { return {Kind::Tokens}; }
+  static Argument stepTable() { return {Kind::StepTable}; }
+  static Argument capacity(int64_t index) { return {Kind::Capacity, index}; }
+
+  /// Whether only launches, or only calls, have such arguments.
+  bool isOfLaunches() const {
+    return kind == Kind::Tokens || kind == Kind::StepTable ||
+           kind == Kind::Capacity;
+  }
+  bool isOfCalls() const {
+    return kind == Kind::Scalar || kind == Kind::Sequences;
+  }
+  /// Whether `index` says which one.
+  bool hasIndex() const {
+    return kind != Kind::Scalar && kind != Kind::Sequences &&
+           kind != Kind::Tokens && kind != Kind::StepTable;
+  }
 };
 
-enum class StepKind { Embed, RopeAngles, Call };
+/// One dimension of a grid: `ceil(rows * times / per)` for the rows of the
+/// step, or `times` where `per` is 0.
+struct GridSize {
+  int64_t times = 1, per = 0;
+
+  int64_t blocks(int64_t rows) const {
+    return per == 0 ? times : (rows * times + per - 1) / per;
+  }
+};
+
+enum class StepKind { Embed, RopeAngles, Call, Launch };
 
 /// One thing to do.
 struct Step {
@@ -168,9 +209,13 @@ struct Step {
   int64_t headDim = 0, pairs = 0;
   /// Embed, RopeAngles: the result.
   int64_t buffer = 0;
-  /// Call.
+  /// Call, Launch: the function or the kernel.
   std::string function;
   std::vector<Argument> args;
+  /// Launch: threads of a block, its bytes of dynamic shared memory, and the
+  /// grid of blocks.
+  int64_t threads = 0, sharedBytes = 0;
+  std::array<GridSize, 3> grid;
 };
 
 /// The steps of one phase.

@@ -42,7 +42,7 @@ flow.model @tiny <hidden = 64, vocab = 512, positions = 256> {
 func.func @shorter_elements() {
   // weight_ref (C2)
   // expected-error @+1 {{result #0 must be ranked tensor of 32-bit float values}}
-  %w = flow.weight_ref @tiny::@final_norm : tensor<64xbf16>
+  %w = flow.weight_ref @tiny::@final_norm : tensor<64xf16>
   return
 }
 
@@ -53,7 +53,7 @@ flow.model @tiny <hidden = 64, vocab = 512, positions = 256> {
 }
 func.func @encoding_of_rows() {
   // weight_ref (C3)
-  // expected-error @+1 {{without encoding or in #flow.panels, but got 'tensor<64x64xf32, #flow.quantized_rows<block = 32>>'}}
+  // expected-error @+1 {{or ranked tensor of bfloat16 type values without encoding, but got 'tensor<64x64xf32, #flow.quantized_rows<block = 32>>'}}
   %w = flow.weight_ref @tiny::@q : tensor<64x64xf32, #flow.quantized_rows<block = 32>>
   return
 }

@@ -23,6 +23,8 @@ func.func @weight_ref() {
   %w = flow.weight_ref @tiny::@layer0::@q : tensor<64x64xf32>
   // CHECK: flow.weight_ref @tiny::@layer0::@q : tensor<64x64xf32, #flow.panels<f32>>
   %p = flow.weight_ref @tiny::@layer0::@q : tensor<64x64xf32, #flow.panels<f32>>
+  // CHECK: flow.weight_ref @tiny::@layer0::@q : tensor<64x64xbf16>
+  %b = flow.weight_ref @tiny::@layer0::@q : tensor<64x64xbf16>
   return
 }
 

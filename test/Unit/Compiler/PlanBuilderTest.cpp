@@ -86,7 +86,7 @@ func.func private @products(%q: tensor<?x32xf32, #q>,
                             %x: tensor<?x32xf32>) -> tensor<?x32xf32> {
   return %x : tensor<?x32xf32>
 }
-// Functions of weights, scalars, caches and, which no plan has, tokens.
+// Functions of weights, scalars, caches and, which no call has, tokens.
 func.func private @tokens(%x: tensor<?x32xf32>, %t: tensor<?xi32>)
     -> tensor<?x32xf32> {
   return %x : tensor<?x32xf32>
@@ -185,8 +185,8 @@ std::string errorOfBody(const std::string &body,
   return message;
 }
 
-/// An argument in a few letters: b2, w1.0, k0, v0, the name of a scalar, or
-/// "sequences".
+/// An argument in a few letters: b2, w1.0, k0, v0, c0, the name of a scalar,
+/// "sequences", "tokens" or "step".
 std::string print(const Argument &argument) {
   std::string index = std::to_string(argument.index);
   switch (argument.kind) {
@@ -203,6 +203,12 @@ std::string print(const Argument &argument) {
                                     "rows"}[size_t(argument.scalar)];
   case Argument::Kind::Sequences:
     return "sequences";
+  case Argument::Kind::Tokens:
+    return "tokens";
+  case Argument::Kind::StepTable:
+    return "step";
+  case Argument::Kind::Capacity:
+    return "c" + index;
   }
   return "?";
 }
@@ -215,6 +221,13 @@ std::string print(const Step &step) {
   if (step.kind == StepKind::RopeAngles)
     return "angles -> b" + std::to_string(step.buffer);
   std::string text = step.function;
+  if (step.kind == StepKind::Launch) {
+    text = "launch " + text;
+    for (const GridSize &size : step.grid)
+      text += " " + std::to_string(size.times) + "/" + std::to_string(size.per);
+    text += " " + std::to_string(step.threads) + " " +
+            std::to_string(step.sharedBytes) + ":";
+  }
   for (const Argument &argument : step.args)
     text += ' ' + print(argument);
   return text;
@@ -431,6 +444,70 @@ TEST(PlanBuilder, CachesComeBackAsThemselves) {
   EXPECT_EQ(plan.caches[1].window, 16);
   EXPECT_EQ(plan.caches[1].kvHeads, 1);
   EXPECT_EQ(plan.caches[1].headDim, 32);
+}
+
+/// Kernels, and schedules that launch them.
+std::string launches(const std::string &body) {
+  return R"mlir(
+gpu.module @kernels {
+  gpu.func @embed(%t: !llvm.ptr<1>, %w: !llvm.ptr<1>, %x: !llvm.ptr<1>) kernel {
+    gpu.return
+  }
+  gpu.func @append(%x: !llvm.ptr<1>, %k: !llvm.ptr<1>, %v: !llvm.ptr<1>, %q: !llvm.ptr<1>, %s: !llvm.ptr<1>, %c: i32) kernel {
+    gpu.return
+  }
+  gpu.func @attend(%q: !llvm.ptr<1>, %k: !llvm.ptr<1>, %y: !llvm.ptr<1>) kernel {
+    gpu.return
+  }
+  gpu.func @sized(%q: !llvm.ptr<1>, %y: !llvm.ptr<1>, %c: i32) kernel {
+    gpu.return
+  }
+}
+)mlir" + schedule("f", R"mlir(
+  %w = flow.weight_ref @m::@table : tensor<64x32xbf16>
+  %x = flow.launch @kernels::@embed(%tokens, %w) grid [rows, 1, 1] threads 128
+      : (tensor<?xi32>, tensor<64x32xbf16>) -> tensor<?x32xf32>
+)mlir" + body,
+                  "%y");
+}
+
+TEST(PlanBuilder, LaunchesAreStepsOfADevice) {
+  Builder builder(launches(R"mlir(
+  %k, %v = flow.cache_ref @m::@full : tensor<?x1x32xf32>
+  %q, %k1, %v1 = flow.launch @kernels::@append(%x)
+      updates(%k, %v : tensor<?x1x32xf32>, tensor<?x1x32xf32>)
+      step(%start, %count) capacity grid [2, rows * 3 per 2, 1]
+      threads 64 shared 512 : (tensor<?x32xf32>)
+      -> (tensor<?x1x32xbf16>, tensor<?x1x32xf32>, tensor<?x1x32xf32>)
+  %y = flow.launch @kernels::@attend(%q, %k1) grid [1, 1, 1] threads 32
+      : (tensor<?x1x32xbf16>, tensor<?x1x32xf32>) -> tensor<?x32xf32>
+)mlir"));
+  EXPECT_EQ(builder.add("f"), "");
+  Plan plan = builder.take();
+  // What a cache became is the cache, and rows that nobody reads any more give
+  // their buffer to others of their shape.
+  EXPECT_THAT(print(plan.schedules[0]),
+              ElementsAre("launch embed 1/1 1/0 1/0 128 0: tokens w0.0 b0",
+                          "launch append 2/0 3/2 1/0 64 512: b0 k0 v0 b1 step "
+                          "c0",
+                          "launch attend 1/0 1/0 1/0 32 0: b1 k0 b0"));
+  EXPECT_EQ(plan.schedules[0].headBegin, 3);
+  EXPECT_EQ(plan.weights[0].packing, runtime::Packing::DenseBf16);
+  EXPECT_EQ(plan.buffers[1].element, runtime::ElementType::BF16);
+}
+
+TEST(PlanBuilder, RefusesLaunchesThatADeviceCannotRun) {
+  for (auto [body, reason] :
+       {std::pair{"%y = flow.launch @kernels::@sized(%x) capacity grid "
+                  "[1, 1, 1] threads 32 : (tensor<?x32xf32>) -> "
+                  "tensor<?x32xf32>",
+                  "asks for the capacity of no cache"},
+        {"%y = flow.launch @kernels::@attend(%x) step(%count, %start) grid "
+         "[1, 1, 1] threads 32 : (tensor<?x32xf32>) -> tensor<?x32xf32>",
+         "has another step than its schedule"}}) {
+    Builder builder(launches(body));
+    EXPECT_THAT(builder.add("f"), HasSubstr(reason));
+  }
 }
 
 TEST(PlanBuilder, BatchesKnowWhoseTheirRowsAre) {

@@ -37,7 +37,7 @@ constexpr const char *kCall = "/schedules/0/steps/2";
 constexpr Change kChanges[] = {
     // The plan itself.
     {"NoVersion", "/version", nullptr, "'version' is missing"},
-    {"AnotherVersion", "/version", "1", "version 1, expected 6"},
+    {"AnotherVersion", "/version", "1", "version 1, expected 7"},
     {"VersionAsText", "/version", "\"3\"", "'version' must be an integer"},
     {"NoHidden", "/hidden", nullptr, "'hidden' is missing"},
     {"ZeroHidden", "/hidden", "0", "'hidden' must be an integer from 1"},
@@ -257,5 +257,44 @@ TEST(PlanRefusals, TakeCandidatesThatAreNone) {
     plan["schedules"][0][json::json_pointer(where)] = json::parse(value);
     EXPECT_EQ(errorOf(plan.dump()).rfind(std::string("plan: ") + reason, 0), 0u)
         << where << ": " << errorOf(plan.dump());
+  }
+}
+
+TEST(PlanRefusals, TakeLaunchesThatAreNone) {
+  const json whole = json::parse(toJson(launchPlan()));
+  // A member of the first launch, what it becomes, and the reason.
+  for (auto [where, value, reason] :
+       {std::tuple{"/threads", "0", "'threads' must be an integer from 1"},
+        {"/threads", "1025", "'threads' must be an integer from 1 to 1024"},
+        {"/shared_bytes", "-1", "'shared_bytes' must be an integer from 0"},
+        {"/grid", "7", "'grid' must be a list"},
+        {"/grid", "[]", "a grid must have 3 dimensions, got 0"},
+        {"/grid/0/times", "0", "'times' must be an integer from 1"},
+        {"/grid/1/per", "-1", "'per' must be an integer from 0"},
+        {"/grid/2", "7", "expected an object with 'times'"},
+        {"/function", "7", "'function' must be a string"},
+        {"/args/0", R"({"kind": "scalar", "name": "start"})",
+         "'embed' has an argument 'scalar', which no launch has"},
+        {"/args/0", R"({"kind": "sequences"})",
+         "'embed' has an argument 'sequences', which no launch has"},
+        {"/args/0", R"({"kind": "capacity", "index": 1})",
+         "'index' must be an integer from 0 to 0"}}) {
+    json plan = whole;
+    plan["schedules"][0]["steps"][0][json::json_pointer(where)] =
+        json::parse(value);
+    EXPECT_EQ(errorOf(plan.dump()).rfind(std::string("plan: ") + reason, 0), 0u)
+        << where << ": " << errorOf(plan.dump());
+  }
+}
+
+TEST(PlanRefusals, TakeCallsWithWhatLaunchesHave) {
+  const json whole = json::parse(toJson(fullPlan()));
+  for (const char *argument : {R"({"kind": "tokens"})", R"({"kind": "step"})",
+                               R"({"kind": "capacity", "index": 0})"}) {
+    json plan = whole;
+    plan["schedules"][0]["steps"][2]["args"][0] = json::parse(argument);
+    EXPECT_NE(errorOf(plan.dump()).find(", which no call has"),
+              std::string::npos)
+        << argument << ": " << errorOf(plan.dump());
   }
 }

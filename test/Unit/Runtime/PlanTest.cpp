@@ -159,6 +159,24 @@ TEST(Plan, KeepsTheArgumentsOfCalls) {
   }
 }
 
+TEST(Plan, KeepsItsLaunches) {
+  Plan plan = launchPlan();
+  Result<Plan> read = planFromJson(toJson(plan));
+  ASSERT_TRUE(bool(read)) << read.error();
+  EXPECT_EQ(toJson(*read), toJson(plan));
+  EXPECT_EQ(read->weights[0].packing, Packing::DenseBf16);
+  const Step &layer = read->schedules[0].steps[2];
+  EXPECT_EQ(layer.kind, StepKind::Launch);
+  EXPECT_EQ(layer.function, "layer");
+  EXPECT_EQ(layer.threads, 128);
+  EXPECT_EQ(layer.sharedBytes, 512);
+  // ceil(7 * 3 / 2) and a number.
+  EXPECT_EQ(layer.grid[0].blocks(7), 11);
+  EXPECT_EQ(layer.grid[1].blocks(7), 5);
+  EXPECT_EQ(layer.args[4].kind, Argument::Kind::StepTable);
+  EXPECT_EQ(layer.args[5].kind, Argument::Kind::Capacity);
+}
+
 TEST(Plan, KeepsEveryBitOfItsNumbers) {
   Plan plan = fullPlan();
   // sqrt(640) rounded to f64, and the largest step below 1e6.

@@ -117,6 +117,61 @@ inline Plan candidatesPlan() {
   return plan;
 }
 
+/// A plan of launches: an embedding, a kernel that writes a cache, a head.
+inline Plan launchPlan() {
+  Plan plan;
+  plan.hidden = 8;
+  plan.vocab = 16;
+  plan.context = 200;
+  plan.rowTile = 1;
+  PackedWeight table;
+  table.name = "table";
+  table.sources = {"token_embd.weight"};
+  table.packing = Packing::DenseBf16;
+  table.rows = 16;
+  table.cols = 8;
+  plan.weights = {table};
+  plan.caches = {{"kv", 1, 32, 0, ElementType::BF16}};
+  plan.buffers = {
+      {"stream", {-1, 8}}, {"angles", {-1, 16, 2}}, {"logits", {-1, 16}}};
+
+  auto launch = [](const char *kernel, std::vector<Argument> args) {
+    Step step;
+    step.kind = StepKind::Launch;
+    step.function = kernel;
+    step.args = std::move(args);
+    step.threads = 128;
+    step.sharedBytes = 512;
+    step.grid = {GridSize{3, 2}, GridSize{5, 0}, GridSize{1, 0}};
+    return step;
+  };
+  Step angles;
+  angles.kind = StepKind::RopeAngles;
+  angles.theta = 10000;
+  angles.headDim = 32;
+  angles.pairs = 16;
+  angles.buffer = 1;
+  Schedule prefill;
+  prefill.name = "prefill";
+  prefill.logitsAll = true;
+  prefill.steps = {
+      launch("embed",
+             {Argument::tokens(), Argument::weight(0, 0), Argument::buffer(0)}),
+      angles,
+      launch("layer", {Argument::buffer(0), Argument::buffer(1),
+                       Argument::keys(0), Argument::values(0),
+                       Argument::stepTable(), Argument::capacity(0)}),
+      launch("head", {Argument::buffer(0), Argument::weight(0, 0),
+                      Argument::buffer(2), Argument::stepTable()})};
+  prefill.headBegin = 3;
+  prefill.logits = 2;
+  Schedule decode = prefill;
+  decode.name = "decode";
+  decode.rows = 1;
+  plan.schedules = {prefill, decode};
+  return plan;
+}
+
 } // namespace flow::runtime
 
 #endif // FLOW_TEST_RUNTIME_TESTPLANS_H

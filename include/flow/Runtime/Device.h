@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// What the runtime asks of a GPU, or of what stands in for one.
+
+#ifndef FLOW_RUNTIME_DEVICE_H
+#define FLOW_RUNTIME_DEVICE_H
+
+#include "flow/Support/Result.h"
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace flow::runtime {
+
+/// An address in a device's memory, as kernels see it.
+using DeviceAddress = uint64_t;
+
+/// One launch of a kernel.
+struct DeviceLaunch {
+  std::string kernel;
+  /// Blocks in each dimension, threads of a block, and its bytes of dynamic
+  /// shared memory.
+  std::array<uint32_t, 3> grid = {1, 1, 1};
+  uint32_t threads = 1, sharedBytes = 0;
+  /// The address of each parameter's value, in order: `DeviceAddress` or i32.
+  std::vector<const void *> parameters;
+};
+
+/// A device with the kernels of a model. Everything happens in the order in
+/// which it is asked for. For one thread at a time.
+class Device {
+public:
+  virtual ~Device() = default;
+
+  /// Zeroed memory, aligned to 256 bytes. `name` is for errors.
+  virtual Result<DeviceAddress> allocate(size_t bytes,
+                                         const std::string &name) = 0;
+  /// Memory with the `bytes` at `host`, which kernels only read. A device that
+  /// shares the host's memory reads it there, so it must outlive the device.
+  virtual Result<DeviceAddress> place(const void *host, size_t bytes,
+                                      const std::string &name) = 0;
+  /// Gives back what `allocate` or `place` gave.
+  virtual void free(DeviceAddress address) = 0;
+
+  virtual Status upload(DeviceAddress to, const void *from, size_t bytes) = 0;
+  /// Waits for what was asked for before.
+  virtual Status download(void *to, DeviceAddress from, size_t bytes) = 0;
+  /// Launches a kernel. What goes wrong in it may be the error of a later call.
+  virtual Status launch(const DeviceLaunch &launch) = 0;
+};
+
+} // namespace flow::runtime
+
+#endif // FLOW_RUNTIME_DEVICE_H

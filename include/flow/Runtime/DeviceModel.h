@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Runs a plan of launches: a model on a device, and a sequence through it.
+
+#ifndef FLOW_RUNTIME_DEVICEMODEL_H
+#define FLOW_RUNTIME_DEVICEMODEL_H
+
+#include "flow/Runtime/Device.h"
+#include "flow/Runtime/Engine.h"
+
+namespace flow::runtime {
+
+/// A model whose weights are on a device. Sequences of it run one at a time.
+class DeviceModel {
+public:
+  /// Packs the weights of `plan`, in as many threads as `options` say, and
+  /// places them on `device`, which must have its kernels and outlive the
+  /// model. A plan with calls of functions is an error.
+  static Result<std::unique_ptr<DeviceModel>>
+  create(Plan plan, Device &device, const TensorSource &source,
+         const EngineOptions &options);
+  ~DeviceModel();
+
+  /// Bytes of packed weights.
+  size_t weightBytes() const;
+
+private:
+  friend class DeviceSequence;
+  struct State;
+  explicit DeviceModel(std::unique_ptr<State> state);
+  std::unique_ptr<State> state;
+};
+
+/// One run of tokens with its caches on the device.
+class DeviceSequence {
+public:
+  /// An empty sequence of `model`, which must outlive it.
+  static Result<std::unique_ptr<DeviceSequence>> create(DeviceModel &model);
+  ~DeviceSequence();
+
+  using LogitsSink = Sequence::LogitsSink;
+
+  /// Appends `tokens`; afterwards `logits` holds those of the last one. With a
+  /// sink, the plan must have logits of every row, and the sink gets them in
+  /// order. Fails, with nothing appended, on an empty list, a token outside the
+  /// vocabulary, or more tokens than there is room for. After an error of the
+  /// device or of the sink the sequence must be cleared.
+  Status prefill(const std::vector<int32_t> &tokens,
+                 const LogitsSink &sink = {});
+  /// Appends one token.
+  Status decode(int32_t token);
+  /// Forgets every token. The memory stays.
+  void clear();
+
+  /// `[vocab]` logits of the last token; null as long as there is none.
+  const float *logits() const;
+  /// Number of tokens appended.
+  int64_t position() const;
+  /// Bytes of the caches.
+  size_t cacheBytes() const;
+
+private:
+  struct State;
+  explicit DeviceSequence(std::unique_ptr<State> state);
+  std::unique_ptr<State> state;
+};
+
+} // namespace flow::runtime
+
+#endif // FLOW_RUNTIME_DEVICEMODEL_H

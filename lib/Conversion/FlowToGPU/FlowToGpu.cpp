@@ -1,0 +1,557 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Lowers the stages of a step to kernels and their launches.
+
+#include "flow/Conversion/Passes.h"
+
+#include "flow/Codegen/GPU/Kernels.h"
+#include "flow/IR/FlowOps.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/Matchers.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace flow;
+
+namespace flow {
+#define GEN_PASS_DEF_CONVERTFLOWTOGPU
+#include "flow/Conversion/Passes.h.inc"
+} // namespace flow
+
+namespace {
+
+/// The module of all kernels.
+constexpr llvm::StringLiteral kKernels = "kernels";
+
+RankedTensorType typeOf(Value value) {
+  return cast<RankedTensorType>(value.getType());
+}
+
+/// Lowers one step in place.
+class StepLowering {
+public:
+  StepLowering(func::FuncOp step, const cuda::KernelTarget &target)
+      : step(step), target(target), b(step.getContext()) {}
+
+  LogicalResult run();
+
+private:
+  LogicalResult lower(Operation &op);
+  LogicalResult lower(WeightRefOp op);
+  LogicalResult lower(CacheRefOp op);
+  LogicalResult lower(EmbedOp op);
+  LogicalResult lower(RmsNormOp op);
+  LogicalResult lower(AddRmsNormOp op);
+  LogicalResult lower(LinearOp op);
+  LogicalResult lower(LmHeadOp op);
+  LogicalResult lower(GatedMlpOp op);
+  LogicalResult lower(QkvRopeAppendOp op);
+  LogicalResult lower(AttentionOp op);
+  LogicalResult lower(QuantizeRowsOp op);
+  LogicalResult lower(arith::AddFOp op);
+  LogicalResult lower(PerLayerGateOp op);
+  LogicalResult lower(RopeOp op);
+  LogicalResult lower(tensor::ExpandShapeOp op);
+  LogicalResult lower(tensor::CollapseShapeOp op);
+  LogicalResult lower(tensor::ExtractSliceOp op);
+  LogicalResult lower(func::ReturnOp op);
+
+  /// What became of `value`.
+  Value now(Value value) {
+    auto found = lowered.find(value);
+    return found == lowered.end() ? value : found->second;
+  }
+  Type bf16() { return b.getBF16Type(); }
+  Type f32() { return b.getF32Type(); }
+  /// Rows like those of `rows`, of another width and type.
+  RankedTensorType rowsLike(Value rows, int64_t width, Type element) {
+    return RankedTensorType::get({typeOf(rows).getDimSize(0), width}, element);
+  }
+  Value weight(WeightRefOp ref, Type element);
+  /// The weight of a product, as bf16; null after an error.
+  Value productWeight(Operation *op, Value operand);
+  FailureOr<cuda::RowNorm> normOf(Operation *op, RankedTensorType result,
+                                  const APFloat &eps, bool hasWeight);
+  bool isBf16(RankedTensorType type) {
+    return isa_and_nonnull<Bf16RowsAttr>(type.getEncoding());
+  }
+  /// `rows` by `weight`; null after an error.
+  Value product(Operation *op, Value rows, Value weight,
+                cuda::Epilogue epilogue, double cap = 0);
+  /// `inputs` of f32 element by element.
+  FailureOr<Value> elements(Operation *op, cuda::ElementOp kind,
+                            ArrayRef<Value> inputs);
+  /// Whether `op` reads where the step's rows stand from its own arguments.
+  LogicalResult checkStep(Operation *op, Value start, Value rows);
+
+  struct Arguments {
+    SmallVector<Value> inputs, updates;
+    bool readsStep = false, readsCapacity = false;
+  };
+  ResultRange launch(Location loc, const cuda::KernelLaunch &kernel,
+                     const Arguments &arguments, TypeRange results);
+
+  func::FuncOp step;
+  const cuda::KernelTarget &target;
+  OpBuilder b;
+  DenseMap<Value, Value> lowered;
+  DenseMap<std::pair<Attribute, Type>, Value> weights;
+  SmallVector<Operation *> replaced;
+};
+
+} // namespace
+
+ResultRange StepLowering::launch(Location loc, const cuda::KernelLaunch &kernel,
+                                 const Arguments &arguments,
+                                 TypeRange results) {
+  SmallVector<Type> types(results);
+  for (Value update : arguments.updates)
+    types.push_back(update.getType());
+  // Of a single row it is known how many blocks there are.
+  bool isSingle = cast<RankedTensorType>(types.front()).getDimSize(0) == 1;
+  SmallVector<int64_t> grid;
+  for (cuda::GridSize size : kernel.grid) {
+    if (isSingle && size.per != 0)
+      size = {(size.times + size.per - 1) / size.per, 0};
+    grid.append({size.times, size.per});
+  }
+  auto symbol = SymbolRefAttr::get(
+      b.getContext(), kKernels,
+      {FlatSymbolRefAttr::get(b.getContext(), kernel.kernel)});
+  Value start, rows;
+  if (arguments.readsStep) {
+    start = step.getArgument(1);
+    rows = step.getArgument(2);
+  }
+  auto op = LaunchOp::create(
+      b, loc, types, symbol, arguments.inputs, arguments.updates, start, rows,
+      arguments.readsCapacity, grid, kernel.threads, kernel.sharedBytes);
+  return op.getResults();
+}
+
+LogicalResult StepLowering::checkStep(Operation *op, Value start, Value rows) {
+  if (start == step.getArgument(1) && rows == step.getArgument(2))
+    return success();
+  return op->emitOpError("reads other rows than those of its step");
+}
+
+Value StepLowering::weight(WeightRefOp ref, Type element) {
+  Value &value = weights[{ref.getWeightAttr(), element}];
+  if (!value) {
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(&step.front());
+    value = WeightRefOp::create(
+        b, ref.getLoc(),
+        RankedTensorType::get(ref.getType().getShape(), element),
+        ref.getWeight());
+  }
+  return value;
+}
+
+Value StepLowering::productWeight(Operation *op, Value operand) {
+  auto ref = operand.getDefiningOp<WeightRefOp>();
+  auto panels = ref ? dyn_cast_or_null<PanelsAttr>(ref.getType().getEncoding())
+                    : PanelsAttr();
+  if (panels && panels.getKind() == PanelKind::BF16)
+    return weight(ref, bf16());
+  op->emitOpError("has a product that no kernel computes: a weight must be in "
+                  "bf16 panels, got ")
+      << operand.getType();
+  return {};
+}
+
+Value StepLowering::product(Operation *op, Value rows, Value weight,
+                            cuda::Epilogue epilogue, double cap) {
+  cuda::Product product;
+  product.columns = typeOf(weight).getDimSize(0);
+  product.depth = typeOf(weight).getDimSize(1);
+  product.epilogue = epilogue;
+  product.cap = cap;
+  bool isGated = epilogue == cuda::Epilogue::Gated;
+  if (product.depth % 8 != 0 || product.columns % (isGated ? 64 : 8) != 0) {
+    op->emitOpError("multiplies by ")
+        << weight.getType() << ", for which there are no tiles";
+    return {};
+  }
+  RankedTensorType type =
+      rowsLike(rows, isGated ? product.columns / 2 : product.columns,
+               isGated || epilogue == cuda::Epilogue::Bf16 ? bf16() : f32());
+  Arguments arguments;
+  arguments.inputs = {rows, weight};
+  if (typeOf(rows).getDimSize(0) == 1)
+    return launch(op->getLoc(), buildVectorProduct(b, target, product),
+                  arguments, type)[0];
+  arguments.readsStep = true;
+  return launch(op->getLoc(), buildRowsProduct(b, target, product), arguments,
+                type)[0];
+}
+
+LogicalResult StepLowering::lower(WeightRefOp op) {
+  // Those of products and embeddings are lowered where they are read.
+  bool isEmbedding = llvm::all_of(
+      op->getUsers(), [](Operation *user) { return isa<EmbedOp>(user); });
+  if (!op.getType().getEncoding() && !isEmbedding)
+    lowered[op] = weight(op, op.getType().getElementType());
+  return success();
+}
+
+LogicalResult StepLowering::lower(CacheRefOp op) {
+  if (op.getKey().getType().getElementType().isBF16() &&
+      op.getKey().getType().getRank() == 3)
+    return success();
+  return op.emitOpError("is a cache that no kernel reads: it must be of bf16 "
+                        "and of one sequence, got ")
+         << op.getKey().getType();
+}
+
+LogicalResult StepLowering::lower(EmbedOp op) {
+  auto ref = op.getTable().getDefiningOp<WeightRefOp>();
+  int64_t width = typeOf(op.getTable()).getDimSize(1);
+  if (!ref || width % 8 != 0)
+    return op.emitOpError("has a table that no kernel reads");
+  Arguments arguments;
+  arguments.inputs = {op.getTokens(), weight(ref, bf16())};
+  lowered[op] =
+      launch(op.getLoc(),
+             buildEmbed(b, target, width, op.getScale().convertToDouble()),
+             arguments, op.getType())[0];
+  return success();
+}
+
+FailureOr<cuda::RowNorm> StepLowering::normOf(Operation *op,
+                                              RankedTensorType result,
+                                              const APFloat &eps,
+                                              bool hasWeight) {
+  cuda::RowNorm norm;
+  norm.width = result.getShape().back();
+  norm.eps = eps.convertToDouble();
+  norm.hasWeight = hasWeight;
+  norm.result = isBf16(result) ? cuda::RowType::Bf16 : cuda::RowType::F32;
+  norm.heads = result.getRank() == 3 ? result.getDimSize(1) : 1;
+  if (result.getRank() < 2 || result.getRank() > 3 || norm.width % 4 != 0 ||
+      !result.getElementType().isF32())
+    return op->emitOpError("norms ") << result << ", which no kernel does";
+  return norm;
+}
+
+LogicalResult StepLowering::lower(RmsNormOp op) {
+  RankedTensorType type = typeOf(op.getResult());
+  FailureOr<cuda::RowNorm> norm =
+      normOf(op, type, op.getEps(), bool(op.getWeight()));
+  if (failed(norm))
+    return failure();
+  Arguments arguments;
+  arguments.inputs = {now(op.getInput())};
+  if (op.getWeight())
+    arguments.inputs.push_back(now(op.getWeight()));
+  lowered[op] = launch(op.getLoc(), buildRowNorm(b, target, *norm), arguments,
+                       rowsLike(op.getInput(), norm->heads * norm->width,
+                                isBf16(type) ? bf16() : f32()))[0];
+  return success();
+}
+
+LogicalResult StepLowering::lower(AddRmsNormOp op) {
+  RankedTensorType type = typeOf(op.getNormed());
+  FailureOr<cuda::RowNorm> norm = normOf(op, type, op.getEps(), true);
+  if (failed(norm))
+    return failure();
+  Arguments arguments;
+  arguments.inputs = {now(op.getStream()), now(op.getBranch())};
+  for (Value optional : {op.getBranchWeight(), op.getSumScale()})
+    if (optional)
+      arguments.inputs.push_back(now(optional));
+  arguments.inputs.push_back(now(op.getWeight()));
+  cuda::SumNorm sum{*norm, bool(op.getBranchWeight()), bool(op.getSumScale())};
+  Type results[] = {
+      op.getSum().getType(),
+      rowsLike(op.getStream(), norm->width, isBf16(type) ? bf16() : f32())};
+  ResultRange launched =
+      launch(op.getLoc(), buildSumNorm(b, target, sum), arguments, results);
+  lowered[op.getSum()] = launched[0];
+  lowered[op.getNormed()] = launched[1];
+  return success();
+}
+
+LogicalResult StepLowering::lower(LinearOp op) {
+  Value weight = productWeight(op, op.getWeight());
+  if (!weight)
+    return failure();
+  lowered[op] = product(op, now(op.getInput()), weight, cuda::Epilogue::F32);
+  return success(bool(lowered[op]));
+}
+
+LogicalResult StepLowering::lower(LmHeadOp op) {
+  Value weight = productWeight(op, op.getTable());
+  if (!weight)
+    return failure();
+  std::optional<APFloat> cap = op.getSoftcap();
+  lowered[op] = product(op, now(op.getInput()), weight,
+                        cap ? cuda::Epilogue::Softcap : cuda::Epilogue::F32,
+                        cap ? cap->convertToDouble() : 0);
+  return success(bool(lowered[op]));
+}
+
+LogicalResult StepLowering::lower(GatedMlpOp op) {
+  Value gateUp = productWeight(op, op.getGateUp());
+  Value down = gateUp ? productWeight(op, op.getDown()) : Value();
+  if (!down)
+    return failure();
+  Value hidden = product(op, now(op.getInput()), gateUp, cuda::Epilogue::Gated);
+  if (!hidden)
+    return failure();
+  lowered[op] = product(op, hidden, down, cuda::Epilogue::F32);
+  return success(bool(lowered[op]));
+}
+
+LogicalResult StepLowering::lower(QkvRopeAppendOp op) {
+  if (op.getSequences())
+    return op.emitOpError("appends to several sequences, which no kernel does");
+  Value weight = productWeight(op, op.getWeight());
+  if (!weight || failed(checkStep(op, op.getStart(), op.getCount())))
+    return failure();
+  RankedTensorType query = typeOf(op.getQuery());
+  RankedTensorType cache = typeOf(op.getKeyCache());
+  cuda::HeadRows heads;
+  heads.heads = query.getDimSize(1);
+  heads.kvHeads = cache.getDimSize(1);
+  heads.headDim = query.getDimSize(2);
+  heads.eps = op.getEps().convertToDouble();
+  heads.hasNorms = bool(op.getQNorm());
+  heads.hasValueNorm = op.getVNorm();
+  heads.keysAreValues = op.getKEqV();
+  Value columns = product(op, now(op.getInput()), weight, cuda::Epilogue::F32);
+  if (!columns)
+    return failure();
+  Arguments arguments;
+  arguments.inputs = {columns};
+  if (heads.hasNorms)
+    arguments.inputs.append({now(op.getQNorm()), now(op.getKNorm())});
+  arguments.inputs.push_back(now(op.getAngles()));
+  arguments.updates = {now(op.getKeyCache()), now(op.getValueCache())};
+  arguments.readsStep = arguments.readsCapacity = true;
+  ResultRange launched =
+      launch(op.getLoc(), buildHeadRows(b, target, heads), arguments,
+             RankedTensorType::get(query.getShape(), bf16()));
+  lowered[op.getQuery()] = launched[0];
+  lowered[op.getNewKeyCache()] = launched[1];
+  lowered[op.getNewValueCache()] = launched[2];
+  return success();
+}
+
+LogicalResult StepLowering::lower(AttentionOp op) {
+  RankedTensorType query = typeOf(op.getQuery());
+  MaskAttr mask = op.getMask();
+  cuda::Attention attention;
+  attention.heads = query.getDimSize(1);
+  attention.kvHeads = typeOf(op.getKey()).getDimSize(1);
+  attention.headDim = query.getDimSize(2);
+  attention.window = mask.getWindow();
+  attention.scale = op.getScale().convertToDouble();
+  if (std::optional<APFloat> cap = op.getSoftcap())
+    attention.softcap = cap->convertToDouble();
+  if (op.getSequences() || op.getSpans() ||
+      mask.getPattern() != MaskPattern::Causal)
+    return op.emitOpError("attends by a mask that no kernel has: it must be "
+                          "causal, without spans, of one sequence");
+  if (!llvm::is_contained({64, 128, 256, 512}, attention.headDim))
+    return op.emitOpError("has heads of ")
+           << attention.headDim << ", expected 64, 128, 256 or 512";
+  RankedTensorType type =
+      rowsLike(op.getQuery(), attention.heads * attention.headDim, bf16());
+  Arguments arguments;
+  arguments.inputs = {now(op.getQuery()), now(op.getKey()), now(op.getValue())};
+  arguments.readsStep = arguments.readsCapacity = true;
+  if (query.getDimSize(0) != 1) {
+    if (op.getStart() != step.getArgument(1))
+      return op.emitOpError("attends from other rows than those of its step");
+    lowered[op] = launch(op.getLoc(), buildRowsAttention(b, target, attention),
+                         arguments, type)[0];
+    return success();
+  }
+  cuda::SplitAttention split = buildSplitAttention(b, target, attention);
+  Value workspace =
+      launch(op.getLoc(), split.parts, arguments,
+             RankedTensorType::get({split.workspaceFloats}, f32()))[0];
+  Arguments merged;
+  merged.inputs = {workspace};
+  lowered[op] = launch(op.getLoc(), split.merge, merged, type)[0];
+  return success();
+}
+
+FailureOr<Value> StepLowering::elements(Operation *op, cuda::ElementOp kind,
+                                        ArrayRef<Value> inputs) {
+  RankedTensorType type = typeOf(inputs.front());
+  if (type.getRank() != 2 || type.getDimSize(1) % 4 != 0 ||
+      !type.getElementType().isF32())
+    return op->emitOpError("has no kernel for ") << type;
+  Arguments arguments;
+  llvm::append_range(arguments.inputs, inputs);
+  return Value(
+      launch(op->getLoc(), buildElements(b, target, kind, type.getDimSize(1)),
+             arguments,
+             rowsLike(inputs.front(), type.getDimSize(1),
+                      kind == cuda::ElementOp::Add ? f32() : bf16()))[0]);
+}
+
+LogicalResult StepLowering::lower(QuantizeRowsOp op) {
+  if (!isBf16(typeOf(op.getResult())))
+    return op.emitOpError("has no kernel");
+  Value rows = now(op.getInput());
+  if (typeOf(rows).getElementType().isBF16()) {
+    lowered[op] = rows;
+    return success();
+  }
+  FailureOr<Value> rounded = elements(op, cuda::ElementOp::Round, {rows});
+  lowered[op] = rounded.value_or(Value());
+  return rounded;
+}
+
+LogicalResult StepLowering::lower(arith::AddFOp op) {
+  FailureOr<Value> sum = isa<RankedTensorType>(op.getType())
+                             ? elements(op, cuda::ElementOp::Add,
+                                        {now(op.getLhs()), now(op.getRhs())})
+                             : op.emitOpError("has no kernel");
+  lowered[op] = sum.value_or(Value());
+  return sum;
+}
+
+LogicalResult StepLowering::lower(PerLayerGateOp op) {
+  Value gate = productWeight(op, op.getGate());
+  Value output = gate ? productWeight(op, op.getOutput()) : Value();
+  if (!output)
+    return failure();
+  Value gates = product(op, now(op.getInput()), gate, cuda::Epilogue::F32);
+  if (!gates)
+    return failure();
+  FailureOr<Value> hidden =
+      elements(op, cuda::ElementOp::Gate, {gates, now(op.getEmbedded())});
+  if (failed(hidden))
+    return failure();
+  lowered[op] = product(op, *hidden, output, cuda::Epilogue::F32);
+  return success(bool(lowered[op]));
+}
+
+LogicalResult StepLowering::lower(RopeOp op) {
+  RankedTensorType type = typeOf(op.getResult());
+  cuda::HeadRows heads;
+  heads.heads = type.getDimSize(1);
+  heads.headDim = type.getDimSize(2);
+  Arguments arguments;
+  arguments.inputs = {now(op.getInput()), now(op.getAngles())};
+  lowered[op] = launch(op.getLoc(), buildHeadRows(b, target, heads), arguments,
+                       RankedTensorType::get(type.getShape(), bf16()))[0];
+  return success();
+}
+
+LogicalResult StepLowering::lower(tensor::ExpandShapeOp op) {
+  // Heads side by side are what kernels take for heads.
+  Value rows = now(op.getSrc());
+  RankedTensorType type = op.getResultType();
+  if (type.getRank() != 3 || typeOf(rows).getRank() != 2 ||
+      type.getDimSize(1) * type.getDimSize(2) != typeOf(rows).getDimSize(1))
+    return op.emitOpError("has no kernel");
+  lowered[op] = rows;
+  return success();
+}
+
+LogicalResult StepLowering::lower(tensor::CollapseShapeOp op) {
+  // Attention's heads lie side by side already.
+  Value rows = now(op.getSrc());
+  if (typeOf(rows).getShape() != op.getResultType().getShape())
+    return op.emitOpError("has no kernel");
+  lowered[op] = rows;
+  return success();
+}
+
+/// True if `value` is `rows - 1`.
+static bool isLast(OpFoldResult value, Value rows) {
+  auto offset = dyn_cast<Value>(value);
+  auto sub = offset ? offset.getDefiningOp<arith::SubIOp>() : arith::SubIOp();
+  return sub && sub.getLhs() == rows && matchPattern(sub.getRhs(), m_One());
+}
+
+LogicalResult StepLowering::lower(tensor::ExtractSliceOp op) {
+  Value rows = now(op.getSource());
+  RankedTensorType type = typeOf(rows);
+  SmallVector<int64_t> sizes(op.getType().getShape());
+  SmallVector<OpFoldResult> offsets = op.getMixedOffsets();
+  bool isRow =
+      op.getType().getRank() == type.getRank() && sizes[0] == 1 &&
+      ArrayRef<int64_t>(sizes).drop_front() == type.getShape().drop_front() &&
+      isLast(offsets[0], step.getArgument(2)) &&
+      llvm::all_of(ArrayRef<OpFoldResult>(offsets).drop_front(), isZeroInteger);
+  int64_t rowBytes = type.getElementTypeBitWidth() / 8;
+  for (int64_t size : type.getShape().drop_front())
+    rowBytes *= size;
+  if (!isRow || rowBytes % 16 != 0)
+    return op.emitOpError("takes other rows than the last one");
+  Arguments arguments;
+  arguments.inputs = {rows};
+  arguments.readsStep = true;
+  lowered[op] =
+      launch(op.getLoc(), buildLastRow(b, target, rowBytes), arguments,
+             RankedTensorType::get(sizes, type.getElementType()))[0];
+  return success();
+}
+
+LogicalResult StepLowering::lower(func::ReturnOp op) {
+  for (OpOperand &operand : op->getOpOperands())
+    operand.set(now(operand.get()));
+  return success();
+}
+
+LogicalResult StepLowering::lower(Operation &op) {
+  if (isa<RopeAnglesOp, arith::ConstantOp, arith::AddIOp, arith::SubIOp,
+          tensor::DimOp>(op))
+    return success();
+  b.setInsertionPoint(&op);
+  if (!isa<CacheRefOp, func::ReturnOp>(op))
+    replaced.push_back(&op);
+  return llvm::TypeSwitch<Operation *, LogicalResult>(&op)
+      .Case<WeightRefOp, CacheRefOp, EmbedOp, RmsNormOp, AddRmsNormOp, LinearOp,
+            LmHeadOp, GatedMlpOp, QkvRopeAppendOp, AttentionOp, QuantizeRowsOp,
+            PerLayerGateOp, RopeOp, arith::AddFOp, tensor::ExpandShapeOp,
+            tensor::CollapseShapeOp, tensor::ExtractSliceOp, func::ReturnOp>(
+          [&](auto typed) { return lower(typed); })
+      .Default(
+          [](Operation *other) { return other->emitOpError("has no kernel"); });
+}
+
+LogicalResult StepLowering::run() {
+  for (Operation &op : llvm::make_early_inc_range(step.front()))
+    if (!isa<LaunchOp>(op) && failed(lower(op)))
+      return failure();
+  for (Operation *op : llvm::reverse(replaced))
+    op->erase();
+  return success();
+}
+
+namespace {
+struct ConvertFlowToGpu : flow::impl::ConvertFlowToGpuBase<ConvertFlowToGpu> {
+  using ConvertFlowToGpuBase::ConvertFlowToGpuBase;
+
+  void runOnOperation() override {
+    ModuleOp module = getOperation();
+    auto kernels = module.lookupSymbol<gpu::GPUModuleOp>(kKernels);
+    if (!kernels) {
+      OpBuilder b(&getContext());
+      b.setInsertionPointToEnd(module.getBody());
+      kernels = gpu::GPUModuleOp::create(b, module.getLoc(), kKernels);
+      module->setAttr(gpu::GPUDialect::getContainerModuleAttrName(),
+                      b.getUnitAttr());
+    }
+    cuda::KernelTarget target{kernels, sharedMemory};
+    for (auto function : module.getOps<func::FuncOp>()) {
+      if (function.isExternal())
+        continue;
+      if (function.getNumArguments() != 3 ||
+          !function.getBody().hasOneBlock()) {
+        function.emitOpError("is no step: it must have tokens, start and rows");
+        return signalPassFailure();
+      }
+      if (failed(StepLowering(function, target).run()))
+        return signalPassFailure();
+    }
+  }
+};
+} // namespace

@@ -1,0 +1,434 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Executes schedules of launches on a device.
+
+#include "flow/Runtime/DeviceModel.h"
+
+#include "Requests.h"
+#include "RopeAngles.h"
+#include "flow/Runtime/Memory.h"
+
+#include <algorithm>
+
+using namespace flow;
+using namespace flow::runtime;
+
+namespace {
+
+/// Keys of a tile of attention: a ring has whole ones.
+constexpr int64_t kKeyTile = 64;
+
+/// The largest grid in its second and third dimension that a device takes.
+constexpr int64_t kMostBlocks = 65535;
+
+/// Memory of a device that goes when its owner does.
+class DeviceBlock {
+public:
+  static Result<DeviceBlock> allocate(Device &device, size_t bytes,
+                                      const std::string &name) {
+    Result<DeviceAddress> address = device.allocate(bytes, name);
+    if (!address)
+      return Error{address.error()};
+    return DeviceBlock(device, *address, bytes);
+  }
+  static Result<DeviceBlock> place(Device &device, const void *host,
+                                   size_t bytes, const std::string &name) {
+    Result<DeviceAddress> address = device.place(host, bytes, name);
+    if (!address)
+      return Error{address.error()};
+    return DeviceBlock(device, *address, bytes);
+  }
+  DeviceBlock(DeviceBlock &&other) noexcept
+      : device(other.device), at(other.at), bytes(other.bytes) {
+    other.device = nullptr;
+  }
+  DeviceBlock &operator=(DeviceBlock &&) = delete;
+  ~DeviceBlock() {
+    if (device)
+      device->free(at);
+  }
+
+  DeviceAddress address() const { return at; }
+  size_t size() const { return bytes; }
+
+private:
+  DeviceBlock(Device &device, DeviceAddress at, size_t bytes)
+      : device(&device), at(at), bytes(bytes) {}
+
+  Device *device;
+  DeviceAddress at;
+  size_t bytes;
+};
+
+} // namespace
+
+//===----------------------------------------------------------------------===//
+// Model
+//===----------------------------------------------------------------------===//
+
+struct DeviceModel::State {
+  State(Plan plan, Device &device) : plan(std::move(plan)), device(device) {}
+
+  Plan plan;
+  EngineOptions options;
+  Device &device;
+  /// Behind `weights` where the device shares the host's memory.
+  LoadedWeights packed;
+  std::vector<DeviceBlock> weights;
+
+  int64_t maxRows() const {
+    return largestStep(plan, options.context, options.prefillChunk);
+  }
+  /// Positions that a cache has room for.
+  int64_t capacity(const CachePlan &cache) const {
+    int64_t positions = cachePositions(cache, options.context, maxRows());
+    return (positions + kKeyTile - 1) / kKeyTile * kKeyTile;
+  }
+};
+
+DeviceModel::DeviceModel(std::unique_ptr<State> state)
+    : state(std::move(state)) {}
+DeviceModel::~DeviceModel() = default;
+
+size_t DeviceModel::weightBytes() const {
+  size_t bytes = 0;
+  for (const DeviceBlock &block : state->weights)
+    bytes += block.size();
+  return bytes;
+}
+
+/// Why `plan` cannot run on a device, if it cannot.
+static Status checkPlan(const Plan &plan) {
+  for (const Schedule &schedule : plan.schedules) {
+    if (schedule.candidates)
+      return Error{"the plan has candidates, which a device does not give"};
+    for (const Step &step : schedule.steps)
+      if (step.kind != StepKind::Launch && step.kind != StepKind::RopeAngles)
+        return Error{"the plan has a step of the host, which a device does not "
+                     "run"};
+  }
+  for (const PackedWeight &weight : plan.weights)
+    if (weight.packing != Packing::Dense &&
+        weight.packing != Packing::DenseBf16)
+      return Error{"weight '" + weight.name + "' is packed for a CPU"};
+  return {};
+}
+
+Result<std::unique_ptr<DeviceModel>>
+DeviceModel::create(Plan plan, Device &device, const TensorSource &source,
+                    const EngineOptions &options) {
+  Result<EngineOptions> resolved = resolveOptions(plan, options);
+  if (!resolved)
+    return Error{resolved.error()};
+  if (Status status = checkPlan(plan); !status)
+    return Error{status.error()};
+  auto state = std::make_unique<State>(std::move(plan), device);
+  state->options = *resolved;
+  ThreadPool pool(options.threads);
+  Result<LoadedWeights> packed = loadWeights(state->plan, source, pool);
+  if (!packed)
+    return Error{packed.error()};
+  state->packed = std::move(*packed);
+  for (size_t i = 0; i != state->plan.weights.size(); ++i) {
+    const BlockSlice &part = state->packed.weights[i].parts.front();
+    Result<DeviceBlock> block = DeviceBlock::place(
+        device, part.data(), part.size(), state->plan.weights[i].name);
+    if (!block)
+      return Error{block.error()};
+    state->weights.push_back(std::move(*block));
+  }
+  return std::unique_ptr<DeviceModel>(new DeviceModel(std::move(state)));
+}
+
+//===----------------------------------------------------------------------===//
+// Sequence
+//===----------------------------------------------------------------------===//
+
+struct DeviceSequence::State {
+  explicit State(DeviceModel::State &model)
+      : model(model), device(model.device) {}
+
+  Status allocate();
+  /// Makes room on the device for something called `name`.
+  Status add(std::vector<DeviceBlock> &list, size_t bytes,
+             const std::string &name);
+  const Schedule *schedule(const char *name, int64_t rows) const;
+
+  /// Hands the tokens of a step to the device.
+  Status beginStep(const int32_t *tokens, int64_t count);
+  /// Tells kernels of `rows` rows from row `first` of the step on.
+  Status writeTable(int64_t first, int64_t rows);
+  /// Runs the steps [begin, end) for `rows` rows from row `first` on.
+  Status run(const Schedule &schedule, int64_t begin, int64_t end,
+             int64_t first, int64_t rows);
+  Status fillAngles(const Step &step, int64_t rows);
+  Status launch(const Schedule &schedule, const Step &step, int64_t first,
+                int64_t rows);
+  /// The logits of `rows` rows from row `first` on, into `hostLogits`.
+  Status readLogits(const Schedule &schedule, int64_t first, int64_t rows);
+  Status prefill(const Schedule &schedule, const std::vector<int32_t> &tokens,
+                 const LogitsSink &sink);
+
+  DeviceModel::State &model;
+  Device &device;
+  std::vector<DeviceBlock> keys, values, buffers, table, tokenRows;
+  std::vector<int32_t> capacities;
+  int64_t position = 0;
+  std::vector<float> hostLogits, angles;
+  std::vector<int64_t> positions;
+  /// Row of `hostLogits` that is the last token's; null if there is none.
+  const float *lastLogits = nullptr;
+};
+
+Status DeviceSequence::State::add(std::vector<DeviceBlock> &list, size_t bytes,
+                                  const std::string &name) {
+  Result<DeviceBlock> block = DeviceBlock::allocate(device, bytes, name);
+  if (!block)
+    return Error{block.error()};
+  list.push_back(std::move(*block));
+  return {};
+}
+
+Status DeviceSequence::State::allocate() {
+  const Plan &plan = model.plan;
+  for (const CachePlan &cache : plan.caches) {
+    int64_t capacity = model.capacity(cache);
+    capacities.push_back(static_cast<int32_t>(capacity));
+    auto bytes = static_cast<size_t>(capacity * cache.positionBytes() / 2);
+    for (auto [list, what] :
+         {std::pair{&keys, "keys of "}, std::pair{&values, "values of "}})
+      if (Status status = add(*list, bytes, what + cache.name); !status)
+        return status;
+  }
+  std::vector<std::vector<int64_t>> shapes =
+      bufferShapes(plan, model.maxRows());
+  for (size_t i = 0; i != shapes.size(); ++i) {
+    int64_t bytes = bytesOf(plan.buffers[i].element);
+    for (int64_t dim : shapes[i])
+      bytes *= dim;
+    if (Status status = add(buffers, static_cast<size_t>(bytes),
+                            "buffer " + plan.buffers[i].name);
+        !status)
+      return status;
+  }
+  if (Status status = add(table, 2 * sizeof(int32_t), "the step's table");
+      !status)
+    return status;
+  return add(tokenRows, static_cast<size_t>(4 * model.maxRows()),
+             "the step's tokens");
+}
+
+const Schedule *DeviceSequence::State::schedule(const char *name,
+                                                int64_t rows) const {
+  const Schedule *found = model.plan.findSchedule(name);
+  return found && found->rows == rows ? found : nullptr;
+}
+
+Status DeviceSequence::State::writeTable(int64_t first, int64_t rows) {
+  int32_t fields[2] = {static_cast<int32_t>(position + first),
+                       static_cast<int32_t>(rows)};
+  return device.upload(table.front().address(), fields, sizeof(fields));
+}
+
+Status DeviceSequence::State::beginStep(const int32_t *tokens, int64_t count) {
+  positions.resize(count);
+  for (int64_t i = 0; i != count; ++i)
+    positions[i] = position + i;
+  if (Status status = device.upload(tokenRows.front().address(), tokens,
+                                    static_cast<size_t>(4 * count));
+      !status)
+    return status;
+  return writeTable(0, count);
+}
+
+Status DeviceSequence::State::fillAngles(const Step &step, int64_t rows) {
+  angles.resize(rows * step.headDim);
+  computeAngles(step, positions.data(), rows, angles.data());
+  return device.upload(buffers[step.buffer].address(), angles.data(),
+                       4 * angles.size());
+}
+
+Status DeviceSequence::State::launch(const Schedule &schedule, const Step &step,
+                                     int64_t first, int64_t rows) {
+  DeviceLaunch launch;
+  launch.kernel = step.function;
+  launch.threads = static_cast<uint32_t>(step.threads);
+  launch.sharedBytes = static_cast<uint32_t>(step.sharedBytes);
+  for (size_t i = 0; i != step.grid.size(); ++i) {
+    int64_t blocks = step.grid[i].blocks(rows);
+    if (i != 0 && blocks > kMostBlocks)
+      return Error{"kernel '" + step.function + "' would need " +
+                   std::to_string(blocks) + " blocks in a dimension of " +
+                   std::to_string(kMostBlocks) + " at most"};
+    launch.grid[i] = static_cast<uint32_t>(blocks);
+  }
+  std::vector<DeviceAddress> pointers(step.args.size());
+  for (size_t i = 0; i != step.args.size(); ++i) {
+    const Argument &argument = step.args[i];
+    launch.parameters.push_back(&pointers[i]);
+    switch (argument.kind) {
+    case Argument::Kind::Buffer: {
+      const BufferPlan &plan = model.plan.buffers[argument.index];
+      pointers[i] = buffers[argument.index].address();
+      // Logits of a piece of the rows are at the front of their buffer.
+      if (plan.dims.front() >= 0 || argument.index == schedule.logits)
+        break;
+      int64_t rowBytes = bytesOf(plan.element);
+      for (size_t d = 1; d != plan.dims.size(); ++d)
+        rowBytes *= plan.dims[d];
+      pointers[i] += static_cast<DeviceAddress>(first * rowBytes);
+      break;
+    }
+    case Argument::Kind::Weight:
+      pointers[i] = model.weights[argument.index].address();
+      break;
+    case Argument::Kind::Keys:
+      pointers[i] = keys[argument.index].address();
+      break;
+    case Argument::Kind::Values:
+      pointers[i] = values[argument.index].address();
+      break;
+    case Argument::Kind::Tokens:
+      pointers[i] = tokenRows.front().address();
+      break;
+    case Argument::Kind::StepTable:
+      pointers[i] = table.front().address();
+      break;
+    case Argument::Kind::Capacity:
+      launch.parameters.back() = &capacities[argument.index];
+      break;
+    case Argument::Kind::Scalar:
+    case Argument::Kind::Sequences:
+      break; // of calls alone, which a plan for a device has none of
+    }
+  }
+  return device.launch(launch);
+}
+
+Status DeviceSequence::State::run(const Schedule &schedule, int64_t begin,
+                                  int64_t end, int64_t first, int64_t rows) {
+  for (int64_t i = begin; i != end; ++i) {
+    const Step &step = schedule.steps[i];
+    Status status = step.kind == StepKind::RopeAngles
+                        ? fillAngles(step, rows)
+                        : launch(schedule, step, first, rows);
+    if (!status)
+      return status;
+  }
+  return {};
+}
+
+Status DeviceSequence::State::readLogits(const Schedule &schedule,
+                                         int64_t first, int64_t rows) {
+  auto end = static_cast<int64_t>(schedule.steps.size());
+  if (Status status = run(schedule, schedule.headBegin, end, first, rows);
+      !status)
+    return status;
+  int64_t rowsOfLogits = schedule.logitsAll ? rows : 1;
+  hostLogits.resize(rowsOfLogits * model.plan.vocab);
+  if (Status status =
+          device.download(hostLogits.data(), buffers[schedule.logits].address(),
+                          4 * hostLogits.size());
+      !status)
+    return status;
+  lastLogits = hostLogits.data() + (rowsOfLogits - 1) * model.plan.vocab;
+  return {};
+}
+
+Status DeviceSequence::State::prefill(const Schedule &schedule,
+                                      const std::vector<int32_t> &tokens,
+                                      const LogitsSink &sink) {
+  auto size = static_cast<int64_t>(tokens.size());
+  for (int64_t start = 0, count; start != size; start += count) {
+    count = std::min(model.options.prefillChunk, size - start);
+    lastLogits = nullptr;
+    if (Status status = beginStep(tokens.data() + start, count); !status)
+      return status;
+    if (Status status = run(schedule, 0, schedule.headBegin, 0, count); !status)
+      return status;
+    bool isLast = start + count == size;
+    if (!schedule.logitsAll && isLast) {
+      if (Status status = readLogits(schedule, 0, count); !status)
+        return status;
+    }
+    // Pieces of the rows; without a sink the last one is enough.
+    int64_t block = logitsRows(model.plan);
+    int64_t first = sink ? 0 : count - std::min(count, block);
+    for (; schedule.logitsAll && (sink || isLast) && first < count;
+         first += block) {
+      int64_t rows = std::min(block, count - first);
+      if (Status status = writeTable(first, rows); !status)
+        return status;
+      if (Status status = readLogits(schedule, first, rows); !status)
+        return status;
+      if (sink)
+        if (Status status = sink(hostLogits.data(), rows); !status)
+          return status;
+    }
+    position += count;
+  }
+  return {};
+}
+
+DeviceSequence::DeviceSequence(std::unique_ptr<State> state)
+    : state(std::move(state)) {}
+DeviceSequence::~DeviceSequence() = default;
+
+Result<std::unique_ptr<DeviceSequence>>
+DeviceSequence::create(DeviceModel &model) {
+  auto state = std::make_unique<State>(*model.state);
+  if (Status status = state->allocate(); !status)
+    return Error{status.error()};
+  return std::unique_ptr<DeviceSequence>(new DeviceSequence(std::move(state)));
+}
+
+Status DeviceSequence::prefill(const std::vector<int32_t> &tokens,
+                               const LogitsSink &sink) {
+  if (Status status = checkTokens(
+          state->model.plan, state->model.options.context, tokens.data(),
+          static_cast<int64_t>(tokens.size()), state->position);
+      !status)
+    return status;
+  const Schedule *schedule = state->schedule("prefill", 0);
+  if (!schedule)
+    return Error{"the plan has no schedule for prefill"};
+  if (sink && !schedule->logitsAll)
+    return Error{"the model was compiled for logits of the last token only"};
+  return state->prefill(*schedule, tokens, sink);
+}
+
+Status DeviceSequence::decode(int32_t token) {
+  if (Status status =
+          checkTokens(state->model.plan, state->model.options.context, &token,
+                      1, state->position);
+      !status)
+    return status;
+  const Schedule *schedule = state->schedule("decode", 1);
+  if (!schedule)
+    return Error{"the plan has no schedule for decode"};
+  state->lastLogits = nullptr;
+  if (Status status = state->beginStep(&token, 1); !status)
+    return status;
+  if (Status status = state->run(*schedule, 0, schedule->headBegin, 0, 1);
+      !status)
+    return status;
+  if (Status status = state->readLogits(*schedule, 0, 1); !status)
+    return status;
+  ++state->position;
+  return {};
+}
+
+void DeviceSequence::clear() {
+  // Keys and values of before lie behind the position, where nobody looks.
+  state->position = 0;
+  state->lastLogits = nullptr;
+}
+
+const float *DeviceSequence::logits() const { return state->lastLogits; }
+int64_t DeviceSequence::position() const { return state->position; }
+size_t DeviceSequence::cacheBytes() const {
+  size_t bytes = 0;
+  for (const std::vector<DeviceBlock> *list : {&state->keys, &state->values})
+    for (const DeviceBlock &block : *list)
+      bytes += block.size();
+  return bytes;
+}

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Attention in the emulator against plain loops: windows, rings, groups of
+// heads, edges of tiles.
+
+#include "KernelModule.h"
+#include "gtest/gtest.h"
+
+#include <cmath>
+
+using namespace flow;
+using namespace flow::cuda;
+
+namespace {
+
+/// A step behind others, in a ring that holds garbage where no key is.
+struct Step {
+  int32_t start, rows, capacity;
+};
+
+/// The operands of one step, and what plain loops make of them.
+class AttentionRun {
+public:
+  AttentionRun(const Attention &shape, const Step &step)
+      : shape(shape), step(step),
+        query(someBf16(step.rows * shape.heads * shape.headDim, 21)),
+        keys(cacheSize(), kGarbage), values(cacheSize(), kGarbage) {
+    int64_t width = shape.kvHeads * shape.headDim;
+    std::vector<uint16_t> allKeys =
+                              someBf16((step.start + step.rows) * width, 22),
+                          allValues = someBf16(allKeys.size(), 23);
+    for (int64_t p = 0; p != step.start + step.rows; ++p) {
+      std::copy_n(&allKeys[p * width], width, &keys[p % step.capacity * width]);
+      std::copy_n(&allValues[p * width], width,
+                  &values[p % step.capacity * width]);
+    }
+  }
+
+  emulator::Counters runRows(KernelModule &module, const KernelLaunch &launch) {
+    SCOPED_TRACE(launch.kernel + " from " + std::to_string(step.start) +
+                 ", rows " + std::to_string(step.rows));
+    result.assign(query.size(), kGarbage);
+    KernelArguments arguments;
+    arguments.input(query).input(keys).input(values).output(result);
+    arguments.step(step.start, step.rows).scalar(step.capacity);
+    emulator::Counters counters =
+        runKernel(module, launch, step.rows, arguments);
+    for (int64_t t = 0; t != step.rows; ++t)
+      check(t, t);
+    EXPECT_EQ(counters.bankConflicts, 0U);
+    return counters;
+  }
+
+  /// The step's last row alone.
+  void runSplit(KernelModule &module, const SplitAttention &split) {
+    SCOPED_TRACE(split.parts.kernel + " from " + std::to_string(step.start));
+    int64_t width = shape.heads * shape.headDim;
+    std::vector<uint16_t> last(query.end() - width, query.end());
+    std::vector<float> workspace(split.workspaceFloats, NAN);
+    result.assign(width, kGarbage);
+    KernelArguments parts;
+    parts.input(last).input(keys).input(values).output(workspace);
+    parts.step(step.start, step.rows).scalar(step.capacity);
+    emulator::Counters counters = runKernel(module, split.parts, 1, parts);
+    EXPECT_EQ(counters.bankConflicts, 0U);
+    KernelArguments merge;
+    merge.input(workspace).output(result);
+    runKernel(module, split.merge, 1, merge);
+    check(step.rows - 1, 0);
+  }
+
+private:
+  /// A NaN: a kernel that looks where no key is gives one, too.
+  static constexpr uint16_t kGarbage = 0x7fc1;
+
+  size_t cacheSize() const {
+    return static_cast<size_t>(step.capacity * shape.kvHeads * shape.headDim);
+  }
+
+  /// Compares row `t`, at `place` of the result, with a softmax in doubles.
+  void check(int64_t t, int64_t place) {
+    int64_t d = shape.headDim, group = shape.heads / shape.kvHeads;
+    int64_t position = step.start + t;
+    int64_t first = shape.window == 0
+                        ? 0
+                        : std::max<int64_t>(0, position - shape.window + 1);
+    for (int64_t h = 0; h != shape.heads; ++h) {
+      auto row = [&](const std::vector<uint16_t> &cache, int64_t p) {
+        return &cache[(p % step.capacity * shape.kvHeads + h / group) * d];
+      };
+      std::vector<double> scores;
+      double largest = -INFINITY, sum = 0, most = 0, dotSize = 0;
+      for (int64_t p = first; p <= position; ++p) {
+        double dot = 0, size = 0;
+        for (int64_t i = 0; i != d; ++i) {
+          double term = static_cast<double>(
+                            bf16ToFloat(query[(t * shape.heads + h) * d + i])) *
+                        bf16ToFloat(row(keys, p)[i]);
+          dot += term;
+          size += std::abs(term);
+        }
+        dot *= shape.scale;
+        if (shape.softcap)
+          dot = *shape.softcap * std::tanh(dot / *shape.softcap);
+        scores.push_back(dot);
+        largest = std::max(largest, dot);
+        dotSize = std::max(dotSize, size * shape.scale);
+      }
+      for (double &score : scores)
+        sum += score = std::exp(score - largest);
+      for (int64_t i = 0; i != d; ++i) {
+        double exact = 0;
+        for (int64_t p = first; p <= position; ++p) {
+          double value = bf16ToFloat(row(values, p)[i]);
+          exact += scores[p - first] / sum * value;
+          most = std::max(most, std::abs(value));
+        }
+        // Scores in f32, with softcap's tanh; probabilities that are rounded
+        // to bf16; the result, which is too.
+        double score = static_cast<double>(d + 4) * kUnitF32 * dotSize +
+                       (shape.softcap ? *shape.softcap * 0x1p-20 : 0);
+        double bound =
+            most * (2 * score + kUnitBf16 +
+                    (static_cast<double>(scores.size()) + 16) * kUnitF32) +
+            kUnitBf16 * std::abs(exact);
+        ASSERT_NEAR(bf16ToFloat(result[(place * shape.heads + h) * d + i]),
+                    exact, bound)
+            << "row " << t << " head " << h << " number " << i;
+      }
+    }
+  }
+
+  Attention shape;
+  Step step;
+  std::vector<uint16_t> query, keys, values, result;
+};
+
+Attention shapeOf(int64_t heads, int64_t kvHeads, int64_t headDim,
+                  int64_t window = 0, std::optional<double> softcap = {}) {
+  return {heads,  kvHeads, headDim,
+          window, softcap, 1 / std::sqrt(static_cast<double>(headDim))};
+}
+
+/// Runs steps of many rows; returns what the last one did.
+emulator::Counters runRows(const Attention &shape, llvm::ArrayRef<Step> steps) {
+  KernelModule module;
+  KernelLaunch launch =
+      buildRowsAttention(module.builder(), module.target(), shape);
+  emulator::Counters counters;
+  for (const Step &step : steps)
+    counters = AttentionRun(shape, step).runRows(module, launch);
+  return counters;
+}
+
+/// Runs the last rows of steps.
+void runSplit(const Attention &shape, llvm::ArrayRef<Step> steps) {
+  KernelModule module;
+  SplitAttention split =
+      buildSplitAttention(module.builder(), module.target(), shape);
+  for (const Step &step : steps)
+    AttentionRun(shape, step).runSplit(module, split);
+}
+
+} // namespace
+
+TEST(AttentionKernels, HeadsOfEverySize) {
+  for (int64_t headDim : {64, 128, 256, 512})
+    runRows(shapeOf(4, 2, headDim), {{0, 21, 64}, {100, 17, 128}});
+}
+
+TEST(AttentionKernels, RowsAtTheEdgesOfTiles) {
+  runRows(shapeOf(2, 1, 64), {{3, 1, 128},
+                              {3, 15, 128},
+                              {3, 16, 128},
+                              {3, 17, 128},
+                              {3, 63, 128},
+                              {3, 64, 128},
+                              {3, 65, 128}});
+}
+
+TEST(AttentionKernels, Windows) {
+  for (int64_t window : {1, 2, 63, 64, 65, 100})
+    runRows(shapeOf(2, 1, 64, window), {{0, 70, 192}, {70, 40, 192}});
+}
+
+TEST(AttentionKernels, KeysBehindTheEndOfTheRing) {
+  runRows(shapeOf(2, 1, 64, 100), {{150, 40, 192}, {500, 33, 192}});
+  runRows(shapeOf(4, 1, 256, 64), {{1000, 17, 128}});
+}
+
+TEST(AttentionKernels, Softcaps) {
+  runRows(shapeOf(2, 1, 64, 0, 0.5), {{0, 40, 64}});
+}
+
+TEST(AttentionKernels, GroupsThatAreNoPowersOfTwo) {
+  runRows(shapeOf(6, 2, 64), {{10, 45, 128}});
+}
+
+TEST(AttentionKernels, OneRowBetweenBlocks) {
+  for (int64_t headDim : {64, 256, 512})
+    runSplit(
+        shapeOf(4, 1, headDim),
+        {{0, 1, 320}, {62, 1, 320}, {63, 1, 320}, {64, 1, 320}, {300, 1, 320}});
+  for (int64_t window : {1, 64, 100})
+    runSplit(shapeOf(4, 2, 64, window), {{0, 1, 192}, {500, 1, 192}});
+  // The last of several rows.
+  runSplit(shapeOf(4, 1, 64, 0, 0.5), {{10, 7, 64}});
+}
+
+// Tiles of keys that no row sees are never read.
+TEST(AttentionKernels, SkipsWhatNoRowSees) {
+  auto read = [&](int64_t window) {
+    return runRows(shapeOf(4, 1, 64, window), {{1024, 64, 1152}})
+        .globalBytesRead;
+  };
+  // A window of 64 takes 3 tiles where all keys are 17.
+  EXPECT_LT(5 * read(64), read(0));
+}

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Kernels without one of their barriers or waits: the emulator finds each to be
+// missing, so each is needed, and the tests of whole kernels say that together
+// they suffice.
+
+#include "KernelModule.h"
+#include "gtest/gtest.h"
+
+using namespace flow;
+using namespace flow::cuda;
+
+namespace {
+
+/// `ptx` without the lines, of kernel `kernel` alone, that `what` begins, one
+/// missing at a time.
+std::vector<std::string> withoutOne(llvm::StringRef ptx, llvm::StringRef kernel,
+                                    llvm::StringRef what) {
+  std::vector<std::string> mutants;
+  size_t begin = ptx.find((".entry " + kernel).str());
+  size_t end = ptx.find(".entry ", begin + 1);
+  for (size_t at = ptx.find(what, begin);
+       at < end && at != llvm::StringRef::npos; at = ptx.find(what, at + 1)) {
+    size_t stop = ptx.find(';', at);
+    mutants.push_back((ptx.take_front(at) + ptx.drop_front(stop + 1)).str());
+  }
+  return mutants;
+}
+
+/// Runs every mutant of a kernel, and says how many there were.
+template <typename MakeArguments>
+size_t expectAllAreCaught(KernelModule &module, const KernelLaunch &launch,
+                          int64_t rows, MakeArguments makeArguments) {
+  size_t count = 0;
+  for (llvm::StringRef what : {"bar.sync", "barrier.sync", "barrier.cta.sync",
+                               "cp.async.wait_group", "bar.warp.sync"})
+    for (const std::string &mutant :
+         withoutOne(module.ptx(), launch.kernel, what)) {
+      auto arguments = makeArguments();
+      auto program = emulator::Program::create(mutant);
+      if (!program) {
+        ADD_FAILURE() << llvm::toString(program.takeError());
+        continue;
+      }
+      llvm::Expected<emulator::Counters> ran =
+          runKernel(**program, launch, rows, *arguments);
+      EXPECT_FALSE(bool(ran)) << launch.kernel << " without its " << what.str();
+      if (!ran)
+        llvm::consumeError(ran.takeError());
+      ++count;
+    }
+  return count;
+}
+
+} // namespace
+
+TEST(Mutations, OfRowsProductsAreCaught) {
+  constexpr Product product{128, 256};
+  constexpr int64_t rows = 128;
+  std::vector<uint16_t> x = someBf16(rows * product.depth, 1),
+                        weights = someBf16(128 * product.depth, 2);
+  std::vector<float> result(rows * 128);
+  KernelModule module;
+  KernelLaunch launch =
+      buildRowsProduct(module.builder(), module.target(), product);
+  EXPECT_GE(expectAllAreCaught(module, launch, rows,
+                               [&] {
+                                 auto arguments =
+                                     std::make_unique<KernelArguments>();
+                                 arguments->input(x).input(weights);
+                                 arguments->output(result).step(0, rows);
+                                 return arguments;
+                               }),
+            2U);
+}
+
+TEST(Mutations, OfVectorProductsAreCaught) {
+  constexpr Product product{16, 8192};
+  std::vector<uint16_t> x = someBf16(product.depth, 1),
+                        weights = someBf16(16 * product.depth, 2);
+  std::vector<float> result(16);
+  KernelModule module;
+  KernelLaunch launch =
+      buildVectorProduct(module.builder(), module.target(), product);
+  EXPECT_GE(
+      expectAllAreCaught(module, launch, 1,
+                         [&] {
+                           auto arguments = std::make_unique<KernelArguments>();
+                           arguments->input(x).input(weights).output(result);
+                           return arguments;
+                         }),
+      1U);
+}
+
+TEST(Mutations, OfSumNormsAreCaught) {
+  constexpr int64_t width = 512;
+  std::vector<float> stream = someFloats(width, 1), branch = stream,
+                     branchWeight = stream, weight = stream, sum = stream,
+                     normed = stream;
+  KernelModule module;
+  KernelLaunch launch =
+      buildSumNorm(module.builder(), module.target(),
+                   {{width, 1e-6, true, RowType::F32}, true, false});
+  EXPECT_EQ(expectAllAreCaught(module, launch, 1,
+                               [&] {
+                                 auto arguments =
+                                     std::make_unique<KernelArguments>();
+                                 arguments->input(stream).input(branch);
+                                 arguments->input(branchWeight).input(weight);
+                                 arguments->output(sum).output(normed);
+                                 return arguments;
+                               }),
+            2U);
+}
+
+TEST(Mutations, OfAttentionAreCaught) {
+  for (int64_t headDim : {64, 256, 512}) {
+    Attention shape{4, 1, headDim, 0, {}, 0.125};
+    constexpr int32_t start = 200, rows = 60, capacity = 320;
+    std::vector<uint16_t> query = someBf16(rows * 4 * headDim, 1),
+                          keys = someBf16(capacity * headDim, 2),
+                          values = someBf16(capacity * headDim, 3),
+                          result = query;
+    KernelModule module;
+    KernelLaunch launch =
+        buildRowsAttention(module.builder(), module.target(), shape);
+    EXPECT_GE(
+        expectAllAreCaught(
+            module, launch, rows,
+            [&] {
+              auto arguments = std::make_unique<KernelArguments>();
+              arguments->input(query).input(keys).input(values);
+              arguments->output(result).step(start, rows).scalar(capacity);
+              return arguments;
+            }),
+        4U);
+  }
+}

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Products in the emulator against plain loops, over the edges of their tiles,
+// and what they move and compute.
+
+#include "KernelModule.h"
+#include "gtest/gtest.h"
+
+#include <cmath>
+
+using namespace flow;
+using namespace flow::cuda;
+
+namespace {
+
+double gelu(double x) {
+  return x / 2 *
+         (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
+}
+
+/// A product, its operands, and what plain loops make of them.
+class ProductRun {
+public:
+  ProductRun(const Product &product, int64_t rows)
+      : product(product), rows(rows),
+        x(someBf16(static_cast<size_t>(rows * product.depth), 1)),
+        weights(someBf16(static_cast<size_t>(product.columns * product.depth),
+                         2)) {}
+
+  bool isBf16() const {
+    return product.epilogue == Epilogue::Bf16 ||
+           product.epilogue == Epilogue::Gated;
+  }
+  int64_t resultColumns() const {
+    return product.epilogue == Epilogue::Gated ? product.columns / 2
+                                               : product.columns;
+  }
+
+  emulator::Counters run(KernelModule &module, const KernelLaunch &launch,
+                         bool hasStep) {
+    auto count = static_cast<size_t>(rows * resultColumns());
+    floats.assign(isBf16() ? 0 : count, NAN);
+    halves.assign(isBf16() ? count : 0, 0x7fc0);
+    KernelArguments arguments;
+    arguments.input(x).input(weights);
+    if (isBf16())
+      arguments.output(halves);
+    else
+      arguments.output(floats);
+    if (hasStep)
+      arguments.step(0, static_cast<int32_t>(rows));
+    return runKernel(module, launch, rows, arguments);
+  }
+
+  /// Compares every result with that of doubles, within what K sums in f32, the
+  /// functions behind them and a rounding may add.
+  void check() const {
+    for (int64_t t = 0; t != rows; ++t)
+      for (int64_t n = 0; n != resultColumns(); ++n) {
+        double bound, expected = result(t, n, bound);
+        size_t at = static_cast<size_t>(t * resultColumns() + n);
+        double got = isBf16() ? bf16ToFloat(halves[at]) : floats[at];
+        ASSERT_NEAR(got, expected, bound) << "row " << t << " column " << n;
+      }
+  }
+
+private:
+  /// The sum of column `n`, and that of its terms without signs.
+  std::pair<double, double> sum(int64_t t, int64_t n) const {
+    double total = 0, size = 0;
+    for (int64_t k = 0; k != product.depth; ++k) {
+      double term = static_cast<double>(bf16ToFloat(x[t * product.depth + k])) *
+                    bf16ToFloat(weights[n * product.depth + k]);
+      total += term;
+      size += std::abs(term);
+    }
+    return {total, size};
+  }
+
+  double result(int64_t t, int64_t n, double &bound) const {
+    auto depth = static_cast<double>(product.depth);
+    if (product.epilogue == Epilogue::Gated) {
+      int64_t column = n / 16 * 32 + n % 16;
+      auto [gate, gateSize] = sum(t, column);
+      auto [up, upSize] = sum(t, column + 16);
+      double exact = gelu(gate) * up;
+      // gelu grows by no more than 1.13 of its argument; its tanh is within
+      // 2^-21 of exact.
+      double gateBound = 1.13 * depth * kUnitF32 * gateSize;
+      bound = gateBound * (std::abs(up) + depth * kUnitF32 * upSize) +
+              std::abs(gelu(gate)) * depth * kUnitF32 * upSize +
+              0x1p-20 * std::abs(gate * up);
+      bound += kUnitBf16 * (std::abs(exact) + bound);
+      return exact;
+    }
+    auto [total, size] = sum(t, n);
+    bound = depth * kUnitF32 * size;
+    if (product.epilogue == Epilogue::Softcap) {
+      bound += product.cap * 0x1p-20;
+      return product.cap * std::tanh(total / product.cap);
+    }
+    if (isBf16())
+      bound += kUnitBf16 * (std::abs(total) + bound);
+    return total;
+  }
+
+  Product product;
+  int64_t rows;
+  std::vector<uint16_t> x, weights;
+  std::vector<float> floats;
+  std::vector<uint16_t> halves;
+};
+
+class RowsProducts : public testing::TestWithParam<Product> {};
+class VectorProducts : public testing::TestWithParam<Product> {};
+
+} // namespace
+
+TEST_P(RowsProducts, AgreeWithLoops) {
+  KernelModule module;
+  KernelLaunch launch =
+      buildRowsProduct(module.builder(), module.target(), GetParam());
+  for (int64_t rows : {1, 15, 16, 17, 127, 128, 129}) {
+    SCOPED_TRACE(launch.kernel + " of " + std::to_string(rows) + " rows");
+    ProductRun run(GetParam(), rows);
+    emulator::Counters counters = run.run(module, launch, true);
+    run.check();
+    EXPECT_EQ(counters.bankConflicts, 0U);
+    // Four products of matrices an ldmatrix.
+    EXPECT_EQ(counters.mma, 4 * counters.ldmatrix);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Shapes, RowsProducts,
+    testing::Values(Product{128, 64},
+                    // A depth that ends within a tile, columns that do.
+                    Product{136, 72}, Product{64, 8},
+                    Product{192, 96, Epilogue::Bf16},
+                    Product{64, 40, Epilogue::Gated},
+                    Product{256, 64, Epilogue::Gated},
+                    Product{136, 32, Epilogue::Softcap, 2.0}));
+
+TEST_P(VectorProducts, AgreeWithLoops) {
+  const Product &product = GetParam();
+  KernelModule module;
+  KernelLaunch launch =
+      buildVectorProduct(module.builder(), module.target(), product);
+  ProductRun run(product, 1);
+  emulator::Counters counters = run.run(module, launch, false);
+  run.check();
+  EXPECT_EQ(counters.bankConflicts, 0U);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Shapes, VectorProducts,
+    testing::Values(Product{128, 64}, Product{136, 72}, Product{9, 256},
+                    Product{64, 8}, Product{40, 640}, Product{40, 2048},
+                    Product{192, 520, Epilogue::Bf16},
+                    Product{64, 264, Epilogue::Gated},
+                    Product{256, 640, Epilogue::Gated},
+                    Product{136, 32, Epilogue::Softcap, 2.0},
+                    // Of several results a warp.
+                    Product{8192, 16}, Product{16384, 16, Epilogue::Gated}));
+
+// Each byte of the weights is read once, in whole sectors.
+TEST(VectorProductTraffic, IsTheLeast) {
+  constexpr Product product{64, 640};
+  KernelModule module;
+  KernelLaunch launch =
+      buildVectorProduct(module.builder(), module.target(), product);
+  ProductRun run(product, 1);
+  emulator::Counters counters = run.run(module, launch, false);
+  uint64_t weightBytes = 2 * product.columns * product.depth;
+  // Each warp reads the row that it multiplies with, too.
+  EXPECT_EQ(counters.globalBytesRead, 2 * weightBytes);
+  EXPECT_EQ(32 * counters.globalSectorsRead, counters.globalBytesRead);
+}

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// What ptxas makes of the kernels: no spills, and as many CTAs on an SM as they
+// are meant for. Skipped where there is no ptxas.
+
+#include "KernelModule.h"
+#include "gtest/gtest.h"
+
+using namespace flow;
+using namespace flow::cuda;
+
+namespace {
+
+/// Registers of an SM of every architecture that is known.
+constexpr int64_t kRegistersOfSm = 65536;
+
+class Resources : public testing::TestWithParam<std::string> {
+protected:
+  void SetUp() override {
+    ptxas = findPtxas();
+    if (ptxas.empty())
+      GTEST_SKIP() << "no ptxas";
+  }
+
+  /// Assembles `launches` and checks that nothing is spilled and that
+  /// as many CTAs of each as it says fit on an SM.
+  void check(KernelModule &module, llvm::ArrayRef<KernelLaunch> launches) {
+    llvm::Expected<AssembledPtx> assembled =
+        assemblePtx(module.ptx(), module.chip(), ptxas);
+    ASSERT_TRUE(bool(assembled)) << llvm::toString(assembled.takeError());
+    ASSERT_EQ(assembled->kernels.size(), launches.size());
+    for (const KernelResources &kernel : assembled->kernels) {
+      SCOPED_TRACE(kernel.kernel);
+      const auto *launch =
+          llvm::find_if(launches, [&](const KernelLaunch &launch) {
+            return launch.kernel == kernel.kernel;
+          });
+      ASSERT_NE(launch, launches.end());
+      EXPECT_EQ(kernel.spillStores, 0);
+      EXPECT_EQ(kernel.spillLoads, 0);
+      EXPECT_EQ(kernel.staticShared, 0);
+      EXPECT_GT(kernel.registers, 0);
+      EXPECT_LE(kernel.registers * launch->threads * launch->blocksOfSm,
+                kRegistersOfSm);
+      // The driver keeps a kilobyte of each CTA.
+      EXPECT_LE((launch->sharedBytes + 1024) * launch->blocksOfSm,
+                module.chip().sharedMemory);
+      RecordProperty(kernel.kernel, static_cast<int>(kernel.registers));
+    }
+  }
+
+  std::string ptxas;
+};
+
+} // namespace
+
+TEST_P(Resources, RowsProducts) {
+  KernelModule module(GetParam());
+  std::vector<KernelLaunch> launches;
+  // Of the layers of 270M, 1B and 4B, and a head.
+  for (Product product :
+       {Product{1536, 640}, Product{4096, 640, Epilogue::Gated},
+        Product{640, 2048}, Product{13824, 1152, Epilogue::Gated},
+        Product{2560, 2048}, Product{20480, 2560, Epilogue::Gated},
+        Product{640, 1024, Epilogue::Bf16},
+        Product{262144, 640, Epilogue::Softcap, 30.0}})
+    launches.push_back(
+        buildRowsProduct(module.builder(), module.target(), product));
+  check(module, launches);
+}
+
+TEST_P(Resources, VectorProducts) {
+  KernelModule module(GetParam());
+  std::vector<KernelLaunch> launches;
+  for (Product product :
+       {Product{1536, 640}, Product{4096, 640, Epilogue::Gated},
+        Product{640, 2048}, Product{13824, 1152, Epilogue::Gated},
+        Product{640, 1024, Epilogue::Bf16},
+        Product{262144, 640, Epilogue::Softcap, 30.0}})
+    launches.push_back(
+        buildVectorProduct(module.builder(), module.target(), product));
+  check(module, launches);
+}
+
+/// Of the layers of 270M, 1B, 4B, 12B, Gemma 2B, 9B and 27B, of heads of 512,
+/// and of the smallest ones.
+static const Attention kAttentions[] = {{4, 1, 256, 512, {}, 0.0625},
+                                        {4, 1, 256, 0, {}, 0.0625},
+                                        {8, 4, 256, 1024, {}, 0.0625},
+                                        {8, 4, 256, 0, {}, 0.0625},
+                                        {16, 8, 256, 1024, {}, 0.0625},
+                                        {16, 8, 256, 0, {}, 0.0625},
+                                        {8, 1, 256, 0, {}, 0.0625},
+                                        {16, 8, 256, 4096, 50.0, 0.0625},
+                                        {32, 16, 128, 4096, 50.0, 0.083333},
+                                        {32, 16, 128, 0, {}, 0.077152},
+                                        {8, 2, 512, 0, {}, 1},
+                                        {16, 1, 512, 0, {}, 1},
+                                        {8, 2, 64, 0, {}, 0.125}};
+
+TEST_P(Resources, RowsAttention) {
+  KernelModule module(GetParam());
+  std::vector<KernelLaunch> launches;
+  for (const Attention &attention : kAttentions)
+    launches.push_back(
+        buildRowsAttention(module.builder(), module.target(), attention));
+  check(module, launches);
+}
+
+TEST_P(Resources, SplitAttention) {
+  KernelModule module(GetParam());
+  std::vector<KernelLaunch> launches;
+  for (const Attention &attention : kAttentions) {
+    SplitAttention split =
+        buildSplitAttention(module.builder(), module.target(), attention);
+    launches.push_back(split.parts);
+    // Attentions of one shape share a merge.
+    if (llvm::none_of(launches, [&](const KernelLaunch &launch) {
+          return launch.kernel == split.merge.kernel;
+        }))
+      launches.push_back(split.merge);
+  }
+  check(module, launches);
+}
+
+INSTANTIATE_TEST_SUITE_P(Chips, Resources,
+                         testing::Values("sm_80", "sm_86", "sm_89", "sm_90",
+                                         "sm_100", "sm_120"),
+                         [](const auto &info) { return info.param; });

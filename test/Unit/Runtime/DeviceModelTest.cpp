@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Plans of launches on a device whose kernels are functions of this test.
+
+#include "flow/Runtime/DeviceModel.h"
+#include "TestPlans.h"
+
+#include <cmath>
+#include <cstring>
+#include <gtest/gtest.h>
+#include <map>
+
+using namespace flow;
+using namespace flow::runtime;
+
+namespace {
+
+/// A device in the memory of the process.
+class FakeDevice : public Device {
+public:
+  using Kernel = std::function<void(const DeviceLaunch &)>;
+
+  Result<DeviceAddress> allocate(size_t bytes,
+                                 const std::string &name) override {
+    if (name == refused)
+      return Error{name + " is too much"};
+    blocks.emplace_back(new std::byte[bytes]());
+    ++alive;
+    return addressOf(blocks.back().get());
+  }
+  Result<DeviceAddress> place(const void *host, size_t,
+                              const std::string &) override {
+    ++alive;
+    return addressOf(host);
+  }
+  void free(DeviceAddress) override { --alive; }
+  Status upload(DeviceAddress to, const void *from, size_t bytes) override {
+    std::memcpy(pointerTo<void>(to), from, bytes);
+    return {};
+  }
+  Status download(void *to, DeviceAddress from, size_t bytes) override {
+    std::memcpy(to, pointerTo<void>(from), bytes);
+    return {};
+  }
+  Status launch(const DeviceLaunch &launch) override {
+    auto found = kernels.find(launch.kernel);
+    if (found == kernels.end())
+      return Error{"no kernel " + launch.kernel};
+    found->second(launch);
+    launches.push_back(launch);
+    return {};
+  }
+
+  template <typename T> static T *pointerTo(DeviceAddress address) {
+    return reinterpret_cast<T *>(static_cast<uintptr_t>(address));
+  }
+  /// Parameter `i` of a launch, where it points to.
+  template <typename T>
+  static T *parameter(const DeviceLaunch &launch, size_t i) {
+    return pointerTo<T>(
+        *static_cast<const DeviceAddress *>(launch.parameters[i]));
+  }
+
+  std::map<std::string, Kernel> kernels;
+  std::vector<DeviceLaunch> launches;
+  /// What there is no memory for.
+  std::string refused;
+  int alive = 0;
+
+private:
+  static DeviceAddress addressOf(const void *pointer) {
+    return static_cast<DeviceAddress>(reinterpret_cast<uintptr_t>(pointer));
+  }
+  std::vector<std::unique_ptr<std::byte[]>> blocks;
+};
+
+/// Kernels of `launchPlan()`. Logit v of a token is its own number, plus 100
+/// times its position, plus v.
+class DeviceModels : public testing::Test {
+protected:
+  DeviceModels() {
+    for (size_t i = 0; i != table.size(); ++i)
+      table[i] = static_cast<float>(i / 8);
+    device.kernels["embed"] = [this](const DeviceLaunch &launch) {
+      // The grid is 3 halves of the rows, rounded up.
+      auto rows = static_cast<int64_t>(launch.grid[0]) * 2 / 3;
+      for (int64_t t = 0; t != rows; ++t) {
+        int32_t token = FakeDevice::parameter<int32_t>(launch, 0)[t];
+        uint16_t bits = FakeDevice::parameter<uint16_t>(launch, 1)[token * 8];
+        FakeDevice::parameter<float>(launch, 2)[t * 8] = ggml::bf16ToF32(bits);
+      }
+    };
+    device.kernels["layer"] = [this](const DeviceLaunch &launch) {
+      const auto *step = FakeDevice::parameter<int32_t>(launch, 4);
+      capacity = *static_cast<const int32_t *>(launch.parameters[5]);
+      for (int32_t t = 0; t != step[1]; ++t) {
+        FakeDevice::parameter<float>(launch, 0)[t * 8] +=
+            100 * static_cast<float>(step[0] + t);
+        // cos of 1 radian a position in the first pair.
+        EXPECT_FLOAT_EQ(FakeDevice::parameter<float>(launch, 1)[t * 32],
+                        std::cos(static_cast<float>(step[0] + t)));
+      }
+    };
+    device.kernels["head"] = [](const DeviceLaunch &launch) {
+      const auto *step = FakeDevice::parameter<int32_t>(launch, 3);
+      for (int32_t t = 0; t != step[1]; ++t)
+        for (int64_t v = 0; v != 16; ++v)
+          FakeDevice::parameter<float>(launch, 2)[t * 16 + v] =
+              FakeDevice::parameter<float>(launch, 0)[t * 8] +
+              static_cast<float>(v);
+    };
+    source.find = [this](const std::string &) {
+      TensorView view;
+      view.type = ggml::Type::F32;
+      view.rows = 16;
+      view.cols = 8;
+      view.data = reinterpret_cast<const std::byte *>(table.data());
+      return std::optional<TensorView>(view);
+    };
+  }
+
+  std::unique_ptr<DeviceModel> makeModel(int64_t chunk = 512) {
+    EngineOptions options;
+    options.prefillChunk = chunk;
+    auto model = DeviceModel::create(launchPlan(), device, source, options);
+    EXPECT_TRUE(bool(model)) << model.error();
+    return std::move(*model);
+  }
+
+  std::string refusal(const Plan &plan) {
+    auto model = DeviceModel::create(plan, device, source, {});
+    return model ? "(accepted)" : model.error();
+  }
+
+  std::vector<float> table = std::vector<float>(16 * 8);
+  TensorSource source;
+  FakeDevice device;
+  int32_t capacity = 0;
+};
+
+} // namespace
+
+TEST_F(DeviceModels, PrefillAndDecode) {
+  std::unique_ptr<DeviceModel> model = makeModel(3);
+  // 16 rows of 8 values of bf16.
+  EXPECT_EQ(model->weightBytes(), 256U);
+  auto sequence = DeviceSequence::create(*model);
+  ASSERT_TRUE(bool(sequence)) << sequence.error();
+  DeviceSequence &run = **sequence;
+  EXPECT_EQ(run.logits(), nullptr);
+  ASSERT_TRUE(bool(run.prefill({5, 6, 7, 8})));
+  EXPECT_EQ(run.position(), 4);
+  EXPECT_EQ(run.logits()[2], 8 + 300 + 2);
+  ASSERT_TRUE(bool(run.decode(9)));
+  EXPECT_EQ(run.logits()[0], 9 + 400);
+  EXPECT_EQ(run.position(), 5);
+  // 200 positions in whole tiles of 64 keys, keys and values of 32 bf16.
+  EXPECT_EQ(capacity, 256);
+  EXPECT_EQ(run.cacheBytes(), 256U * 32 * 2 * 2);
+  run.clear();
+  EXPECT_EQ(run.logits(), nullptr);
+  ASSERT_TRUE(bool(run.decode(1)));
+  EXPECT_EQ(run.logits()[0], 1);
+}
+
+TEST_F(DeviceModels, GiveTheLogitsOfEveryRowInPieces) {
+  std::unique_ptr<DeviceModel> model = makeModel();
+  auto sequence = DeviceSequence::create(*model);
+  ASSERT_TRUE(bool(sequence)) << sequence.error();
+  std::vector<int32_t> tokens(130, 3);
+  std::vector<int64_t> pieces;
+  int64_t next = 0;
+  ASSERT_TRUE(bool((*sequence)->prefill(
+      tokens, [&](const float *logits, int64_t rows) -> Status {
+        pieces.push_back(rows);
+        for (int64_t t = 0; t != rows; ++t, ++next)
+          EXPECT_EQ(logits[t * 16 + 1], 3 + 100 * static_cast<float>(next) + 1);
+        return {};
+      })));
+  EXPECT_EQ(next, 130);
+  EXPECT_EQ(pieces, (std::vector<int64_t>{48, 48, 34}));
+  EXPECT_EQ((*sequence)->logits()[0], 3 + 12900);
+}
+
+TEST_F(DeviceModels, RefuseTokensThatDoNotFit) {
+  std::unique_ptr<DeviceModel> model = makeModel();
+  auto sequence = DeviceSequence::create(*model);
+  ASSERT_TRUE(bool(sequence)) << sequence.error();
+  for (auto [tokens, reason] :
+       {std::pair{std::vector<int32_t>{}, "a prompt must have"},
+        {{16}, "token 16 is outside the vocabulary of 16"},
+        {std::vector<int32_t>(201), "201 tokens do not fit"}}) {
+    Status status = (*sequence)->prefill(tokens);
+    ASSERT_FALSE(bool(status));
+    EXPECT_EQ(status.error().rfind(reason, 0), 0U) << status.error();
+  }
+  EXPECT_EQ((*sequence)->position(), 0);
+  EXPECT_TRUE(device.launches.empty());
+}
+
+TEST_F(DeviceModels, PassOnWhatTheDeviceSays) {
+  std::unique_ptr<DeviceModel> model = makeModel();
+  device.refused = "keys of kv";
+  auto none = DeviceSequence::create(*model);
+  ASSERT_FALSE(bool(none));
+  EXPECT_EQ(none.error(), "keys of kv is too much");
+  device.refused.clear();
+  auto sequence = DeviceSequence::create(*model);
+  device.kernels.erase("layer");
+  Status status = (*sequence)->decode(1);
+  ASSERT_FALSE(bool(status));
+  EXPECT_EQ(status.error(), "no kernel layer");
+  EXPECT_EQ((*sequence)->logits(), nullptr);
+}
+
+TEST_F(DeviceModels, GiveEverythingBack) {
+  {
+    std::unique_ptr<DeviceModel> model = makeModel();
+    auto sequence = DeviceSequence::create(*model);
+    EXPECT_GT(device.alive, 0);
+  }
+  EXPECT_EQ(device.alive, 0);
+}
+
+TEST_F(DeviceModels, RefusePlansOfACpu) {
+  EXPECT_EQ(refusal(fullPlan()).rfind("the plan has a step of the host", 0),
+            0U);
+  Plan panels = launchPlan();
+  panels.weights[0].rows = 32;
+  panels.weights[0].packing = Packing::PanelsBf16;
+  EXPECT_EQ(refusal(panels), "weight 'table' is packed for a CPU");
+}
+
+TEST_F(DeviceModels, AreRefusedByACpu) {
+  auto model = Model::create(
+      launchPlan(), [](const std::string &) { return nullptr; }, source, {});
+  ASSERT_FALSE(bool(model));
+  EXPECT_EQ(model.error(), "the plan launches 'embed', which needs a GPU");
+}
