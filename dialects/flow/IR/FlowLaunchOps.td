@@ -23,10 +23,10 @@ def Flow_LaunchOp : Flow_Op<"launch",
 
     on a grid of `grid[0] * grid[1] * grid[2]` blocks of `threads` threads with
     `shared` bytes of dynamic shared memory each. A dimension of the grid is a
-    number, or `rows * times per n`: the rows of the step times a number over another, rounded up. The last results are what
-    became of `updates`. Tensors are row-major and have no layout: this is what
-    stages are when they have been lowered, and a launch means what its kernel
-    does.
+    number, or `rows * m per n`: the rows of the step times `m`, divided by `n`
+    and rounded up. The last results are what became of `updates`. Tensors are
+    row-major and have no layout: this is what stages are when they have been
+    lowered, and a launch means what its kernel does.
 
     Example:
 
