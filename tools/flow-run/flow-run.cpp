@@ -515,8 +515,10 @@ llvm::Error runEmulated() {
     known = std::move(*tokens);
     return llvm::Error::success();
   };
+  emulator::ProgramOptions emulation;
+  emulation.count = false; // nobody asks
   llvm::Expected<std::unique_ptr<GpuModel>> loaded =
-      GpuModel::load(modelPath, gpuArch, options, {});
+      GpuModel::load(modelPath, gpuArch, options, emulation);
   if (!loaded)
     return loaded.takeError();
   runtime::DeviceModel &model = (*loaded)->model();

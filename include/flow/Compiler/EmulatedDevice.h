@@ -32,17 +32,11 @@ public:
   Status download(void *to, runtime::DeviceAddress from, size_t bytes) override;
   Status launch(const runtime::DeviceLaunch &launch) override;
 
-  /// What each kernel has done so far; nothing where nobody counts.
-  const llvm::StringMap<emulator::Counters> &counters() const {
-    return executed;
-  }
-
 private:
   EmulatedDevice() = default;
 
   std::vector<std::unique_ptr<emulator::Program>> programs;
   llvm::StringMap<emulator::Program *> kernels;
-  llvm::StringMap<emulator::Counters> executed;
   emulator::GlobalMemory memory;
   int threads = 1;
 };

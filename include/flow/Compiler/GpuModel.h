@@ -22,7 +22,6 @@ public:
 
   const ImportedModel &imported() const { return source; }
   runtime::DeviceModel &model() { return *engine; }
-  const EmulatedDevice &device() const { return *emulated; }
   const LoadTimes &times() const { return loadTimes; }
 
 private:

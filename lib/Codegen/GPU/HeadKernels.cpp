@@ -4,7 +4,6 @@
 
 #include "KernelFunction.h"
 
-#include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FormatVariadic.h"
 
 using namespace mlir;
@@ -178,12 +177,11 @@ KernelLaunch flow::cuda::buildHeadRows(OpBuilder &builder,
                                        const HeadRows &rows) {
   int64_t heads = rows.heads + 2 * rows.kvHeads;
   KernelLaunch launch;
-  launch.kernel = llvm::formatv(
-      "heads_{0}_{1}_{2}_{3}{4}{5}{6}", rows.heads, rows.kvHeads, rows.headDim,
-      llvm::utohexstr(llvm::bit_cast<uint32_t>(static_cast<float>(rows.eps)),
-                      true),
-      rows.hasNorms ? "_norms" : "", rows.hasValueNorm ? "_value_norm" : "",
-      rows.keysAreValues ? "_k_eq_v" : "");
+  launch.kernel = llvm::formatv("heads_{0}_{1}_{2}_{3}{4}{5}{6}", rows.heads,
+                                rows.kvHeads, rows.headDim, bitsOf(rows.eps),
+                                rows.hasNorms ? "_norms" : "",
+                                rows.hasValueNorm ? "_value_norm" : "",
+                                rows.keysAreValues ? "_k_eq_v" : "");
   launch.threads = 32 * kWarps;
   launch.grid = {GridSize{(heads + kWarps - 1) / kWarps}, GridSize{1, 1},
                  GridSize{1}};

@@ -5,6 +5,8 @@
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/ADT/bit.h"
 
 using namespace mlir;
 using namespace flow::cuda;
@@ -59,6 +61,11 @@ void flow::cuda::addKernel(OpBuilder &builder, const KernelTarget &target,
     arguments.push_back(k.wrap(argument));
   body(k, arguments);
   gpu::ReturnOp::create(k);
+}
+
+std::string flow::cuda::bitsOf(double number) {
+  return llvm::utohexstr(llvm::bit_cast<uint32_t>(static_cast<float>(number)),
+                         /*LowerCase=*/true);
 }
 
 Val flow::cuda::loadStep(KernelBuilder &k, Val step, StepField field) {

@@ -36,6 +36,10 @@ void addKernel(mlir::OpBuilder &builder, const KernelTarget &target,
                const KernelLaunch &launch, llvm::ArrayRef<Access> parameters,
                KernelBody body);
 
+/// The bits of `number` as an f32, for the names of kernels: no two numbers
+/// have the same.
+std::string bitsOf(double number);
+
 /// A value of the step's table.
 Val loadStep(KernelBuilder &k, Val step, StepField field);
 

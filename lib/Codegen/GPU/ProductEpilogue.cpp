@@ -3,7 +3,8 @@
 
 #include "ProductEpilogue.h"
 
-#include "llvm/ADT/StringExtras.h"
+#include "KernelFunction.h"
+
 #include "llvm/Support/FormatVariadic.h"
 
 using namespace mlir;
@@ -22,10 +23,7 @@ std::string flow::cuda::nameOf(const Product &product) {
   case Epilogue::Softcap:
     break;
   }
-  // The bits of the cap: no two caps have the same name.
-  auto cap = static_cast<float>(product.cap);
-  return name + "cap" +
-         llvm::utohexstr(llvm::bit_cast<uint32_t>(cap), /*LowerCase=*/true);
+  return name + "cap" + bitsOf(product.cap);
 }
 
 int64_t flow::cuda::resultColumns(const Product &product) {

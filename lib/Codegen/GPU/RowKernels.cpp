@@ -3,7 +3,6 @@
 
 #include "KernelFunction.h"
 
-#include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FormatVariadic.h"
 
 using namespace mlir;
@@ -19,12 +18,6 @@ static KernelLaunch launchOfRows(std::string kernel, int64_t sharedBytes) {
   launch.sharedBytes = sharedBytes;
   launch.grid = {GridSize{1, 1}, GridSize{1}, GridSize{1}};
   return launch;
-}
-
-/// Numbers whose names must tell them apart: the bits of an f32.
-static std::string bitsOf(double number) {
-  return llvm::utohexstr(llvm::bit_cast<uint32_t>(static_cast<float>(number)),
-                         true);
 }
 
 /// Calls `body` with the first column of each run of `lanes` columns of a row
