@@ -4,7 +4,6 @@
 #include "flow/Runtime/DeviceModel.h"
 
 #include "Requests.h"
-#include "RopeAngles.h"
 #include "flow/Runtime/Memory.h"
 
 #include <algorithm>
@@ -102,7 +101,7 @@ static Status checkPlan(const Plan &plan) {
     if (schedule.candidates)
       return Error{"the plan has candidates, which a device does not give"};
     for (const Step &step : schedule.steps)
-      if (step.kind != StepKind::Launch && step.kind != StepKind::RopeAngles)
+      if (step.kind != StepKind::Launch)
         return Error{"the plan has a step of the host, which a device does not "
                      "run"};
   }
@@ -160,7 +159,6 @@ struct DeviceSequence::State {
   /// Runs the steps [begin, end) for `rows` rows from row `first` on.
   Status run(const Schedule &schedule, int64_t begin, int64_t end,
              int64_t first, int64_t rows);
-  Status fillAngles(const Step &step, int64_t rows);
   Status launch(const Schedule &schedule, const Step &step, int64_t first,
                 int64_t rows);
   /// The logits of `rows` rows from row `first` on, into `hostLogits`.
@@ -173,8 +171,7 @@ struct DeviceSequence::State {
   std::vector<DeviceBlock> keys, values, buffers, table, tokenRows;
   std::vector<int32_t> capacities;
   int64_t position = 0;
-  std::vector<float> hostLogits, angles;
-  std::vector<int64_t> positions;
+  std::vector<float> hostLogits;
   /// Row of `hostLogits` that is the last token's; null if there is none.
   const float *lastLogits = nullptr;
 };
@@ -230,21 +227,11 @@ Status DeviceSequence::State::writeTable(int64_t first, int64_t rows) {
 }
 
 Status DeviceSequence::State::beginStep(const int32_t *tokens, int64_t count) {
-  positions.resize(count);
-  for (int64_t i = 0; i != count; ++i)
-    positions[i] = position + i;
   if (Status status = device.upload(tokenRows.front().address(), tokens,
                                     static_cast<size_t>(4 * count));
       !status)
     return status;
   return writeTable(0, count);
-}
-
-Status DeviceSequence::State::fillAngles(const Step &step, int64_t rows) {
-  angles.resize(rows * step.headDim);
-  computeAngles(step, positions.data(), rows, angles.data());
-  return device.upload(buffers[step.buffer].address(), angles.data(),
-                       4 * angles.size());
 }
 
 Status DeviceSequence::State::launch(const Schedule &schedule, const Step &step,
@@ -306,14 +293,10 @@ Status DeviceSequence::State::launch(const Schedule &schedule, const Step &step,
 
 Status DeviceSequence::State::run(const Schedule &schedule, int64_t begin,
                                   int64_t end, int64_t first, int64_t rows) {
-  for (int64_t i = begin; i != end; ++i) {
-    const Step &step = schedule.steps[i];
-    Status status = step.kind == StepKind::RopeAngles
-                        ? fillAngles(step, rows)
-                        : launch(schedule, step, first, rows);
-    if (!status)
+  for (int64_t i = begin; i != end; ++i)
+    if (Status status = launch(schedule, schedule.steps[i], first, rows);
+        !status)
       return status;
-  }
   return {};
 }
 

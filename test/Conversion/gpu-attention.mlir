@@ -18,7 +18,7 @@ func.func @many_rows(%tokens: tensor<?xi32>, %start: index, %rows: index) -> ten
   %table = flow.weight_ref @tiny::@embedding : tensor<512x64xf32>
   %x = flow.embed %tokens, %table scale 8.0 : tensor<?xi32>, tensor<512x64xf32> -> tensor<?x64xf32>
   %n = flow.rms_norm %x : tensor<?x64xf32> -> tensor<?x64xf32, #flow.bf16_rows>
-  // CHECK: %[[ANGLES:.*]] = flow.rope_angles @tiny::@local
+  // CHECK: %[[ANGLES:.*]] = flow.launch @kernels::@angles_64_32_{{.*}}() step(%[[START]], %[[ROWS]]) grid [rows, 1, 1] threads 128 : () -> tensor<?x32x2xf32>
   %angles = flow.rope_angles @tiny::@local at %start rows %t : tensor<?x32x2xf32>
   %w = flow.weight_ref @tiny::@qkv : tensor<384x64xf32, #flow.panels<bf16>>
   %hn = flow.weight_ref @tiny::@head_norm : tensor<64xf32>

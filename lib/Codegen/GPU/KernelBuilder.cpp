@@ -91,7 +91,7 @@ Val Val::min(Val other) const {
 
 Val Val::constant(double number) const {
   if (isFloat())
-    return k->f32(number);
+    return type().isF64() ? k->f64(number) : k->f32(number);
   return k->wrap(arith::ConstantOp::create(
       *k, k->getIntegerAttr(type(), static_cast<int64_t>(number))));
 }
@@ -100,9 +100,15 @@ Val KernelBuilder::i32(int64_t number) {
   return wrap(arith::ConstantOp::create(
       *this, getI32IntegerAttr(static_cast<int32_t>(number))));
 }
+Val KernelBuilder::i64(int64_t number) {
+  return wrap(arith::ConstantOp::create(*this, getI64IntegerAttr(number)));
+}
 Val KernelBuilder::f32(double number) {
   return wrap(arith::ConstantOp::create(
       *this, getF32FloatAttr(static_cast<float>(number))));
+}
+Val KernelBuilder::f64(double number) {
+  return wrap(arith::ConstantOp::create(*this, getF64FloatAttr(number)));
 }
 
 Val KernelBuilder::threadId() {
@@ -187,6 +193,17 @@ Val KernelBuilder::lowHalf(Val bits) {
 }
 Val KernelBuilder::fma(Val a, Val b, Val c) {
   return wrap(LLVM::FMAOp::create(*this, a, b, c));
+}
+
+Val KernelBuilder::toF64(Val value) {
+  return fold<arith::UIToFPOp>(*this, getF64Type(), value);
+}
+Val KernelBuilder::toF32(Val value) {
+  return fold<arith::TruncFOp>(*this, getF32Type(), value);
+}
+Val KernelBuilder::lowWord(Val value) {
+  return fold<arith::TruncIOp>(*this, getI32Type(),
+                               bitcast(getI64Type(), value));
 }
 
 /// An intrinsic of one f32, which needs no library of CUDA's.

@@ -12,9 +12,9 @@ namespace flow::cuda {
 class KernelBuilder;
 
 /// A value of a kernel with the operators of its type: i1, i32 or i64 without
-/// sign, f32, or a pointer. A number beside it becomes a constant of its type,
-/// and what can be computed now is folded, so that a formula costs what is left
-/// of it.
+/// sign, f32 or f64, or a pointer. A number beside it becomes a constant of its
+/// type, and what can be computed now is folded, so that a formula costs what
+/// is left of it.
 class Val {
 public:
   Val() = default;
@@ -92,7 +92,9 @@ public:
 
   Val wrap(mlir::Value value) { return Val(*this, value); }
   Val i32(int64_t number);
+  Val i64(int64_t number);
   Val f32(double number);
+  Val f64(double number);
   llvm::SmallVector<Val> zeros(int64_t count) {
     return llvm::SmallVector<Val>(count, f32(0));
   }
@@ -125,6 +127,12 @@ public:
   /// The low half of an i32, as i16.
   Val lowHalf(Val bits);
   Val fma(Val a, Val b, Val c);
+  /// i32, not negative, to f64, which is exact.
+  Val toF64(Val value);
+  /// To the nearest f32.
+  Val toF32(Val value);
+  /// The low 32 bits of an f64.
+  Val lowWord(Val value);
   /// `2^x`, `1 / x` and `1 / sqrt(x)` by the special function unit, within 2
   /// units in the last place, denormals flushed.
   Val exp2(Val x);

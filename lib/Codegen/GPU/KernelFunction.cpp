@@ -63,6 +63,24 @@ void flow::cuda::addKernel(OpBuilder &builder, const KernelTarget &target,
   gpu::ReturnOp::create(k);
 }
 
+Val flow::cuda::addConstants(KernelBuilder &k, const KernelTarget &target,
+                             llvm::StringRef name, ArrayRef<double> numbers) {
+  auto count = static_cast<int64_t>(numbers.size());
+  {
+    OpBuilder::InsertionGuard guard(k);
+    gpu::GPUModuleOp module = target.module;
+    k.setInsertionPointToStart(module.getBody());
+    LLVM::GlobalOp::create(
+        k, LLVM::LLVMArrayType::get(k.getF64Type(), count), /*isConstant=*/true,
+        LLVM::Linkage::Internal, name,
+        DenseElementsAttr::get(RankedTensorType::get(count, k.getF64Type()),
+                               numbers),
+        /*alignment=*/8, kGlobalSpace);
+  }
+  return k.wrap(LLVM::AddressOfOp::create(
+      k, LLVM::LLVMPointerType::get(k.getContext(), kGlobalSpace), name));
+}
+
 std::string flow::cuda::bitsOf(double number) {
   return llvm::utohexstr(llvm::bit_cast<uint32_t>(static_cast<float>(number)),
                          /*LowerCase=*/true);

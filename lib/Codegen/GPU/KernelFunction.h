@@ -36,6 +36,11 @@ void addKernel(mlir::OpBuilder &builder, const KernelTarget &target,
                const KernelLaunch &launch, llvm::ArrayRef<Access> parameters,
                KernelBody body);
 
+/// The address of `numbers`, f64, which are constants of the target's module
+/// called `name`.
+Val addConstants(KernelBuilder &k, const KernelTarget &target,
+                 llvm::StringRef name, llvm::ArrayRef<double> numbers);
+
 /// The bits of `number` as an f32, for the names of kernels: no two numbers
 /// have the same.
 std::string bitsOf(double number);

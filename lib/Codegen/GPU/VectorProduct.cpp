@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // Products of one row: each warp streams rows of the weights through a queue of
-// copies in shared memory.
+// copies in shared memory. The row may come out of a norm that every CTA makes
+// for itself while its first weights are under way.
 
+#include "BlockRow.h"
 #include "KernelFunction.h"
 #include "ProductEpilogue.h"
 
@@ -10,7 +12,8 @@ using namespace flow::cuda;
 
 namespace {
 
-constexpr int64_t kWarps = 4;
+/// Warps of a CTA; more where all of them need the same norm.
+int64_t warpsOf(bool isNormed) { return isNormed ? 8 : 4; }
 /// Copies of 16 bytes that a lane has under way, and one more. The scheduler of
 /// ptxas moves loads to their uses, so that plain ones would not be ahead.
 constexpr int64_t kQueue = 8;
@@ -30,10 +33,13 @@ int64_t resultsOfWarp(const Product &product) {
 /// Builds the body of one product.
 class VectorProductBody {
 public:
-  VectorProductBody(KernelBuilder &k, const Product &product,
-                    const Vals &parameters);
+  /// `x` is the row: global memory, or shared memory that it will be in.
+  VectorProductBody(KernelBuilder &k, const Product &product, int64_t warps,
+                    Val x, Val weights, Val result);
 
-  void build();
+  /// Starts the first copies of weights, which need no x.
+  void begin();
+  void finish();
 
 private:
   int64_t rowsOfResult() const {
@@ -59,14 +65,18 @@ private:
 
 } // namespace
 
+/// Shared memory of the copies of so many warps.
+static int64_t bytesOfQueues(int64_t warps) { return warps * kQueue * 32 * 16; }
+
 VectorProductBody::VectorProductBody(KernelBuilder &k, const Product &product,
-                                     const Vals &parameters)
-    : k(k), product(product), x(parameters[0]), weights(parameters[1]),
-      result(parameters[2]), results(resultsOfWarp(product)) {
+                                     int64_t warps, Val x, Val weights,
+                                     Val result)
+    : k(k), product(product), x(x), weights(weights), result(result),
+      results(resultsOfWarp(product)) {
   Val thread = k.threadId();
   lane = thread & 31;
   Val warp = thread >> 5;
-  firstColumn = (k.blockIdX() * kWarps + warp) * results;
+  firstColumn = (k.blockIdX() * warps + warp) * results;
   // Slots of a lane are 512 bytes apart: those of a warp fill all banks.
   slot = k.at(k.sharedMemory(), (warp * (32 * kQueue) + lane) << 4);
 }
@@ -95,37 +105,40 @@ void VectorProductBody::copyStep(Val item) {
 }
 
 Val VectorProductBody::sumRow(Val index) {
-  Vals sums = k.loop(
-      k.i32(0), k.i32(stepsOfRow()), 1, k.zeros(2),
-      [&](Val i, const Vals &carried) {
-        Val item = index * stepsOfRow() + i;
-        // Into the slot that the last step emptied.
-        copyStep(item + (kQueue - 1));
-        k.waitForCopies(kQueue - 1);
-        Vals w =
-            k.load4(k.getI32Type(), k.at(slot, (item & (kQueue - 1)) << 9));
-        Val depth = i * kStepWeights + lane * kLaneWeights;
-        auto multiply = [&] {
-          Vals values = k.load4(k.getI32Type(), k.at(x, k.wide(depth << 1)));
-          Val low = carried[0], high = carried[1];
-          for (auto [a, b] : llvm::zip(w, values)) {
-            auto [a0, a1] = k.unpackBf16(a);
-            auto [b0, b1] = k.unpackBf16(b);
-            low = k.fma(a0, b0, low);
-            high = k.fma(a1, b1, high);
-          }
-          return Vals{low, high};
-        };
-        if (product.depth % kStepWeights == 0)
-          return multiply();
-        return k.when(depth < product.depth, carried, multiply);
-      });
+  Vals sums = k.loop(k.i32(0), k.i32(stepsOfRow()), 1, k.zeros(2),
+                     [&](Val i, const Vals &carried) {
+                       Val item = index * stepsOfRow() + i;
+                       // Into the slot that the last step emptied.
+                       copyStep(item + (kQueue - 1));
+                       k.waitForCopies(kQueue - 1);
+                       Vals w = k.load4(k.getI32Type(),
+                                        k.at(slot, (item & (kQueue - 1)) << 9));
+                       Val depth = i * kStepWeights + lane * kLaneWeights;
+                       auto multiply = [&] {
+                         Vals values =
+                             k.load4(k.getI32Type(), k.at(x, depth << 1));
+                         Val low = carried[0], high = carried[1];
+                         for (auto [a, b] : llvm::zip(w, values)) {
+                           auto [a0, a1] = k.unpackBf16(a);
+                           auto [b0, b1] = k.unpackBf16(b);
+                           low = k.fma(a0, b0, low);
+                           high = k.fma(a1, b1, high);
+                         }
+                         return Vals{low, high};
+                       };
+                       if (product.depth % kStepWeights == 0)
+                         return multiply();
+                       return k.when(depth < product.depth, carried, multiply);
+                     });
   return k.warpSum(sums[0] + sums[1]);
 }
 
-void VectorProductBody::build() {
+void VectorProductBody::begin() {
   for (int64_t i = 0; i != kQueue - 1; ++i)
     copyStep(k.i32(i));
+}
+
+void VectorProductBody::finish() {
   k.loop(k.i32(0), k.i32(results), 1, {}, [&](Val i, const Vals &) {
     Val first, last;
     if (product.epilogue == Epilogue::Gated) {
@@ -147,25 +160,70 @@ void VectorProductBody::build() {
   });
 }
 
-KernelLaunch flow::cuda::buildVectorProduct(OpBuilder &builder,
-                                            const KernelTarget &target,
-                                            const Product &product) {
-  int64_t columnsOfBlock = kWarps * resultsOfWarp(product);
+/// How a product of one row is launched; its shared memory begins with the
+/// queues.
+static KernelLaunch launchOf(const Product &product, std::string kernel,
+                             int64_t warps) {
+  int64_t columnsOfBlock = warps * resultsOfWarp(product);
   KernelLaunch launch;
-  launch.kernel = "vector_" + nameOf(product);
-  launch.threads = 32 * kWarps;
-  launch.sharedBytes = kWarps * kQueue * 32 * 16;
+  launch.kernel = std::move(kernel);
+  launch.threads = 32 * warps;
+  launch.sharedBytes = bytesOfQueues(warps);
   // Enough for the bytes that must be under way. Without a bound ptxas saves
   // registers for more blocks, and spills; for five it does where rows are
   // long.
-  launch.blocksOfSm = 4;
+  launch.blocksOfSm = 16 / warps;
   launch.grid = {
       GridSize{(resultColumns(product) + columnsOfBlock - 1) / columnsOfBlock},
       GridSize{1}, GridSize{1}};
+  return launch;
+}
+
+KernelLaunch flow::cuda::buildVectorProduct(OpBuilder &builder,
+                                            const KernelTarget &target,
+                                            const Product &product) {
+  int64_t warps = warpsOf(/*isNormed=*/false);
+  KernelLaunch launch = launchOf(product, "vector_" + nameOf(product), warps);
   addKernel(builder, target, launch,
             {Access::ReadOnly, Access::ReadOnly, Access::ReadWrite},
             [&](KernelBuilder &k, const Vals &parameters) {
-              VectorProductBody(k, product, parameters).build();
+              VectorProductBody body(k, product, warps, parameters[0],
+                                     parameters[1], parameters[2]);
+              body.begin();
+              body.finish();
+            });
+  return launch;
+}
+
+KernelLaunch flow::cuda::buildNormedVectorProduct(OpBuilder &builder,
+                                                  const KernelTarget &target,
+                                                  const Product &product,
+                                                  const SumNorm &norm) {
+  int64_t warps = warpsOf(/*isNormed=*/true);
+  KernelLaunch launch =
+      launchOf(product, nameOf(norm) + "_vector_" + nameOf(product), warps);
+  // The row, and sums of its norm, lie behind the queues.
+  int64_t rowOffset = launch.sharedBytes;
+  int64_t sumsOffset = rowOffset + 2 * product.depth;
+  launch.sharedBytes = sumsOffset + bytesOfSumNorm(launch.threads);
+  SmallVector<Access> access = accessOf(norm);
+  access.append({Access::ReadOnly, Access::ReadWrite, Access::ReadWrite});
+  addKernel(builder, target, launch, access,
+            [&](KernelBuilder &k, const Vals &parameters) {
+              ArrayRef<Val> last = ArrayRef<Val>(parameters).take_back(3);
+              Val shared = k.sharedMemory();
+              Val x = k.at(shared, rowOffset);
+              VectorProductBody body(k, product, warps, x, last[0], last[2]);
+              body.begin();
+              BlockRow row(k, product.depth, launch.threads);
+              SumAndNormed result = sumAndNorm(
+                  k, row, norm, operandsOf(k, norm, parameters, k.i64(0)),
+                  k.at(shared, sumsOffset));
+              row.store(result.normed, x, RowType::Bf16);
+              k.when(k.blockIdX().equals(k.i32(0)),
+                     [&] { row.store(result.sum, last[1], RowType::F32); });
+              k.barrier();
+              body.finish();
             });
   return launch;
 }

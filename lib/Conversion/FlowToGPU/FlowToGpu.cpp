@@ -40,6 +40,7 @@ private:
   LogicalResult lower(WeightRefOp op);
   LogicalResult lower(CacheRefOp op);
   LogicalResult lower(EmbedOp op);
+  LogicalResult lower(RopeAnglesOp op);
   LogicalResult lower(RmsNormOp op);
   LogicalResult lower(AddRmsNormOp op);
   LogicalResult lower(LinearOp op);
@@ -78,6 +79,11 @@ private:
   /// `rows` by `weight`; null after an error.
   Value product(Operation *op, Value rows, Value weight,
                 cuda::Epilogue epilogue, double cap = 0);
+  /// The norm that a product of one row makes itself, if `rows` is one.
+  AddRmsNormOp fusedNorm(Value rows);
+  /// The kernel of a sum and its norm, and what it is given.
+  FailureOr<cuda::SumNorm> sumNorm(AddRmsNormOp op);
+  SmallVector<Value> sumNormInputs(AddRmsNormOp op);
   /// `inputs` of f32 element by element.
   FailureOr<Value> elements(Operation *op, cuda::ElementOp kind,
                             ArrayRef<Value> inputs);
@@ -177,7 +183,19 @@ Value StepLowering::product(Operation *op, Value rows, Value weight,
       rowsLike(rows, isGated ? product.columns / 2 : product.columns,
                isGated || epilogue == cuda::Epilogue::Bf16 ? bf16() : f32());
   Arguments arguments;
-  arguments.inputs = {rows, weight};
+  if (AddRmsNormOp norm = fusedNorm(rows)) {
+    FailureOr<cuda::SumNorm> sum = sumNorm(norm);
+    if (failed(sum))
+      return {};
+    arguments.inputs = sumNormInputs(norm);
+    arguments.inputs.push_back(weight);
+    ResultRange launched =
+        launch(op->getLoc(), buildNormedVectorProduct(b, target, product, *sum),
+               arguments, {norm.getSum().getType(), type});
+    lowered[norm.getSum()] = launched[0];
+    return launched[1];
+  }
+  arguments.inputs = {now(rows), weight};
   if (typeOf(rows).getDimSize(0) == 1)
     return launch(op->getLoc(), buildVectorProduct(b, target, product),
                   arguments, type)[0];
@@ -218,6 +236,23 @@ LogicalResult StepLowering::lower(EmbedOp op) {
   return success();
 }
 
+LogicalResult StepLowering::lower(RopeAnglesOp op) {
+  if (op.getStart() != step.getArgument(1))
+    return op.emitOpError("is of other rows than those of its step");
+  auto table = SymbolTable::lookupNearestSymbolFrom<RopeTableOp>(
+      step, op.getTableAttr());
+  cuda::RopeAngles rope;
+  rope.theta = table.getTheta().convertToDouble();
+  rope.factor = table.getFactor().convertToDouble();
+  rope.headDim = table.getHeadDim();
+  rope.pairs = table.getEffectivePairs();
+  Arguments arguments;
+  arguments.readsStep = true;
+  lowered[op] = launch(op.getLoc(), buildRopeAngles(b, target, rope), arguments,
+                       op.getType())[0];
+  return success();
+}
+
 FailureOr<cuda::RowNorm> StepLowering::normOf(Operation *op,
                                               RankedTensorType result,
                                               const APFloat &eps,
@@ -250,23 +285,58 @@ LogicalResult StepLowering::lower(RmsNormOp op) {
   return success();
 }
 
-LogicalResult StepLowering::lower(AddRmsNormOp op) {
-  RankedTensorType type = typeOf(op.getNormed());
-  FailureOr<cuda::RowNorm> norm = normOf(op, type, op.getEps(), true);
+FailureOr<cuda::SumNorm> StepLowering::sumNorm(AddRmsNormOp op) {
+  FailureOr<cuda::RowNorm> norm =
+      normOf(op, typeOf(op.getNormed()), op.getEps(), true);
   if (failed(norm))
     return failure();
-  Arguments arguments;
-  arguments.inputs = {now(op.getStream()), now(op.getBranch())};
+  return cuda::SumNorm{*norm, bool(op.getBranchWeight()),
+                       bool(op.getSumScale())};
+}
+
+SmallVector<Value> StepLowering::sumNormInputs(AddRmsNormOp op) {
+  SmallVector<Value> inputs{now(op.getStream()), now(op.getBranch())};
   for (Value optional : {op.getBranchWeight(), op.getSumScale()})
     if (optional)
-      arguments.inputs.push_back(now(optional));
-  arguments.inputs.push_back(now(op.getWeight()));
-  cuda::SumNorm sum{*norm, bool(op.getBranchWeight()), bool(op.getSumScale())};
+      inputs.push_back(now(optional));
+  inputs.push_back(now(op.getWeight()));
+  return inputs;
+}
+
+AddRmsNormOp StepLowering::fusedNorm(Value rows) {
+  auto norm = rows.getDefiningOp<AddRmsNormOp>();
+  if (!norm || rows != norm.getNormed() || typeOf(rows).getDimSize(0) != 1 ||
+      !isBf16(typeOf(rows)) || !rows.hasOneUse())
+    return {};
+  // The head has so many CTAs that each would do more for the norm than for its
+  // own rows.
+  Operation *user = *rows.user_begin();
+  bool isInput =
+      llvm::TypeSwitch<Operation *, bool>(user)
+          .Case<LinearOp, GatedMlpOp, QkvRopeAppendOp>(
+              [&](auto product) { return product.getInput() == rows; })
+          .Default(false);
+  // The product makes the sum too, for those who read it after that.
+  bool isFirst = llvm::all_of(norm.getSum().getUsers(), [&](Operation *reader) {
+    return user->isBeforeInBlock(reader);
+  });
+  return isInput && isFirst ? norm : AddRmsNormOp();
+}
+
+LogicalResult StepLowering::lower(AddRmsNormOp op) {
+  if (fusedNorm(op.getNormed()))
+    return success();
+  FailureOr<cuda::SumNorm> sum = sumNorm(op);
+  if (failed(sum))
+    return failure();
+  Arguments arguments;
+  arguments.inputs = sumNormInputs(op);
+  RankedTensorType type = typeOf(op.getNormed());
   Type results[] = {
       op.getSum().getType(),
-      rowsLike(op.getStream(), norm->width, isBf16(type) ? bf16() : f32())};
+      rowsLike(op.getStream(), sum->norm.width, isBf16(type) ? bf16() : f32())};
   ResultRange launched =
-      launch(op.getLoc(), buildSumNorm(b, target, sum), arguments, results);
+      launch(op.getLoc(), buildSumNorm(b, target, *sum), arguments, results);
   lowered[op.getSum()] = launched[0];
   lowered[op.getNormed()] = launched[1];
   return success();
@@ -276,7 +346,7 @@ LogicalResult StepLowering::lower(LinearOp op) {
   Value weight = productWeight(op, op.getWeight());
   if (!weight)
     return failure();
-  lowered[op] = product(op, now(op.getInput()), weight, cuda::Epilogue::F32);
+  lowered[op] = product(op, op.getInput(), weight, cuda::Epilogue::F32);
   return success(bool(lowered[op]));
 }
 
@@ -285,7 +355,7 @@ LogicalResult StepLowering::lower(LmHeadOp op) {
   if (!weight)
     return failure();
   std::optional<APFloat> cap = op.getSoftcap();
-  lowered[op] = product(op, now(op.getInput()), weight,
+  lowered[op] = product(op, op.getInput(), weight,
                         cap ? cuda::Epilogue::Softcap : cuda::Epilogue::F32,
                         cap ? cap->convertToDouble() : 0);
   return success(bool(lowered[op]));
@@ -296,7 +366,7 @@ LogicalResult StepLowering::lower(GatedMlpOp op) {
   Value down = gateUp ? productWeight(op, op.getDown()) : Value();
   if (!down)
     return failure();
-  Value hidden = product(op, now(op.getInput()), gateUp, cuda::Epilogue::Gated);
+  Value hidden = product(op, op.getInput(), gateUp, cuda::Epilogue::Gated);
   if (!hidden)
     return failure();
   lowered[op] = product(op, hidden, down, cuda::Epilogue::F32);
@@ -319,7 +389,7 @@ LogicalResult StepLowering::lower(QkvRopeAppendOp op) {
   heads.hasNorms = bool(op.getQNorm());
   heads.hasValueNorm = op.getVNorm();
   heads.keysAreValues = op.getKEqV();
-  Value columns = product(op, now(op.getInput()), weight, cuda::Epilogue::F32);
+  Value columns = product(op, op.getInput(), weight, cuda::Epilogue::F32);
   if (!columns)
     return failure();
   Arguments arguments;
@@ -420,7 +490,7 @@ LogicalResult StepLowering::lower(PerLayerGateOp op) {
   Value output = gate ? productWeight(op, op.getOutput()) : Value();
   if (!output)
     return failure();
-  Value gates = product(op, now(op.getInput()), gate, cuda::Epilogue::F32);
+  Value gates = product(op, op.getInput(), gate, cuda::Epilogue::F32);
   if (!gates)
     return failure();
   FailureOr<Value> hidden =
@@ -501,17 +571,17 @@ LogicalResult StepLowering::lower(func::ReturnOp op) {
 }
 
 LogicalResult StepLowering::lower(Operation &op) {
-  if (isa<RopeAnglesOp, arith::ConstantOp, arith::AddIOp, arith::SubIOp,
-          tensor::DimOp>(op))
+  if (isa<arith::ConstantOp, arith::AddIOp, arith::SubIOp, tensor::DimOp>(op))
     return success();
   b.setInsertionPoint(&op);
   if (!isa<CacheRefOp, func::ReturnOp>(op))
     replaced.push_back(&op);
   return llvm::TypeSwitch<Operation *, LogicalResult>(&op)
-      .Case<WeightRefOp, CacheRefOp, EmbedOp, RmsNormOp, AddRmsNormOp, LinearOp,
-            LmHeadOp, GatedMlpOp, QkvRopeAppendOp, AttentionOp, QuantizeRowsOp,
-            PerLayerGateOp, RopeOp, arith::AddFOp, tensor::ExpandShapeOp,
-            tensor::CollapseShapeOp, tensor::ExtractSliceOp, func::ReturnOp>(
+      .Case<WeightRefOp, CacheRefOp, EmbedOp, RopeAnglesOp, RmsNormOp,
+            AddRmsNormOp, LinearOp, LmHeadOp, GatedMlpOp, QkvRopeAppendOp,
+            AttentionOp, QuantizeRowsOp, PerLayerGateOp, RopeOp, arith::AddFOp,
+            tensor::ExpandShapeOp, tensor::CollapseShapeOp,
+            tensor::ExtractSliceOp, func::ReturnOp>(
           [&](auto typed) { return lower(typed); })
       .Default(
           [](Operation *other) { return other->emitOpError("has no kernel"); });

@@ -90,6 +90,20 @@ KernelLaunch buildEmbed(mlir::OpBuilder &builder, const KernelTarget &target,
 KernelLaunch buildLastRow(mlir::OpBuilder &builder, const KernelTarget &target,
                           int64_t rowBytes);
 
+/// The angles of one rotary embedding, as `flow.rope_table` has them.
+struct RopeAngles {
+  double theta = 0, factor = 1;
+  /// `pairs` is at most half of `headDim`, which is even.
+  int64_t headDim = 0, pairs = 0;
+};
+
+/// `(cos, sin)(position * theta^(-2 i / headDim) / factor)` of each row's
+/// position and pair i, of angle 0 for pairs that do not turn; computed in f64,
+/// rounded once. Parameters: result [T, headDim / 2, 2] f32, step.
+KernelLaunch buildRopeAngles(mlir::OpBuilder &builder,
+                             const KernelTarget &target,
+                             const RopeAngles &rope);
+
 /// What a norm's rows leave as.
 enum class RowType { F32, Bf16 };
 
@@ -120,6 +134,15 @@ struct SumNorm {
 /// width] f32, normed [T, width].
 KernelLaunch buildSumNorm(mlir::OpBuilder &builder, const KernelTarget &target,
                           const SumNorm &norm);
+
+/// A product of one row, which is the norm of a sum, a row of bf16 as wide as
+/// the product is deep. Every CTA makes the norm for itself, so that there is
+/// no launch between the two. Parameters: those of `buildSumNorm` up to the
+/// weight of the norm, weights of the product, sum, result of the product.
+KernelLaunch buildNormedVectorProduct(mlir::OpBuilder &builder,
+                                      const KernelTarget &target,
+                                      const Product &product,
+                                      const SumNorm &norm);
 
 /// What becomes of rows element by element.
 enum class ElementOp {

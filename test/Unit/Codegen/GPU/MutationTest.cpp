@@ -112,6 +112,26 @@ TEST(Mutations, OfSumNormsAreCaught) {
             2U);
 }
 
+TEST(Mutations, OfNormedVectorProductsAreCaught) {
+  constexpr Product product{64, 1024};
+  std::vector<uint16_t> weights = someBf16(64 * product.depth, 2);
+  std::vector<float> row = someFloats(product.depth, 1), sum = row, result(64);
+  KernelModule module;
+  KernelLaunch launch = buildNormedVectorProduct(
+      module.builder(), module.target(), product,
+      {{product.depth, 1e-6, true, RowType::Bf16}, true, false});
+  EXPECT_GE(
+      expectAllAreCaught(module, launch, 1,
+                         [&] {
+                           auto arguments = std::make_unique<KernelArguments>();
+                           arguments->input(row).input(row).input(row);
+                           arguments->input(row).input(weights).output(sum);
+                           arguments->output(result);
+                           return arguments;
+                         }),
+      4U);
+}
+
 TEST(Mutations, OfAttentionAreCaught) {
   for (int64_t headDim : {64, 256, 512}) {
     Attention shape{4, 1, headDim, 0, {}, 0.125};

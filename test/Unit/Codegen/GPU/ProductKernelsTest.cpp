@@ -37,18 +37,23 @@ public:
 
   emulator::Counters run(KernelModule &module, const KernelLaunch &launch,
                          bool hasStep) {
-    auto count = static_cast<size_t>(rows * resultColumns());
-    floats.assign(isBf16() ? 0 : count, NAN);
-    halves.assign(isBf16() ? count : 0, 0x7fc0);
     KernelArguments arguments;
     arguments.input(x).input(weights);
-    if (isBf16())
-      arguments.output(halves);
-    else
-      arguments.output(floats);
+    addResult(arguments);
     if (hasStep)
       arguments.step(0, static_cast<int32_t>(rows));
     return runKernel(module, launch, rows, arguments);
+  }
+
+  /// Runs a kernel that makes the row itself, of what `arguments` hold already,
+  /// as the norm of a sum that becomes `sum`. That row is `row`.
+  emulator::Counters run(KernelModule &module, const KernelLaunch &launch,
+                         KernelArguments &arguments, std::vector<float> &sum,
+                         std::vector<uint16_t> row) {
+    x = std::move(row);
+    arguments.input(weights).output(sum);
+    addResult(arguments);
+    return runKernel(module, launch, 1, arguments);
   }
 
   /// Compares every result with that of doubles, within what K sums in f32, the
@@ -64,6 +69,16 @@ public:
   }
 
 private:
+  void addResult(KernelArguments &arguments) {
+    auto count = static_cast<size_t>(rows * resultColumns());
+    floats.assign(isBf16() ? 0 : count, NAN);
+    halves.assign(isBf16() ? count : 0, 0x7fc0);
+    if (isBf16())
+      arguments.output(halves);
+    else
+      arguments.output(floats);
+  }
+
   /// The sum of column `n`, and that of its terms without signs.
   std::pair<double, double> sum(int64_t t, int64_t n) const {
     double total = 0, size = 0;
@@ -161,6 +176,59 @@ INSTANTIATE_TEST_SUITE_P(
                     Product{136, 32, Epilogue::Softcap, 2.0},
                     // Of several results a warp.
                     Product{8192, 16}, Product{16384, 16, Epilogue::Gated}));
+
+namespace {
+
+/// What a sum and its norm are made of.
+struct SumNormInputs {
+  explicit SumNormInputs(int64_t width)
+      : stream(someFloats(width, 7)), branch(someFloats(width, 8)),
+        branchWeight(someFloats(width, 9)), scale{0.75F},
+        weight(someFloats(width, 10)) {}
+
+  void addTo(KernelArguments &arguments, const SumNorm &norm) const {
+    arguments.input(stream).input(branch);
+    if (norm.hasBranchWeight)
+      arguments.input(branchWeight);
+    if (norm.hasSumScale)
+      arguments.input(scale);
+    arguments.input(weight);
+  }
+
+  std::vector<float> stream, branch, branchWeight, scale, weight;
+};
+
+} // namespace
+
+TEST(NormedVectorProducts, AgreeWithTheirTwoParts) {
+  // Of these widths both kernels add squares in the same order.
+  for (int64_t depth : {8, 72, 512, 2056, 2560})
+    for (Product product :
+         {Product{72, depth}, Product{64, depth, Epilogue::Gated}})
+      for (bool isPlain : {true, false}) {
+        SumNorm norm{{depth, 1e-6, true, RowType::Bf16}, !isPlain, !isPlain};
+        SumNormInputs inputs(depth);
+        std::vector<float> sum(depth, NAN), fusedSum = sum;
+        std::vector<uint16_t> row(depth, 0x7fc0);
+        KernelModule module;
+        KernelLaunch apart =
+            buildSumNorm(module.builder(), module.target(), norm);
+        KernelLaunch fused = buildNormedVectorProduct(
+            module.builder(), module.target(), product, norm);
+        SCOPED_TRACE(fused.kernel);
+        KernelArguments first, second;
+        inputs.addTo(first, norm);
+        first.output(sum).output(row);
+        runKernel(module, apart, 1, first);
+        inputs.addTo(second, norm);
+        ProductRun run(product, 1);
+        emulator::Counters counters =
+            run.run(module, fused, second, fusedSum, row);
+        EXPECT_EQ(counters.bankConflicts, 0U);
+        EXPECT_EQ(sum, fusedSum);
+        run.check();
+      }
+}
 
 // Each byte of the weights is read once, in whole sectors.
 TEST(VectorProductTraffic, IsTheLeast) {

@@ -81,6 +81,24 @@ TEST_P(Resources, VectorProducts) {
   check(module, launches);
 }
 
+TEST_P(Resources, NormedVectorProducts) {
+  KernelModule module(GetParam());
+  std::vector<KernelLaunch> launches;
+  // Up to the widest layers, of 27B and 31B.
+  for (Product product :
+       {Product{1536, 640}, Product{4096, 640, Epilogue::Gated},
+        Product{13824, 1152, Epilogue::Gated}, Product{4096, 2560},
+        Product{20480, 2560, Epilogue::Gated}, Product{8192, 3840},
+        Product{8192, 5376}, Product{43008, 5376, Epilogue::Gated}})
+    for (bool hasBranchWeight : {false, true})
+      launches.push_back(
+          buildNormedVectorProduct(module.builder(), module.target(), product,
+                                   {{product.depth, 1e-6, true, RowType::Bf16},
+                                    hasBranchWeight,
+                                    false}));
+  check(module, launches);
+}
+
 /// Of the layers of 270M, 1B, 4B, 12B, Gemma 2B, 9B and 27B, of heads of 512,
 /// and of the smallest ones.
 static const Attention kAttentions[] = {{4, 1, 256, 512, {}, 0.0625},

@@ -55,6 +55,38 @@ TEST(RowKernels, LastRowIsTheStepsLast) {
   EXPECT_EQ(result, std::vector<float>(x.begin() + 40, x.end()));
 }
 
+TEST(RowKernels, AnglesAreThoseOfDoublePrecision) {
+  constexpr int32_t rows = 3;
+  for (RopeAngles rope :
+       {RopeAngles{1e4, 1, 64, 32}, RopeAngles{1e6, 8, 512, 64},
+        RopeAngles{1e4, 1, 256, 128}})
+    for (int32_t start : {0, 1, 4095, 131069, 1 << 29}) {
+      std::vector<float> result(rows * rope.headDim, NAN);
+      KernelModule module;
+      KernelLaunch launch =
+          buildRopeAngles(module.builder(), module.target(), rope);
+      SCOPED_TRACE(launch.kernel + " from " + std::to_string(start));
+      KernelArguments arguments;
+      arguments.output(result).step(start, rows);
+      runKernel(module, launch, rows, arguments);
+      for (int64_t row = 0; row != rows; ++row)
+        for (int64_t i = 0; i != rope.headDim / 2; ++i) {
+          double angle = 0;
+          if (i < rope.pairs)
+            angle =
+                static_cast<double>(start + row) *
+                std::pow(rope.theta, -2. * static_cast<double>(i) /
+                                         static_cast<double>(rope.headDim)) /
+                rope.factor;
+          // One rounding to f32, that of the angle, and the rest of the series.
+          double bound = kUnitF32 + std::abs(angle) * 0x1p-51 + 2e-11;
+          const float *pair = &result[row * rope.headDim + 2 * i];
+          ASSERT_NEAR(pair[0], std::cos(angle), bound);
+          ASSERT_NEAR(pair[1], std::sin(angle), bound);
+        }
+    }
+}
+
 TEST(RowKernels, NormsAgreeWithLoops) {
   constexpr int64_t rows = 3;
   for (int64_t width : {4, 36, 512, 640})

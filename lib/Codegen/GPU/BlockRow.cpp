@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Loads, norms and stores rows that a CTA holds in registers.
+
+#include "BlockRow.h"
+
+#include "llvm/Support/FormatVariadic.h"
+
+using namespace mlir;
+using namespace flow::cuda;
+
+int64_t BlockRow::threadsFor(int64_t width) {
+  constexpr int64_t kFewest = 128, kMost = 512, kNumbersOfThread = 16;
+  int64_t threads = kFewest;
+  while (threads < kMost && threads * kNumbersOfThread < width)
+    threads *= 2;
+  return threads;
+}
+
+Vals BlockRow::load(Val row) {
+  Vals values;
+  for (int64_t run = 0; run != runs(); ++run) {
+    Val column = columnOf(run);
+    auto read = [&] {
+      return k.load4(k.getF32Type(), k.at(row, k.wide(column << 2)));
+    };
+    values.append(isWhole(run) ? read()
+                               : k.when(column < width, k.zeros(4), read));
+  }
+  return values;
+}
+
+void BlockRow::store(const Vals &values, Val row, RowType type) {
+  for (int64_t run = 0; run != runs(); ++run) {
+    Val column = columnOf(run);
+    ArrayRef<Val> four = ArrayRef<Val>(values).slice(4 * run, 4);
+    auto write = [&] {
+      if (type == RowType::F32)
+        return k.store4(Vals(four), k.at(row, column << 2));
+      k.store2(k.packBf16(four[0], four[1]), k.packBf16(four[2], four[3]),
+               k.at(row, column << 1));
+    };
+    if (isWhole(run))
+      write();
+    else
+      k.when(column < width, write);
+  }
+}
+
+Val BlockRow::inverseRoot(const Vals &values, double eps, Val sums) {
+  Val sum = k.f32(0);
+  for (Val value : values)
+    sum = k.fma(value, value, sum);
+  sum = k.warpSum(sum);
+  Val thread = k.threadId();
+  k.when((thread & 31).equals(k.i32(0)),
+         [&] { k.store(sum, k.at(sums, (thread >> 5) << 2), 4); });
+  k.barrier();
+  Val total = k.loadF32(sums);
+  for (int64_t i = 1; i != threads / 32; ++i)
+    total = total + k.loadF32(k.at(sums, 4 * i));
+  return k.reciprocalSqrt(
+      k.fma(total, k.f32(1 / static_cast<double>(width)), k.f32(eps)));
+}
+
+SmallVector<Access> flow::cuda::accessOf(const SumNorm &norm) {
+  return SmallVector<Access>(3 + norm.hasBranchWeight + norm.hasSumScale,
+                             Access::ReadOnly);
+}
+
+SumNormOperands flow::cuda::operandsOf(KernelBuilder &k, const SumNorm &norm,
+                                       ArrayRef<Val> parameters, Val index) {
+  const Val *next = parameters.begin();
+  SumNormOperands operands;
+  Val offset = index * (4 * norm.norm.width);
+  operands.stream = k.at(*next++, offset);
+  operands.branch = k.at(*next++, offset);
+  if (norm.hasBranchWeight)
+    operands.branchWeight = *next++;
+  if (norm.hasSumScale)
+    operands.sumScale = *next++;
+  operands.weight = *next;
+  return operands;
+}
+
+SumAndNormed flow::cuda::sumAndNorm(KernelBuilder &k, BlockRow &row,
+                                    const SumNorm &norm,
+                                    const SumNormOperands &operands,
+                                    Val shared) {
+  Vals sum = row.load(operands.stream), branch = row.load(operands.branch);
+  Vals weight = row.load(operands.weight);
+  if (norm.hasBranchWeight) {
+    Vals factors = row.load(operands.branchWeight);
+    Val inverse = row.inverseRoot(branch, norm.norm.eps, shared);
+    for (auto [value, factor] : llvm::zip(branch, factors))
+      value = value * inverse * factor;
+  }
+  Val scale = norm.hasSumScale ? k.loadF32(operands.sumScale) : Val();
+  for (auto [value, added] : llvm::zip(sum, branch)) {
+    value = added + value;
+    if (norm.hasSumScale)
+      value = value * scale;
+  }
+  Val inverse =
+      row.inverseRoot(sum, norm.norm.eps,
+                      k.at(shared, BlockRow::bytesOfSum(row.threadCount())));
+  SumAndNormed result{sum, sum};
+  for (auto [value, factor] : llvm::zip(result.normed, weight))
+    value = value * inverse * factor;
+  return result;
+}
+
+std::string flow::cuda::nameOf(const RowNorm &norm) {
+  std::string heads =
+      norm.heads == 1 ? "" : llvm::formatv("{0}x", norm.heads).str();
+  return llvm::formatv("{0}{1}_{2}{3}_{4}", heads, norm.width, bitsOf(norm.eps),
+                       norm.hasWeight ? "_weighted" : "",
+                       norm.result == RowType::Bf16 ? "bf16" : "f32");
+}
+
+std::string flow::cuda::nameOf(const SumNorm &norm) {
+  return llvm::formatv("sum_norm_{0}{1}{2}", nameOf(norm.norm),
+                       norm.hasBranchWeight ? "_branch" : "",
+                       norm.hasSumScale ? "_scaled" : "");
+}
