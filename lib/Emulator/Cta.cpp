@@ -73,7 +73,6 @@ void Cta::fail(const WarpState &state, uint32_t instruction,
 
 void Cta::start(uint64_t index) {
   current = index;
-  isInformed = false;
   const Dim3 &grid = context.launch->grid, &block = context.launch->block;
   uint32_t ctaid[3] = {uint32_t(index % grid.x),
                        uint32_t(index / grid.x % grid.y),
@@ -85,6 +84,7 @@ void Cta::start(uint64_t index) {
     warp.clock = WarpClock();
     warp.clock.warp = i;
     warp.clock.times[i] = 1;
+    warp.known = warp.heard = warp.told = GridClocks();
     warp.copies.clear();
     warp.groups.fill(0);
     warp.isDone = warp.isWaiting = false;
@@ -191,6 +191,8 @@ bool Cta::enter(Barrier &barrier, uint32_t id, Warp &warp, uint32_t instruction,
   barrier.arrived += threads ? kWarpSize : llvm::popcount(warp.state->alive);
   for (unsigned w = 0; w < kMaxWarps; ++w)
     barrier.times[w] = std::max(barrier.times[w], warp.clock.times[w]);
+  if (!warp.known.isEmpty())
+    barrier.known.join(warp.known);
   return true;
 }
 
@@ -222,6 +224,13 @@ void Cta::arrive(WarpState &state, uint32_t instruction, uint32_t barrier,
   warp.clock.synchronize();
 }
 
+void Cta::tell(const WarpState &state) {
+  Warp &warp = warpOf(state);
+  warp.told = warp.known;
+  warp.told.join(uint32_t(current) + 1, warp.clock.times);
+  ++warp.clock.times[state.warp];
+}
+
 void Cta::openBarriers() {
   for (Barrier &barrier : barriers) {
     if (!barrier.arrived)
@@ -237,6 +246,8 @@ void Cta::release(Barrier &barrier) {
   for (unsigned index : barrier.waiting) {
     Warp &warp = warps[index];
     warp.clock.times = barrier.times;
+    if (!barrier.known.isEmpty())
+      warp.known = barrier.known;
     ++warp.clock.times[index];
     warp.clock.synchronize();
     warp.isWaiting = false;

@@ -42,6 +42,9 @@ struct Warp {
   WarpState *state = nullptr;
   WarpClock clock;
   std::vector<AsyncCopy> copies;
+  /// What it knows of other CTAs; what it has read of them and knows after a
+  /// fence; what it says since its last one.
+  GridClocks known, heard, told;
   /// How many groups each lane has committed.
   std::array<uint32_t, kWarpSize> groups{};
   bool isDone = false, isWaiting = false;
@@ -69,10 +72,13 @@ public:
   bool checks() const { return context.options.checks; }
   bool counts() const { return context.options.count; }
   GlobalRaces *globalRaces() { return context.races; }
-  /// From 1 on, as `GlobalRaces` counts.
-  uint32_t number() const { return uint32_t(current) + 1; }
-  /// Others may have told this CTA of what they wrote.
-  bool isInformed = false;
+  /// The warp's present moment.
+  GridTime now(const WarpState &state) const {
+    const Warp &warp = warps[state.warp];
+    return {uint32_t(current) + 1, state.warp, warp.clock.times[state.warp]};
+  }
+  /// What the warp did before is told by what it writes from here on.
+  void tell(const WarpState &state);
   uint8_t *localMemory(const WarpState &state, unsigned lane);
   uint64_t localBytes() const;
   /// Counts the lanes that arrive at a barrier without waiting there.
@@ -86,6 +92,7 @@ private:
     /// Threads that have arrived, and that are waited for; what those know.
     uint32_t arrived = 0, expected = 0;
     std::array<uint32_t, kMaxWarps> times{};
+    GridClocks known;
     llvm::SmallVector<unsigned, kMaxWarps> waiting;
   };
 

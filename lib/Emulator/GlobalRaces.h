@@ -1,35 +1,74 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// Which CTA wrote which byte of global memory in a launch.
+// Who wrote which byte of global memory in a launch, and who was told of it.
 
 #ifndef FLOW_LIB_EMULATOR_GLOBALRACES_H
 #define FLOW_LIB_EMULATOR_GLOBALRACES_H
 
+#include "SharedMemory.h"
 #include "flow/Emulator/Emulator.h"
 
 #include <atomic>
+#include <map>
 #include <mutex>
 #include <unordered_map>
 
 namespace flow::emulator {
 
-/// Finds bytes that two CTAs write, or that one reads after another wrote
-/// them: CTAs run in any order, so the outcome would be a matter of chance.
-/// Atomics are not watched, and whoever has executed one may have been told to
-/// read. A read that comes before the other CTA's write in this run is missed.
+/// A moment of a warp in the grid. CTAs count from 1.
+struct GridTime {
+  uint32_t cta = 0, warp = 0, time = 0;
+
+  /// As the tag of a byte: 0 is nobody. Times end at 2^27.
+  uint64_t tag() const {
+    return uint64_t(cta) << 32 | uint64_t(warp) << 27 | time;
+  }
+  static GridTime ofTag(uint64_t tag) {
+    return {uint32_t(tag >> 32), uint32_t(tag >> 27) & 31,
+            uint32_t(tag) & 0x7ffffff};
+  }
+};
+
+/// Of other CTAs, the last time of each warp that someone told of.
+class GridClocks {
+public:
+  using Times = std::array<uint32_t, kMaxWarps>;
+
+  void join(const GridClocks &other);
+  void join(uint32_t cta, const Times &times);
+  bool covers(const GridTime &moment) const;
+  bool isEmpty() const { return ctas.empty(); }
+
+private:
+  std::map<uint32_t, Times> ctas;
+};
+
+/// Finds bytes that a warp reads or writes after another one wrote them, where
+/// nothing says that it is after: warps of other CTAs, and of the same one,
+/// run in any order. What orders CTAs is told through memory: a fence, an
+/// atomic or a strong write; an atomic or a strong read of the same place, a
+/// fence. A read that comes before the other's write in this run is missed.
 class GlobalRaces {
 public:
   ~GlobalRaces();
 
-  /// The writer of each byte of `range`, counted from 1; made at the first
-  /// call. Null if there is no memory for it, and then nothing is watched.
-  std::atomic<uint32_t> *writers(const GlobalMemory::Range &range);
+  /// The tag of each byte of `range`; made at the first call. Null if there is
+  /// no memory for it, and then nothing is watched.
+  std::atomic<uint64_t> *writers(const GlobalMemory::Range &range);
   /// The same, or null if nothing was written.
-  std::atomic<uint32_t> *writersOrNull(const GlobalMemory::Range &range);
+  std::atomic<uint64_t> *writersOrNull(const GlobalMemory::Range &range);
+
+  /// Held while an access tells or hears something, together with the access.
+  std::unique_lock<std::mutex> lockPlaces() {
+    return std::unique_lock<std::mutex>(placesMutex);
+  }
+  /// What can be heard at an address.
+  GridClocks &place(uint64_t address) { return places[address]; }
 
 private:
-  std::mutex mutex;
-  std::unordered_map<const GlobalMemory::Range *, std::atomic<uint32_t> *>
+  std::mutex mutex, placesMutex;
+  std::unordered_map<const GlobalMemory::Range *, std::atomic<uint64_t> *>
       shadows;
+  std::unordered_map<uint64_t, GridClocks> places;
 };
 
 } // namespace flow::emulator

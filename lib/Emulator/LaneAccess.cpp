@@ -182,14 +182,28 @@ bool flow::emulator::watchShared(WarpState &state, const Access &access,
   return true;
 }
 
-/// Records that `lane` writes `count` bytes at `tags`, or looks who wrote what
-/// it reads: the place of a byte that another CTA wrote, or -1.
-static int findOther(std::atomic<uint32_t> *tags, uint32_t count, uint32_t self,
-                     bool writes) {
+/// Whether the warp, which is at `now`, knows that it comes after `last`.
+static bool isAfter(const Warp &warp, const GridTime &now,
+                    const GridTime &last) {
+  if (last.cta != now.cta)
+    return warp.known.covers(last);
+  return last.warp == now.warp || last.time <= warp.clock.times[last.warp];
+}
+
+/// Records that the warp writes `count` bytes at `tags`, or looks who wrote
+/// what it reads: the place of a byte that another warp wrote at a time that
+/// nobody told of, or -1; then also who it was.
+static int findOther(std::atomic<uint64_t> *tags, uint32_t count,
+                     const Warp &warp, const GridTime &now, bool writes,
+                     GridTime &other) {
+  uint64_t self = now.tag();
   for (uint32_t i = 0; i < count; ++i) {
-    uint32_t last = writes ? tags[i].exchange(self, std::memory_order_relaxed)
+    uint64_t last = writes ? tags[i].exchange(self, std::memory_order_relaxed)
                            : tags[i].load(std::memory_order_relaxed);
-    if (last && last != self)
+    if (!last || last == self)
+      continue;
+    other = GridTime::ofTag(last);
+    if (!isAfter(warp, now, other))
       return int(i);
   }
   return -1;
@@ -201,10 +215,12 @@ bool flow::emulator::watchGlobal(WarpState &state, const Access &access,
                                  bool writes) {
   Cta &cta = *state.cta;
   GlobalRaces *races = cta.globalRaces();
-  if (!races || access.isStrong || (!writes && cta.isInformed))
+  if (!races || access.isStrong)
     return true;
+  const Warp &warp = cta.warpOf(state);
+  GridTime now = cta.now(state), other;
   const GlobalMemory::Range *range = nullptr;
-  std::atomic<uint32_t> *tags = nullptr;
+  std::atomic<uint64_t> *tags = nullptr;
   for (uint32_t left = lanes.mask; left; left &= left - 1) {
     unsigned lane = llvm::countr_zero(left);
     uint64_t at = lanes.address[lane];
@@ -215,16 +231,50 @@ bool flow::emulator::watchGlobal(WarpState &state, const Access &access,
     if (!tags)
       continue;
     uint64_t begin = at - range->begin;
-    int other = findOther(tags + begin, sizes[lane], cta.number(), writes);
-    if (other < 0)
+    int found = findOther(tags + begin, sizes[lane], warp, now, writes, other);
+    if (found < 0)
       continue;
     failAt(state, access, lanes, lane, sizes[lane],
            (writes ? "writes" : "reads") + llvm::Twine(" byte ") +
-               llvm::Twine(begin + other) + " of '" + range->name +
-               "', which another CTA wrote in the same launch");
+               llvm::Twine(begin + found) + " of '" + range->name +
+               "', which " +
+               (other.cta == now.cta ? "warp " + llvm::Twine(other.warp)
+                                     : llvm::Twine("another CTA")) +
+               " wrote in the same launch");
     return false;
   }
   return true;
+}
+
+std::unique_lock<std::mutex> flow::emulator::lockPlaces(WarpState &state,
+                                                        const Lanes &lanes) {
+  GlobalRaces *races = state.cta->globalRaces();
+  if (!races || lanes.space != Space::Global)
+    return {};
+  return races->lockPlaces();
+}
+
+void flow::emulator::tellOthers(WarpState &state, const Access &access,
+                                const Lanes &lanes) {
+  Cta &cta = *state.cta;
+  if (access.isRelease)
+    cta.tell(state);
+  const GridClocks &told = cta.warpOf(state).told;
+  if (!told.isEmpty())
+    forEachLane(lanes.mask, [&](unsigned lane) {
+      cta.globalRaces()->place(lanes.address[lane]).join(told);
+    });
+}
+
+void flow::emulator::hearOthers(WarpState &state, const Access &access,
+                                const Lanes &lanes) {
+  Cta &cta = *state.cta;
+  Warp &warp = cta.warpOf(state);
+  forEachLane(lanes.mask, [&](unsigned lane) {
+    warp.heard.join(cta.globalRaces()->place(lanes.address[lane]));
+  });
+  if (access.isAcquire)
+    warp.known.join(warp.heard);
 }
 
 bool flow::emulator::account(WarpState &state, const Access &access,

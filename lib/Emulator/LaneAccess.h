@@ -72,6 +72,14 @@ bool watchShared(WarpState &state, const Access &access, const Lanes &lanes,
 bool watchGlobal(WarpState &state, const Access &access, const Lanes &lanes,
                  const std::array<uint32_t, kWarpSize> &sizes, bool writes);
 
+/// What the warp has to say is said at the places that it writes, and it hears
+/// what has been said at those it reads: of atomics and strong accesses to
+/// global memory, while the places are locked.
+void tellOthers(WarpState &state, const Access &access, const Lanes &lanes);
+void hearOthers(WarpState &state, const Access &access, const Lanes &lanes);
+/// Locks them for such an access; no lock where nobody listens.
+std::unique_lock<std::mutex> lockPlaces(WarpState &state, const Lanes &lanes);
+
 /// Checks, as far as asked for, and counts an access of `size` bytes a lane
 /// that has been found.
 bool account(WarpState &state, const Access &access, const Lanes &lanes,

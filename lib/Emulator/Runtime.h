@@ -31,7 +31,7 @@ llvm::ArrayRef<RuntimeFunction> memoryFunctions();
 ///   uint32_t shuffle(WarpState *, uint32_t instruction, uint32_t lanes,
 ///                    uint32_t mode, const uint32_t (*operands)[32],
 ///                    uint32_t *result)
-///   void informed(WarpState *)
+///   void fence(WarpState *)
 ///   void trap(WarpState *, uint32_t instruction)
 llvm::ArrayRef<RuntimeFunction> warpFunctions();
 

@@ -51,6 +51,11 @@ void load(WarpState *state, const Access *access, uint32_t mask) {
   if (!findLanes(*state, *access, mask, size, /*writes=*/false, lanes) ||
       !account(*state, *access, lanes, size, /*writes=*/false))
     return;
+  std::unique_lock<std::mutex> places;
+  if (access->isStrong)
+    places = lockPlaces(*state, lanes);
+  if (places)
+    hearOthers(*state, *access, lanes);
   bool isSame = true;
   for (unsigned i = 0; i < access->count; ++i)
     isSame &= !access->data[i].bytes || access->data[i].bytes == access->bytes;
@@ -80,6 +85,11 @@ void store(WarpState *state, const Access *access, uint32_t mask) {
   if (!findLanes(*state, *access, mask, size, /*writes=*/true, lanes) ||
       !account(*state, *access, lanes, size, /*writes=*/true))
     return;
+  std::unique_lock<std::mutex> places;
+  if (access->isStrong)
+    places = lockPlaces(*state, lanes);
+  if (places)
+    tellOthers(*state, *access, lanes);
   switch (access->bytes) {
   case 1:
     return storeSame<uint8_t>(*state, *access, lanes);
@@ -288,11 +298,14 @@ void atomic(WarpState *state, const Access *access, uint32_t mask) {
       countGlobal(cta.counters, lanes.address, lanes.mask, access->bytes,
                   /*writes=*/true);
   }
-  if (lanes.space == Space::Global)
-    cta.isInformed = true;
-  else if (cta.checks() &&
-           !watchShared(*state, *access, lanes, access->bytes, Kind::Atomic))
+  if (lanes.space != Space::Global && cta.checks() &&
+      !watchShared(*state, *access, lanes, access->bytes, Kind::Atomic))
     return;
+  std::unique_lock<std::mutex> places = lockPlaces(*state, lanes);
+  if (places) {
+    tellOthers(*state, *access, lanes);
+    hearOthers(*state, *access, lanes);
+  }
   if (access->bytes == 4)
     updateLanes<uint32_t>(*state, *access, lanes);
   else

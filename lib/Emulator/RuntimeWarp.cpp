@@ -134,7 +134,11 @@ static uint32_t shuffle(WarpState *state, uint32_t instruction, uint32_t lanes,
   return inRange;
 }
 
-static void informed(WarpState *state) { state->cta->isInformed = true; }
+static void fence(WarpState *state) {
+  Warp &warp = state->cta->warpOf(*state);
+  warp.known.join(warp.heard);
+  state->cta->tell(*state);
+}
 
 static void trap(WarpState *state, uint32_t instruction) {
   state->cta->fail(*state, instruction, "the kernel gave up");
@@ -149,7 +153,7 @@ llvm::ArrayRef<RuntimeFunction> flow::emulator::warpFunctions() {
       {"commit", address(commit)},     {"wait", address(wait)},
       {"converge", address(converge)}, {"whole_warp", address(wholeWarp)},
       {"barrier", address(barrier)},   {"shuffle", address(shuffle)},
-      {"informed", address(informed)}, {"trap", address(trap)},
+      {"fence", address(fence)},       {"trap", address(trap)},
   };
   return functions;
 }

@@ -39,6 +39,9 @@ llvm::Expected<Access *> Translator::startAccess(const Instruction &instruction,
   access.offset = static_cast<int64_t>(address.value);
   access.isStrong = instruction.has("volatile") || instruction.has("relaxed") ||
                     instruction.has("acquire") || instruction.has("release");
+  bool isBoth = instruction.has("acq_rel");
+  access.isAcquire = isBoth || instruction.has("acquire");
+  access.isRelease = isBoth || instruction.has("release");
   auto slot = pin(base, base.kind == Operand::Kind::Register
                             ? kernel.registers[base.reg].bits
                             : 64);
@@ -115,8 +118,6 @@ llvm::Error Translator::load(const Instruction &instruction) {
   finishAccess(instruction, "load", **access);
   for (const Operand &operand : to)
     forget(operand);
-  if (instruction.has("acquire"))
-    call("informed", {function->getArg(0)});
   return llvm::Error::success();
 }
 
@@ -332,12 +333,12 @@ llvm::Error Translator::nothing(const Instruction &) {
   return llvm::Error::success();
 }
 
-/// Accesses happen in their order as it is; what others wrote before may be
-/// read from here on.
+/// Accesses happen in their order as it is. Between CTAs a fence tells and
+/// hears, unless it is for one CTA alone.
 llvm::Error Translator::fence(const Instruction &instruction) {
   if (instruction.has("proxy"))
     return unsupported(instruction);
-  if (options.checks)
-    call("informed", {function->getArg(0)});
+  if (options.checks && !instruction.has("cta"))
+    call("fence", {function->getArg(0)});
   return llvm::Error::success();
 }

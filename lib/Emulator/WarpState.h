@@ -91,6 +91,9 @@ struct Access {
   bool isSigned = false;
   /// Relaxed or volatile.
   bool isStrong = false;
+  /// Of an atomic or a strong access, whether it is a fence for what comes
+  /// after or before it.
+  bool isAcquire = false, isRelease = false;
   bool isTransposed = false;
   bool hasResult = false;
   AtomicKind atomic = AtomicKind::Add;

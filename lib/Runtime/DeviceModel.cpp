@@ -79,7 +79,9 @@ struct DeviceModel::State {
   }
   /// Positions that a cache has room for.
   int64_t capacity(const CachePlan &cache) const {
-    int64_t positions = cachePositions(cache, options.context, maxRows());
+    // A row of one may be written while others read whole tiles of its window.
+    int64_t rows = std::max(maxRows(), kKeyTile);
+    int64_t positions = cachePositions(cache, options.context, rows);
     return (positions + kKeyTile - 1) / kKeyTile * kKeyTile;
   }
 };

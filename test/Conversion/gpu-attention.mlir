@@ -59,13 +59,12 @@ func.func @last_row(%tokens: tensor<?xi32>, %start: index, %rows: index) -> tens
   %one = tensor.extract_slice %q[%last, 0, 0] [1, 4, 64] [1, 1, 1] : tensor<?x4x64xf32> to tensor<1x4x64xf32>
   %position = arith.addi %start, %last : index
   %total = arith.addi %start, %rows : index
-  // CHECK: %[[PARTS:.*]] = flow.launch @kernels::@split_attention_h4_kv1_d64_{{.*}}(%[[Q]], %[[HEADS]]#1, %[[HEADS]]#2) step(%[[START]], %[[ROWS]]) capacity {{.*}} -> tensor<{{[0-9]+}}xf32>
-  // CHECK: %[[A:.*]] = flow.launch @kernels::@merge_attention_{{.*}}(%[[PARTS]]) {{.*}} -> tensor<1x256xbf16>
+  // CHECK: %[[A:.*]]:2 = flow.launch @kernels::@split_attention_h4_kv1_d64_{{.*}}(%[[Q]], %[[HEADS]]#1, %[[HEADS]]#2) step(%[[START]], %[[ROWS]]) capacity grid [64, 1, 1] {{.*}} -> (tensor<{{[0-9]+}}xf32>, tensor<1x256xbf16>)
   %a = flow.attention %one at %position, %k1, %v1 total %total mask <causal> blocks <first = zero, size = 32> scale 1.25e-01 : tensor<1x4x64xf32>, tensor<?x1x64xbf16>
   %c = tensor.collapse_shape %a [[0], [1, 2]] : tensor<1x4x64xf32> into tensor<1x256xf32>
   %r = flow.quantize_rows %c : tensor<1x256xf32> -> tensor<1x256xf32, #flow.bf16_rows>
   %o = flow.weight_ref @tiny::@o : tensor<64x256xf32, #flow.panels<bf16>>
-  // CHECK: flow.launch @kernels::@vector_product_64x256_f32(%[[A]],
+  // CHECK: flow.launch @kernels::@vector_product_64x256_f32(%[[A]]#1,
   %y = flow.linear %r, %o : tensor<1x256xf32, #flow.bf16_rows>, tensor<64x256xf32, #flow.panels<bf16>> -> tensor<1x64xf32>
   return %y : tensor<1x64xf32>
 }

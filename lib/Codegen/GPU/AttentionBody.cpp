@@ -95,6 +95,10 @@ Val AttentionBody::addressOf(const Fragment &fragment, int64_t chunk,
   return k.at(k.at(shared, lanes), offset + (chunk / 8) * kSwizzledBytes);
 }
 
+Val AttentionBody::queryPlace(Val row, Val number) {
+  return k.at(addressOf(fragment(row, number >> 3), 0, 0), (number & 7) << 1);
+}
+
 //===----------------------------------------------------------------------===//
 // Copies
 //===----------------------------------------------------------------------===//
@@ -341,7 +345,8 @@ void AttentionBody::attend(
   int64_t rows = rowsOfLane();
   Val firstKey = tiles.first * tile.keys;
   Val firstRingRow = firstKey % operands.capacity;
-  copyQuery();
+  if (Value(operands.query))
+    copyQuery();
   copyTile(keySource, firstKey, firstRingRow, tile.keyOffset());
   k.commitCopies();
 

@@ -12,7 +12,8 @@ namespace flow::cuda {
 
 /// What a CTA attends with.
 struct AttentionOperands {
-  /// [tokens, H, D], and twice [capacity, KV, D].
+  /// [tokens, H, D], and twice [capacity, KV, D]. A query that is null is put
+  /// into shared memory by the caller, at `queryPlace`.
   Val query, keys, values, capacity;
   /// Position of token 0; the last token's is that of the last key.
   Val start, tokens;
@@ -44,6 +45,10 @@ public:
 
   /// Those of which a row of the CTA sees a key. One of its rows exists.
   KeyTiles visibleTiles();
+
+  /// Where in shared memory number `number` of the query of a row is, a bf16.
+  /// Every row of the tile has one; those that are not there are zeros.
+  Val queryPlace(Val row, Val number);
 
   /// Attends to the keys in `tiles`, of which there is one or more, and calls
   /// `store` for each row of the thread, where that row exists.

@@ -182,6 +182,19 @@ void KernelBuilder::store2(Val first, Val second, Val pointer) {
   store(joined(*this, {first, second}), pointer, 8);
 }
 
+Val KernelBuilder::atomicAdd(Val pointer, Val value) {
+  // LLVM's NVPTX drops the order of an atomic, but not that of a fence.
+  auto fence = [&] {
+    LLVM::FenceOp::create(*this, LLVM::AtomicOrdering::acq_rel, "device");
+  };
+  fence();
+  Val old = wrap(
+      LLVM::AtomicRMWOp::create(*this, LLVM::AtomicBinOp::add, pointer, value,
+                                LLVM::AtomicOrdering::monotonic, "device"));
+  fence();
+  return old;
+}
+
 Val KernelBuilder::select(Val condition, Val yes, Val no) {
   return fold<arith::SelectOp>(*this, condition, yes, no);
 }

@@ -122,6 +122,11 @@ public:
   void store4(const Vals &values, Val pointer);
   void store2(Val first, Val second, Val pointer);
 
+  /// Adds to an i32 in global memory and gives what was there. What the CTA did
+  /// before a barrier in front of it comes before what a CTA does after a
+  /// barrier behind it that has added later.
+  Val atomicAdd(Val pointer, Val value);
+
   Val select(Val condition, Val yes, Val no);
   Val bitcast(mlir::Type type, Val value);
   /// The low half of an i32, as i16.

@@ -63,22 +63,37 @@ void flow::cuda::addKernel(OpBuilder &builder, const KernelTarget &target,
   gpu::ReturnOp::create(k);
 }
 
-Val flow::cuda::addConstants(KernelBuilder &k, const KernelTarget &target,
-                             llvm::StringRef name, ArrayRef<double> numbers) {
-  auto count = static_cast<int64_t>(numbers.size());
+/// Declares what the target's module has in global memory; gives its address.
+static Val addGlobal(KernelBuilder &k, const KernelTarget &target,
+                     StringRef name, bool isConstant, DenseElementsAttr value) {
+  Type element = value.getElementType();
   {
     OpBuilder::InsertionGuard guard(k);
     gpu::GPUModuleOp module = target.module;
     k.setInsertionPointToStart(module.getBody());
     LLVM::GlobalOp::create(
-        k, LLVM::LLVMArrayType::get(k.getF64Type(), count), /*isConstant=*/true,
-        LLVM::Linkage::Internal, name,
-        DenseElementsAttr::get(RankedTensorType::get(count, k.getF64Type()),
-                               numbers),
-        /*alignment=*/8, kGlobalSpace);
+        k, LLVM::LLVMArrayType::get(element, value.getNumElements()),
+        isConstant, LLVM::Linkage::Internal, name, value,
+        /*alignment=*/element.getIntOrFloatBitWidth() / 8, kGlobalSpace);
   }
   return k.wrap(LLVM::AddressOfOp::create(
       k, LLVM::LLVMPointerType::get(k.getContext(), kGlobalSpace), name));
+}
+
+Val flow::cuda::addConstants(KernelBuilder &k, const KernelTarget &target,
+                             llvm::StringRef name, ArrayRef<double> numbers) {
+  auto type = RankedTensorType::get(static_cast<int64_t>(numbers.size()),
+                                    k.getF64Type());
+  return addGlobal(k, target, name, /*isConstant=*/true,
+                   DenseElementsAttr::get(type, numbers));
+}
+
+Val flow::cuda::addCounters(KernelBuilder &k, const KernelTarget &target,
+                            llvm::StringRef name, int64_t count) {
+  return addGlobal(
+      k, target, name, /*isConstant=*/false,
+      DenseElementsAttr::get(RankedTensorType::get(count, k.getI32Type()),
+                             int32_t(0)));
 }
 
 std::string flow::cuda::bitsOf(double number) {

@@ -41,6 +41,11 @@ void addKernel(mlir::OpBuilder &builder, const KernelTarget &target,
 Val addConstants(KernelBuilder &k, const KernelTarget &target,
                  llvm::StringRef name, llvm::ArrayRef<double> numbers);
 
+/// The address of `count` i32 of the target's module called `name`, which are 0
+/// when it is loaded and stay between launches.
+Val addCounters(KernelBuilder &k, const KernelTarget &target,
+                llvm::StringRef name, int64_t count);
+
 /// The bits of `number` as an f32, for the names of kernels: no two numbers
 /// have the same.
 std::string bitsOf(double number);

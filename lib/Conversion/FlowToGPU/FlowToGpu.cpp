@@ -94,6 +94,14 @@ private:
     SmallVector<Value> inputs, updates;
     bool readsStep = false, readsCapacity = false;
   };
+  /// Heads that a kernel of attention makes.
+  struct FusedHeads {
+    QkvRopeAppendOp op;
+    cuda::HeadRows rows;
+    Arguments arguments;
+  };
+  /// The attention whose kernel makes the heads of `op` itself, if one does.
+  AttentionOp fusedAttention(QkvRopeAppendOp op);
   ResultRange launch(Location loc, const cuda::KernelLaunch &kernel,
                      const Arguments &arguments, TypeRange results);
 
@@ -101,6 +109,7 @@ private:
   const cuda::KernelTarget &target;
   OpBuilder b;
   DenseMap<Value, Value> lowered;
+  DenseMap<Operation *, FusedHeads> headsOfAttention;
   DenseMap<std::pair<Attribute, Type>, Value> weights;
   SmallVector<Operation *> replaced;
 };
@@ -373,6 +382,27 @@ LogicalResult StepLowering::lower(GatedMlpOp op) {
   return success(bool(lowered[op]));
 }
 
+AttentionOp StepLowering::fusedAttention(QkvRopeAppendOp op) {
+  Value query = op.getQuery();
+  RankedTensorType type = typeOf(query);
+  int64_t kvHeads = typeOf(op.getKeyCache()).getDimSize(1);
+  constexpr int64_t kMostHeadsOfGroup = 16;
+  if (type.getDimSize(0) != 1 || !query.hasOneUse() ||
+      type.getDimSize(1) > kMostHeadsOfGroup * kvHeads)
+    return {};
+  auto attention = dyn_cast<AttentionOp>(*query.user_begin());
+  if (!attention || attention.getQuery() != query ||
+      attention.getKey() != op.getNewKeyCache() ||
+      attention.getValue() != op.getNewValueCache())
+    return {};
+  // The caches are written by attention, for those who read them after it.
+  for (Value cache : {op.getNewKeyCache(), op.getNewValueCache()})
+    for (Operation *reader : cache.getUsers())
+      if (reader != attention && !attention->isBeforeInBlock(reader))
+        return {};
+  return attention;
+}
+
 LogicalResult StepLowering::lower(QkvRopeAppendOp op) {
   if (op.getSequences())
     return op.emitOpError("appends to several sequences, which no kernel does");
@@ -399,6 +429,10 @@ LogicalResult StepLowering::lower(QkvRopeAppendOp op) {
   arguments.inputs.push_back(now(op.getAngles()));
   arguments.updates = {now(op.getKeyCache()), now(op.getValueCache())};
   arguments.readsStep = arguments.readsCapacity = true;
+  if (AttentionOp attention = fusedAttention(op)) {
+    headsOfAttention[attention] = {op, heads, std::move(arguments)};
+    return success();
+  }
   ResultRange launched =
       launch(op.getLoc(), buildHeadRows(b, target, heads), arguments,
              RankedTensorType::get(query.getShape(), bf16()));
@@ -428,6 +462,21 @@ LogicalResult StepLowering::lower(AttentionOp op) {
            << attention.headDim << ", expected 64, 128, 256 or 512";
   RankedTensorType type =
       rowsLike(op.getQuery(), attention.heads * attention.headDim, bf16());
+  auto typesOf = [&](const cuda::SplitAttention &split) {
+    return SmallVector<Type>{
+        RankedTensorType::get({split.workspaceFloats}, f32()), type};
+  };
+  if (auto fused = headsOfAttention.find(op); fused != headsOfAttention.end()) {
+    auto &[append, heads, arguments] = fused->second;
+    cuda::SplitAttention split =
+        buildDecodeAttention(b, target, attention, heads);
+    ResultRange launched =
+        launch(op.getLoc(), split.launch, arguments, typesOf(split));
+    lowered[op] = launched[1];
+    lowered[append.getNewKeyCache()] = launched[2];
+    lowered[append.getNewValueCache()] = launched[3];
+    return success();
+  }
   Arguments arguments;
   arguments.inputs = {now(op.getQuery()), now(op.getKey()), now(op.getValue())};
   arguments.readsStep = arguments.readsCapacity = true;
@@ -439,12 +488,7 @@ LogicalResult StepLowering::lower(AttentionOp op) {
     return success();
   }
   cuda::SplitAttention split = buildSplitAttention(b, target, attention);
-  Value workspace =
-      launch(op.getLoc(), split.parts, arguments,
-             RankedTensorType::get({split.workspaceFloats}, f32()))[0];
-  Arguments merged;
-  merged.inputs = {workspace};
-  lowered[op] = launch(op.getLoc(), split.merge, merged, type)[0];
+  lowered[op] = launch(op.getLoc(), split.launch, arguments, typesOf(split))[1];
   return success();
 }
 

@@ -176,12 +176,100 @@ TEST(Races, atomicsTellOtherCtas) {
       "add.s64 %rd1, %out, %rd1; setp.ne.u32 %p1, %tid, 0; @%p1 ret;"
       "add.u32 %r2, %r1, 1; st.global.u32 [%rd1], %r2; membar.gl;"
       "atom.global.add.u32 %r3, [%out+256], 1; setp.ne.u32 %p2, %r3, 3;"
-      "@%p2 ret; ld.global.v4.u32 {%r4, %r5, %r6, %r7}, [%out];"
+      "@%p2 ret; membar.gl; ld.global.v4.u32 {%r4, %r5, %r6, %r7}, [%out];"
       "add.u32 %r4, %r4, %r5; add.u32 %r4, %r4, %r6; add.u32 %r4, %r4, %r7;"
       "st.global.u32 [%out+512], %r4; ret;";
   Outcome outcome = run(body, environment);
   ASSERT_EQ(outcome.error, "");
   EXPECT_EQ(outcome.words[128], 10u);
+  // Neither the atomic alone nor one of the fences is enough.
+  const std::string fence = "membar.gl;";
+  for (size_t at = body.find(fence); at != std::string::npos;
+       at = body.find(fence, at + 1)) {
+    std::string mutant = body;
+    mutant.erase(at, fence.size());
+    EXPECT_THAT(run(mutant, environment).error,
+                HasSubstr("of 'out', which another CTA wrote"));
+  }
+  // Nor is a fence for the CTA alone.
+  std::string local = body;
+  local.replace(local.find(fence), fence.size(), "membar.cta;");
+  EXPECT_THAT(run(local, environment).error,
+              HasSubstr("of 'out', which another CTA wrote"));
+  // An atomic that is its own fences.
+  std::string ordered = body;
+  for (size_t at = ordered.find(fence); at != std::string::npos;
+       at = ordered.find(fence))
+    ordered.erase(at, fence.size());
+  ordered.replace(ordered.find("atom.global"), 11, "atom.acq_rel.gpu.global");
+  EXPECT_EQ(run(ordered, environment).error, "");
+}
+
+TEST(Races, warpsTellOtherCtasOnlyWhatABarrierOrdersBefore) {
+  // Both warps write; the first one tells of both.
+  Environment environment;
+  environment.ctas = 3;
+  environment.threads = 64;
+  std::string body =
+      "mov.u32 %r1, %ctaid.x; mad.lo.u32 %r2, %r1, 64, %tid;"
+      "mul.wide.u32 %rd1, %r2, 4; add.s64 %rd1, %out, %rd1;"
+      "st.global.u32 [%rd1], %r2; bar.sync 0;"
+      "setp.ne.u32 %p1, %tid, 0; @%p1 ret; fence.acq_rel.gpu;"
+      "atom.global.add.u32 %r3, [%out+1024], 1; fence.acq_rel.gpu;"
+      "setp.ne.u32 %p2, %r3, 2; @%p2 ret;"
+      "ld.global.u32 %r4, [%out]; ld.global.u32 %r5, [%out+128];"
+      "ld.global.u32 %r6, [%out+384];"
+      "add.u32 %r4, %r4, %r5; add.u32 %r4, %r4, %r6;"
+      "st.global.u32 [%out+1028], %r4; ret;";
+  Outcome outcome = run(body, environment);
+  ASSERT_EQ(outcome.error, "");
+  EXPECT_EQ(outcome.words[257], 0u + 32 + 96);
+  body.erase(body.find("bar.sync 0;"), 11);
+  EXPECT_THAT(run(body, environment).error,
+              HasSubstr("of 'out', which another CTA wrote"));
+}
+
+TEST(Races, warpsOfOneCtaReadEachOthersGlobalWritesBehindABarrier) {
+  Environment environment;
+  environment.threads = 64;
+  std::string write = "mul.wide.u32 %rd1, %tid, 4; add.s64 %rd1, %out, %rd1;"
+                      "st.global.u32 [%rd1], %tid;",
+              read =
+                  "xor.b32 %r1, %tid, 32; mul.wide.u32 %rd2, %r1, 4;"
+                  "add.s64 %rd2, %out, %rd2; ld.global.u32 %r2, [%rd2]; ret;";
+  EXPECT_EQ(run(write + "bar.sync 0;" + read, environment).error, "");
+  EXPECT_THAT(run(write + read, environment).error,
+              HasSubstr("reads byte 0 of 'out', which warp 0 wrote"));
+}
+
+TEST(Races, strongAccessesPassOnWhatFencesTold) {
+  // CTA 1 runs after CTA 0, and reads its flag.
+  Environment environment;
+  environment.ctas = 2;
+  auto body = [](llvm::StringRef store, llvm::StringRef load) {
+    return ("mov.u32 %r1, %ctaid.x; setp.ne.u32 %p1, %tid, 0; @%p1 ret;"
+            "setp.eq.u32 %p2, %r1, 1; @%p2 bra $reader;"
+            "st.global.u32 [%out], 7;" +
+            store +
+            " [%out+256], 1; ret;"
+            "$reader: " +
+            load + " %r2, [%out+256]; ld.global.u32 %r3, [%out]; ret;")
+        .str();
+  };
+  EXPECT_EQ(run(body("st.release.gpu.global.u32", "ld.acquire.gpu.global.u32"),
+                environment)
+                .error,
+            "");
+  EXPECT_THAT(
+      run(body("st.relaxed.gpu.global.u32", "ld.acquire.gpu.global.u32"),
+          environment)
+          .error,
+      HasSubstr("reads byte 0 of 'out', which another CTA wrote"));
+  EXPECT_THAT(
+      run(body("st.release.gpu.global.u32", "ld.relaxed.gpu.global.u32"),
+          environment)
+          .error,
+      HasSubstr("reads byte 0 of 'out', which another CTA wrote"));
 }
 
 } // namespace

@@ -169,6 +169,11 @@ struct HeadRows {
   /// Values are what keys are before norm and rotation; the product has no
   /// columns of their own.
   bool keysAreValues = false;
+
+  /// Numbers of a row of the product.
+  int64_t columns() const {
+    return (heads + (keysAreValues ? 1 : 2) * kvHeads) * headDim;
+  }
 };
 
 /// Norms and turns the heads of each row, writes keys and values into their
@@ -193,8 +198,8 @@ KernelLaunch buildHeadRows(mlir::OpBuilder &builder, const KernelTarget &target,
 /// and sums are f32; the weights are rounded to bf16 for the product with the
 /// values, their sum is not.
 ///
-/// C is a multiple of 64, at least `window` and the rows of a step together, or
-/// all positions where there is no window.
+/// C is a multiple of 64, at least `window` and the rows of a step, or 64,
+/// together, or all positions where there is no window.
 struct Attention {
   /// `kvHeads` divides `heads`. `headDim` is 64, 128, 256 or 512.
   int64_t heads = 0, kvHeads = 0, headDim = 0;
@@ -210,20 +215,30 @@ KernelLaunch buildRowsAttention(mlir::OpBuilder &builder,
                                 const KernelTarget &target,
                                 const Attention &attention);
 
-/// The last row of a step alone, at `Start + Rows - 1`: by CTAs that share its
-/// keys, then by their merge.
+/// A kernel whose CTAs share the keys of one row; the last of them to finish
+/// puts their results together. It counts them in memory of its module, so of
+/// one kernel there is one launch at a time.
 struct SplitAttention {
-  /// Parameters: query [1, H, D] bf16, keys and values [C, KV, D] bf16,
-  /// workspace, step, C (i32).
-  KernelLaunch parts;
-  /// Parameters: workspace, result [1, H, D] bf16.
-  KernelLaunch merge;
+  KernelLaunch launch;
   /// f32 of the workspace, which begins at a multiple of 16 bytes.
   int64_t workspaceFloats = 0;
 };
+
+/// The last row of a step, at `Start + Rows - 1`. Parameters: query [1, H, D]
+/// bf16, keys and values [C, KV, D] bf16, workspace, result [1, H, D] bf16,
+/// step, C (i32).
 SplitAttention buildSplitAttention(mlir::OpBuilder &builder,
                                    const KernelTarget &target,
                                    const Attention &attention);
+
+/// The same for the only row of a step, whose heads it makes as `buildHeadRows`
+/// does, and whose key and value it writes into the caches. No more than 16
+/// heads share a KV head. Parameters: product, query weight, key weight and
+/// angles as there, keys, values, workspace, result [1, H, D] bf16, step, C.
+SplitAttention buildDecodeAttention(mlir::OpBuilder &builder,
+                                    const KernelTarget &target,
+                                    const Attention &attention,
+                                    const HeadRows &heads);
 
 } // namespace flow::cuda
 

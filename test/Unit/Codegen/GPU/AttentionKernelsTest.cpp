@@ -52,20 +52,50 @@ public:
 
   /// The step's last row alone.
   void runSplit(KernelModule &module, const SplitAttention &split) {
-    SCOPED_TRACE(split.parts.kernel + " from " + std::to_string(step.start));
+    SCOPED_TRACE(split.launch.kernel + " from " + std::to_string(step.start));
     int64_t width = shape.heads * shape.headDim;
     std::vector<uint16_t> last(query.end() - width, query.end());
     std::vector<float> workspace(split.workspaceFloats, NAN);
     result.assign(width, kGarbage);
-    KernelArguments parts;
-    parts.input(last).input(keys).input(values).output(workspace);
-    parts.step(step.start, step.rows).scalar(step.capacity);
-    emulator::Counters counters = runKernel(module, split.parts, 1, parts);
+    KernelArguments arguments;
+    arguments.input(last).input(keys).input(values).output(workspace);
+    arguments.output(result).step(step.start, step.rows).scalar(step.capacity);
+    emulator::Counters counters = runKernel(module, split.launch, 1, arguments);
     EXPECT_EQ(counters.bankConflicts, 0U);
-    KernelArguments merge;
-    merge.input(workspace).output(result);
-    runKernel(module, split.merge, 1, merge);
     check(step.rows - 1, 0);
+  }
+
+  /// The step's only row, whose heads the kernel makes; they must be those that
+  /// a kernel for them makes, as attention's result then is of them.
+  void runDecode(KernelModule &module, const KernelLaunch &heads,
+                 const HeadRows &rows, const SplitAttention &split) {
+    SCOPED_TRACE(split.launch.kernel + " from " + std::to_string(step.start));
+    std::vector<float> product = someFloats(rows.columns(), 24),
+                       queryWeight = someFloats(rows.headDim, 25),
+                       keyWeight = someFloats(rows.headDim, 26),
+                       angles = someFloats(rows.headDim, 27);
+    auto addHeads = [&](KernelArguments &arguments) {
+      arguments.input(product);
+      if (rows.hasNorms)
+        arguments.input(queryWeight).input(keyWeight);
+      arguments.input(angles);
+    };
+    std::vector<uint16_t> otherKeys = keys, otherValues = values;
+    KernelArguments apart;
+    addHeads(apart);
+    apart.output(keys).output(values).output(query);
+    apart.step(step.start, 1).scalar(step.capacity);
+    runKernel(module, heads, 1, apart);
+    std::vector<float> workspace(split.workspaceFloats, NAN);
+    result.assign(query.size(), kGarbage);
+    KernelArguments fused;
+    addHeads(fused);
+    fused.output(otherKeys).output(otherValues).output(workspace);
+    fused.output(result).step(step.start, 1).scalar(step.capacity);
+    runKernel(module, split.launch, 1, fused);
+    EXPECT_EQ(keys, otherKeys);
+    EXPECT_EQ(values, otherValues);
+    check(0, 0);
   }
 
 private:
@@ -160,6 +190,21 @@ void runSplit(const Attention &shape, llvm::ArrayRef<Step> steps) {
     AttentionRun(shape, step).runSplit(module, split);
 }
 
+/// Runs steps of one row whose heads the kernel makes.
+void runDecode(const Attention &shape, HeadRows rows,
+               llvm::ArrayRef<Step> steps) {
+  rows.heads = shape.heads;
+  rows.kvHeads = shape.kvHeads;
+  rows.headDim = shape.headDim;
+  rows.eps = 1e-6;
+  KernelModule module;
+  KernelLaunch heads = buildHeadRows(module.builder(), module.target(), rows);
+  SplitAttention split =
+      buildDecodeAttention(module.builder(), module.target(), shape, rows);
+  for (const Step &step : steps)
+    AttentionRun(shape, step).runDecode(module, heads, rows, split);
+}
+
 } // namespace
 
 TEST(AttentionKernels, HeadsOfEverySize) {
@@ -204,6 +249,22 @@ TEST(AttentionKernels, OneRowBetweenBlocks) {
     runSplit(shapeOf(4, 2, 64, window), {{0, 1, 192}, {500, 1, 192}});
   // The last of several rows.
   runSplit(shapeOf(4, 1, 64, 0, 0.5), {{10, 7, 64}});
+}
+
+TEST(AttentionKernels, OneRowThatMakesItsHeads) {
+  HeadRows plain, normed, all;
+  normed.hasNorms = true;
+  all.hasNorms = all.hasValueNorm = all.keysAreValues = true;
+  for (int64_t headDim : {64, 128, 256, 512})
+    runDecode(shapeOf(4, 1, headDim), normed,
+              {{0, 1, 320}, {63, 1, 320}, {64, 1, 320}, {300, 1, 320}});
+  runDecode(shapeOf(16, 1, 64), plain, {{5, 1, 64}, {200, 1, 256}});
+  runDecode(shapeOf(6, 2, 64, 0, 0.5), all, {{130, 1, 192}});
+  // A window of a ring that the new key has gone round, in the row of a key
+  // that is no longer seen.
+  for (int64_t window : {1, 64, 100})
+    runDecode(shapeOf(4, 2, 64, window), normed,
+              {{0, 1, 192}, {191, 1, 192}, {192, 1, 192}, {500, 1, 192}});
 }
 
 // Tiles of keys that no row sees are never read.

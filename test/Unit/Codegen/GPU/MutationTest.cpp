@@ -31,8 +31,9 @@ template <typename MakeArguments>
 size_t expectAllAreCaught(KernelModule &module, const KernelLaunch &launch,
                           int64_t rows, MakeArguments makeArguments) {
   size_t count = 0;
-  for (llvm::StringRef what : {"bar.sync", "barrier.sync", "barrier.cta.sync",
-                               "cp.async.wait_group", "bar.warp.sync"})
+  for (llvm::StringRef what :
+       {"bar.sync", "barrier.sync", "barrier.cta.sync", "cp.async.wait_group",
+        "bar.warp.sync", "fence.acq_rel"})
     for (const std::string &mutant :
          withoutOne(module.ptx(), launch.kernel, what)) {
       auto arguments = makeArguments();
@@ -130,6 +131,36 @@ TEST(Mutations, OfNormedVectorProductsAreCaught) {
                            return arguments;
                          }),
       4U);
+}
+
+TEST(Mutations, OfDecodeAttentionAreCaught) {
+  for (int64_t headDim : {64, 256, 512}) {
+    Attention shape{4, 1, headDim, 0, {}, 0.125};
+    HeadRows heads{4, 1, headDim, 1e-6, /*hasNorms=*/true};
+    // The new key is copied by another warp than the one that makes it.
+    constexpr int32_t start = 277, capacity = 320;
+    std::vector<float> product = someFloats(heads.columns(), 1),
+                       weight = someFloats(headDim, 2),
+                       angles = someFloats(headDim, 3);
+    std::vector<uint16_t> keys = someBf16(capacity * headDim, 4),
+                          values = someBf16(capacity * headDim, 5),
+                          result = someBf16(4 * headDim, 6);
+    KernelModule module;
+    SplitAttention split =
+        buildDecodeAttention(module.builder(), module.target(), shape, heads);
+    std::vector<float> workspace(split.workspaceFloats);
+    EXPECT_GE(expectAllAreCaught(
+                  module, split.launch, 1,
+                  [&] {
+                    auto arguments = std::make_unique<KernelArguments>();
+                    arguments->input(product).input(weight).input(weight);
+                    arguments->input(angles).output(keys).output(values);
+                    arguments->output(workspace).output(result);
+                    arguments->step(start, 1).scalar(capacity);
+                    return arguments;
+                  }),
+              8U);
+  }
 }
 
 TEST(Mutations, OfAttentionAreCaught) {

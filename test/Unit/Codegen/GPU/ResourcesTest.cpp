@@ -130,12 +130,13 @@ TEST_P(Resources, SplitAttention) {
   for (const Attention &attention : kAttentions) {
     SplitAttention split =
         buildSplitAttention(module.builder(), module.target(), attention);
-    launches.push_back(split.parts);
-    // Attentions of one shape share a merge.
-    if (llvm::none_of(launches, [&](const KernelLaunch &launch) {
-          return launch.kernel == split.merge.kernel;
-        }))
-      launches.push_back(split.merge);
+    launches.push_back(split.launch);
+    HeadRows heads{attention.heads,   attention.kvHeads,
+                   attention.headDim, 1e-6,
+                   /*hasNorms=*/true, /*hasValueNorm=*/true};
+    launches.push_back(buildDecodeAttention(module.builder(), module.target(),
+                                            attention, heads)
+                           .launch);
   }
   check(module, launches);
 }
