@@ -42,7 +42,7 @@ func.func @decode(%tokens: tensor<1xi32>, %start: index, %rows: index) -> tensor
   %s1, %n1 = flow.add_rms_norm %s0, %b branch_scale %norm scale %norm : tensor<1x64xf32>, tensor<64xf32> -> tensor<1x64xf32, #flow.bf16_rows>
   %gu = flow.weight_ref @tiny::@gate_up : tensor<128x64xf32, #flow.panels<bf16>>
   %d = flow.weight_ref @tiny::@down : tensor<64x64xf32, #flow.panels<bf16>>
-  // CHECK-NEXT: %[[MLP:.*]]:2 = flow.launch @kernels::@sum_norm_64_358637bd_weighted_bf16_branch_vector_product_128x64_gated(%[[QKV]]#0, %[[O]],
+  // CHECK-NEXT: %[[MLP:.*]]:2 = flow.launch @kernels::@sum_norm_64_358637bd_weighted_bf16_branch358637bd_vector_product_128x64_gated(%[[QKV]]#0, %[[O]],
   // CHECK-NEXT: %[[DOWN:.*]] = flow.launch @kernels::@vector_product_64x64_f32(%[[MLP]]#1,
   %m = flow.gated_mlp %n1, %gu, %d hidden(#flow.bf16_rows) : tensor<1x64xf32, #flow.bf16_rows>, tensor<128x64xf32, #flow.panels<bf16>>, tensor<64x64xf32, #flow.panels<bf16>> -> tensor<1x64xf32>
   // CHECK-NEXT: %[[SUM:.*]] = flow.launch @kernels::@add_64(%[[MLP]]#0, %[[DOWN]])

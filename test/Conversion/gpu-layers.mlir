@@ -56,3 +56,30 @@ func.func @queries_alone(%tokens: tensor<?xi32>, %start: index, %rows: index) ->
   %a = flow.attention %q at %start, %k, %v total %total mask <causal> blocks <first = zero, size = 32> scale 1.25e-01 : tensor<?x2x64xf32>, tensor<?x1x64xbf16>
   return %x : tensor<?x64xf32>
 }
+
+// Of one row, the product of the gate adds the layer's norm to the stream and
+// rounds the sum, and the norm of what it gives is made by the next sum.
+// CHECK-LABEL: func.func @per_layer_row
+func.func @per_layer_row(%tokens: tensor<1xi32>, %start: index, %rows: index) -> (tensor<1x64xf32>, tensor<1x64xf32>) {
+  %table = flow.weight_ref @tiny::@embedding : tensor<512x64xf32>
+  // CHECK: %[[X:.*]] = flow.launch @kernels::@embed_64_
+  %x = flow.embed %tokens, %table scale 8.0 : tensor<1xi32>, tensor<512x64xf32> -> tensor<1x64xf32>
+  %small = flow.weight_ref @tiny::@small : tensor<512x32xf32>
+  // CHECK: %[[E:.*]] = flow.launch @kernels::@embed_32_
+  %e = flow.embed %tokens, %small scale 4.0 : tensor<1xi32>, tensor<512x32xf32> -> tensor<1x32xf32>
+  %s = flow.weight_ref @tiny::@norm : tensor<64xf32>
+  %n = flow.rms_norm %x scale %s : tensor<1x64xf32>, tensor<64xf32>
+  %sum = arith.addf %x, %n : tensor<1x64xf32>
+  %r = flow.quantize_rows %sum : tensor<1x64xf32> -> tensor<1x64xf32, #flow.bf16_rows>
+  %g = flow.weight_ref @tiny::@gate : tensor<32x64xf32, #flow.panels<bf16>>
+  %o = flow.weight_ref @tiny::@out : tensor<64x32xf32, #flow.panels<bf16>>
+  // CHECK-NEXT: %[[G:.*]]:2 = flow.launch @kernels::@sum_64_branch358637bd_vector_product_32x64_f32(%[[X]], %[[X]], %[[S:[0-9]*]], %{{.*}}) grid [4, 1, 1] threads 256 {{.*}} -> (tensor<1x64xf32>, tensor<1x32xf32>)
+  // CHECK-NEXT: %[[H:.*]] = flow.launch @kernels::@gate_32(%[[G]]#1, %[[E]])
+  // CHECK-NEXT: %[[Y:.*]] = flow.launch @kernels::@vector_product_64x32_f32(%[[H]],
+  %y = flow.per_layer_gate %r, %g, %e, %o hidden(#flow.bf16_rows) : tensor<1x64xf32, #flow.bf16_rows>, tensor<32x64xf32, #flow.panels<bf16>>, tensor<1x32xf32>, tensor<64x32xf32, #flow.panels<bf16>> -> tensor<1x64xf32>
+  %b = flow.rms_norm %y scale %s {eps = 2.0e-06 : f64} : tensor<1x64xf32>, tensor<64xf32>
+  // CHECK-NEXT: %[[Z:.*]]:2 = flow.launch @kernels::@sum_norm_64_358637bd_weighted_f32_branch360637bd(%[[G]]#0, %[[Y]], %[[S]], %[[S]])
+  %z, %m = flow.add_rms_norm %sum, %b scale %s : tensor<1x64xf32>, tensor<64xf32>
+  // CHECK-NEXT: return %[[Z]]#0, %[[Z]]#1
+  return %z, %m : tensor<1x64xf32>, tensor<1x64xf32>
+}

@@ -63,7 +63,8 @@ Val BlockRow::inverseRoot(const Vals &values, double eps, Val sums) {
 }
 
 SmallVector<Access> flow::cuda::accessOf(const SumNorm &norm) {
-  return SmallVector<Access>(3 + norm.hasBranchWeight + norm.hasSumScale,
+  return SmallVector<Access>(2 + norm.hasBranchWeight + norm.hasSumScale +
+                                 norm.isNormed,
                              Access::ReadOnly);
 }
 
@@ -78,7 +79,8 @@ SumNormOperands flow::cuda::operandsOf(KernelBuilder &k, const SumNorm &norm,
     operands.branchWeight = *next++;
   if (norm.hasSumScale)
     operands.sumScale = *next++;
-  operands.weight = *next;
+  if (norm.isNormed)
+    operands.weight = *next;
   return operands;
 }
 
@@ -87,10 +89,10 @@ SumAndNormed flow::cuda::sumAndNorm(KernelBuilder &k, BlockRow &row,
                                     const SumNormOperands &operands,
                                     Val shared) {
   Vals sum = row.load(operands.stream), branch = row.load(operands.branch);
-  Vals weight = row.load(operands.weight);
+  Vals weight = norm.isNormed ? row.load(operands.weight) : Vals();
   if (norm.hasBranchWeight) {
     Vals factors = row.load(operands.branchWeight);
-    Val inverse = row.inverseRoot(branch, norm.norm.eps, shared);
+    Val inverse = row.inverseRoot(branch, norm.branchEps, shared);
     for (auto [value, factor] : llvm::zip(branch, factors))
       value = value * inverse * factor;
   }
@@ -100,10 +102,12 @@ SumAndNormed flow::cuda::sumAndNorm(KernelBuilder &k, BlockRow &row,
     if (norm.hasSumScale)
       value = value * scale;
   }
+  SumAndNormed result{sum, sum};
+  if (!norm.isNormed)
+    return result;
   Val inverse =
       row.inverseRoot(sum, norm.norm.eps,
                       k.at(shared, BlockRow::bytesOfSum(row.threadCount())));
-  SumAndNormed result{sum, sum};
   for (auto [value, factor] : llvm::zip(result.normed, weight))
     value = value * inverse * factor;
   return result;
@@ -118,7 +122,10 @@ std::string flow::cuda::nameOf(const RowNorm &norm) {
 }
 
 std::string flow::cuda::nameOf(const SumNorm &norm) {
-  return llvm::formatv("sum_norm_{0}{1}{2}", nameOf(norm.norm),
-                       norm.hasBranchWeight ? "_branch" : "",
+  return llvm::formatv("sum_{0}{1}{2}",
+                       norm.isNormed ? "norm_" + nameOf(norm.norm)
+                                     : std::to_string(norm.norm.width),
+                       norm.hasBranchWeight ? "_branch" + bitsOf(norm.branchEps)
+                                            : "",
                        norm.hasSumScale ? "_scaled" : "");
 }

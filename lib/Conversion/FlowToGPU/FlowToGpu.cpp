@@ -79,11 +79,19 @@ private:
   /// `rows` by `weight`; null after an error.
   Value product(Operation *op, Value rows, Value weight,
                 cuda::Epilogue epilogue, double cap = 0);
-  /// The norm that a product of one row makes itself, if `rows` is one.
-  AddRmsNormOp fusedNorm(Value rows);
-  /// The kernel of a sum and its norm, and what it is given.
-  FailureOr<cuda::SumNorm> sumNorm(AddRmsNormOp op);
-  SmallVector<Value> sumNormInputs(AddRmsNormOp op);
+  /// A sum and its norm: the kernel, what it is given, the sum.
+  struct SumOfRow {
+    cuda::SumNorm norm;
+    SmallVector<Value> inputs;
+    Value sum;
+  };
+  FailureOr<SumOfRow> sumOf(AddRmsNormOp op);
+  SumOfRow sumOf(arith::AddFOp op);
+  /// The op whose sum, normed or rounded, is `rows`, if the product that reads
+  /// them makes them itself.
+  Operation *fusedSum(Value rows);
+  /// The norm of `branch`, if a sum makes it on its way.
+  RmsNormOp fusedBranch(Value branch);
   /// `inputs` of f32 element by element.
   FailureOr<Value> elements(Operation *op, cuda::ElementOp kind,
                             ArrayRef<Value> inputs);
@@ -192,16 +200,18 @@ Value StepLowering::product(Operation *op, Value rows, Value weight,
       rowsLike(rows, isGated ? product.columns / 2 : product.columns,
                isGated || epilogue == cuda::Epilogue::Bf16 ? bf16() : f32());
   Arguments arguments;
-  if (AddRmsNormOp norm = fusedNorm(rows)) {
-    FailureOr<cuda::SumNorm> sum = sumNorm(norm);
+  if (Operation *fused = fusedSum(rows)) {
+    auto norm = dyn_cast<AddRmsNormOp>(fused);
+    FailureOr<SumOfRow> sum =
+        norm ? sumOf(norm) : sumOf(cast<arith::AddFOp>(fused));
     if (failed(sum))
       return {};
-    arguments.inputs = sumNormInputs(norm);
+    arguments.inputs = std::move(sum->inputs);
     arguments.inputs.push_back(weight);
-    ResultRange launched =
-        launch(op->getLoc(), buildNormedVectorProduct(b, target, product, *sum),
-               arguments, {norm.getSum().getType(), type});
-    lowered[norm.getSum()] = launched[0];
+    ResultRange launched = launch(
+        op->getLoc(), buildNormedVectorProduct(b, target, product, sum->norm),
+        arguments, {sum->sum.getType(), type});
+    lowered[sum->sum] = launched[0];
     return launched[1];
   }
   arguments.inputs = {now(rows), weight};
@@ -279,6 +289,8 @@ FailureOr<cuda::RowNorm> StepLowering::normOf(Operation *op,
 }
 
 LogicalResult StepLowering::lower(RmsNormOp op) {
+  if (fusedBranch(op.getResult()))
+    return success();
   RankedTensorType type = typeOf(op.getResult());
   FailureOr<cuda::RowNorm> norm =
       normOf(op, type, op.getEps(), bool(op.getWeight()));
@@ -294,58 +306,110 @@ LogicalResult StepLowering::lower(RmsNormOp op) {
   return success();
 }
 
-FailureOr<cuda::SumNorm> StepLowering::sumNorm(AddRmsNormOp op) {
+RmsNormOp StepLowering::fusedBranch(Value branch) {
+  auto norm = branch.getDefiningOp<RmsNormOp>();
+  if (!norm || !norm.getWeight() || !branch.hasOneUse() ||
+      typeOf(branch).getRank() != 2 || typeOf(branch).getEncoding())
+    return {};
+  Operation *user = *branch.user_begin();
+  if (auto sum = dyn_cast<AddRmsNormOp>(user))
+    return sum.getBranch() == branch && !sum.getBranchWeight() ? norm
+                                                               : RmsNormOp();
+  auto sum = dyn_cast<arith::AddFOp>(user);
+  bool isFused = sum && sum.getRhs() == branch &&
+                 llvm::any_of(sum->getUsers(), [&](Operation *reader) {
+                   return isa<QuantizeRowsOp>(reader) &&
+                          fusedSum(reader->getResult(0)) == sum;
+                 });
+  return isFused ? norm : RmsNormOp();
+}
+
+FailureOr<StepLowering::SumOfRow> StepLowering::sumOf(AddRmsNormOp op) {
   FailureOr<cuda::RowNorm> norm =
       normOf(op, typeOf(op.getNormed()), op.getEps(), true);
   if (failed(norm))
     return failure();
-  return cuda::SumNorm{*norm, bool(op.getBranchWeight()),
-                       bool(op.getSumScale())};
+  SumOfRow row;
+  row.norm.norm = *norm;
+  row.sum = op.getSum();
+  row.inputs = {now(op.getStream())};
+  if (RmsNormOp branch = fusedBranch(op.getBranch())) {
+    row.norm.hasBranchWeight = true;
+    row.norm.branchEps = branch.getEps().convertToDouble();
+    row.inputs.append({now(branch.getInput()), now(branch.getWeight())});
+  } else {
+    row.inputs.push_back(now(op.getBranch()));
+  }
+  if (op.getBranchWeight()) {
+    row.norm.hasBranchWeight = true;
+    row.norm.branchEps = norm->eps;
+    row.inputs.push_back(now(op.getBranchWeight()));
+  }
+  row.norm.hasSumScale = bool(op.getSumScale());
+  if (op.getSumScale())
+    row.inputs.push_back(now(op.getSumScale()));
+  row.inputs.push_back(now(op.getWeight()));
+  return row;
 }
 
-SmallVector<Value> StepLowering::sumNormInputs(AddRmsNormOp op) {
-  SmallVector<Value> inputs{now(op.getStream()), now(op.getBranch())};
-  for (Value optional : {op.getBranchWeight(), op.getSumScale()})
-    if (optional)
-      inputs.push_back(now(optional));
-  inputs.push_back(now(op.getWeight()));
-  return inputs;
+StepLowering::SumOfRow StepLowering::sumOf(arith::AddFOp op) {
+  SumOfRow row;
+  row.norm.norm.width = typeOf(op.getResult()).getDimSize(1);
+  row.norm.isNormed = false;
+  row.sum = op.getResult();
+  row.inputs = {now(op.getLhs())};
+  if (RmsNormOp branch = fusedBranch(op.getRhs())) {
+    row.norm.hasBranchWeight = true;
+    row.norm.branchEps = branch.getEps().convertToDouble();
+    row.inputs.append({now(branch.getInput()), now(branch.getWeight())});
+  } else {
+    row.inputs.push_back(now(op.getRhs()));
+  }
+  return row;
 }
 
-AddRmsNormOp StepLowering::fusedNorm(Value rows) {
-  auto norm = rows.getDefiningOp<AddRmsNormOp>();
-  if (!norm || rows != norm.getNormed() || typeOf(rows).getDimSize(0) != 1 ||
-      !isBf16(typeOf(rows)) || !rows.hasOneUse())
-    return {};
+Operation *StepLowering::fusedSum(Value rows) {
+  RankedTensorType type = typeOf(rows);
+  if (type.getRank() != 2 || type.getDimSize(0) != 1 || !isBf16(type) ||
+      !rows.hasOneUse())
+    return nullptr;
+  Value sum;
+  if (auto norm = rows.getDefiningOp<AddRmsNormOp>())
+    sum = norm.getSum();
+  else if (auto rounded = rows.getDefiningOp<QuantizeRowsOp>())
+    sum = rounded.getInput();
+  if (!sum || !isa<AddRmsNormOp, arith::AddFOp>(sum.getDefiningOp()) ||
+      type.getDimSize(1) % 8 != 0)
+    return nullptr;
   // The head has so many CTAs that each would do more for the norm than for its
   // own rows.
   Operation *user = *rows.user_begin();
   bool isInput =
       llvm::TypeSwitch<Operation *, bool>(user)
-          .Case<LinearOp, GatedMlpOp, QkvRopeAppendOp>(
-              [&](auto product) { return product.getInput() == rows; })
+          .Case<LinearOp, GatedMlpOp, QkvRopeAppendOp, PerLayerGateOp>(
+              [&](auto op) { return op.getInput() == rows; })
           .Default(false);
   // The product makes the sum too, for those who read it after that.
-  bool isFirst = llvm::all_of(norm.getSum().getUsers(), [&](Operation *reader) {
-    return user->isBeforeInBlock(reader);
+  bool isFirst = llvm::all_of(sum.getUsers(), [&](Operation *reader) {
+    return reader == rows.getDefiningOp() || user->isBeforeInBlock(reader);
   });
-  return isInput && isFirst ? norm : AddRmsNormOp();
+  return isInput && isFirst ? sum.getDefiningOp() : nullptr;
 }
 
 LogicalResult StepLowering::lower(AddRmsNormOp op) {
-  if (fusedNorm(op.getNormed()))
+  if (fusedSum(op.getNormed()))
     return success();
-  FailureOr<cuda::SumNorm> sum = sumNorm(op);
+  FailureOr<SumOfRow> sum = sumOf(op);
   if (failed(sum))
     return failure();
   Arguments arguments;
-  arguments.inputs = sumNormInputs(op);
+  arguments.inputs = std::move(sum->inputs);
   RankedTensorType type = typeOf(op.getNormed());
-  Type results[] = {
-      op.getSum().getType(),
-      rowsLike(op.getStream(), sum->norm.width, isBf16(type) ? bf16() : f32())};
-  ResultRange launched =
-      launch(op.getLoc(), buildSumNorm(b, target, *sum), arguments, results);
+  Type results[] = {op.getSum().getType(),
+                    rowsLike(op.getStream(), sum->norm.norm.width,
+                             isBf16(type) ? bf16() : f32())};
+  ResultRange launched = launch(op.getLoc(), buildSumNorm(b, target, sum->norm),
+                                arguments, results);
   lowered[op.getSum()] = launched[0];
   lowered[op.getNormed()] = launched[1];
   return success();
@@ -510,6 +574,8 @@ FailureOr<Value> StepLowering::elements(Operation *op, cuda::ElementOp kind,
 LogicalResult StepLowering::lower(QuantizeRowsOp op) {
   if (!isBf16(typeOf(op.getResult())))
     return op.emitOpError("has no kernel");
+  if (fusedSum(op.getResult()))
+    return success();
   Value rows = now(op.getInput());
   if (typeOf(rows).getElementType().isBF16()) {
     lowered[op] = rows;
@@ -521,6 +587,9 @@ LogicalResult StepLowering::lower(QuantizeRowsOp op) {
 }
 
 LogicalResult StepLowering::lower(arith::AddFOp op) {
+  for (Operation *reader : op->getUsers())
+    if (isa<QuantizeRowsOp>(reader) && fusedSum(reader->getResult(0)) == op)
+      return success();
   FailureOr<Value> sum = isa<RankedTensorType>(op.getType())
                              ? elements(op, cuda::ElementOp::Add,
                                         {now(op.getLhs()), now(op.getRhs())})

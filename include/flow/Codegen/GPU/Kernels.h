@@ -127,18 +127,23 @@ KernelLaunch buildRowNorm(mlir::OpBuilder &builder, const KernelTarget &target,
 struct SumNorm {
   RowNorm norm;
   bool hasBranchWeight = false, hasSumScale = false;
+  /// Of the branch's norm.
+  double branchEps = 0;
+  /// Without, the sum itself takes the place of its norm, and there is no
+  /// weight.
+  bool isNormed = true;
 };
 
 /// Parameters: stream, branch [T, width] f32, branch weight [width] f32 if
-/// there is one, sum scale [1] f32 if there is one, weight [width] f32, sum [T,
-/// width] f32, normed [T, width].
+/// there is one, sum scale [1] f32 if there is one, weight [width] f32 of a
+/// norm, sum [T, width] f32, normed [T, width].
 KernelLaunch buildSumNorm(mlir::OpBuilder &builder, const KernelTarget &target,
                           const SumNorm &norm);
 
 /// A product of one row, which is the norm of a sum, a row of bf16 as wide as
 /// the product is deep. Every CTA makes the norm for itself, so that there is
 /// no launch between the two. Parameters: those of `buildSumNorm` up to the
-/// weight of the norm, weights of the product, sum, result of the product.
+/// sum, which the weights of the product precede and its result follows.
 KernelLaunch buildNormedVectorProduct(mlir::OpBuilder &builder,
                                       const KernelTarget &target,
                                       const Product &product,

@@ -100,7 +100,7 @@ TEST(Mutations, OfSumNormsAreCaught) {
   KernelModule module;
   KernelLaunch launch =
       buildSumNorm(module.builder(), module.target(),
-                   {{width, 1e-6, true, RowType::F32}, true, false});
+                   {{width, 1e-6, true, RowType::F32}, true, false, 1e-6});
   EXPECT_EQ(expectAllAreCaught(module, launch, 1,
                                [&] {
                                  auto arguments =
@@ -120,7 +120,7 @@ TEST(Mutations, OfNormedVectorProductsAreCaught) {
   KernelModule module;
   KernelLaunch launch = buildNormedVectorProduct(
       module.builder(), module.target(), product,
-      {{product.depth, 1e-6, true, RowType::Bf16}, true, false});
+      {{product.depth, 1e-6, true, RowType::Bf16}, true, false, 1e-6});
   EXPECT_GE(
       expectAllAreCaught(module, launch, 1,
                          [&] {

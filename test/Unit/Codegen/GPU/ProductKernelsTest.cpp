@@ -192,7 +192,8 @@ struct SumNormInputs {
       arguments.input(branchWeight);
     if (norm.hasSumScale)
       arguments.input(scale);
-    arguments.input(weight);
+    if (norm.isNormed)
+      arguments.input(weight);
   }
 
   std::vector<float> stream, branch, branchWeight, scale, weight;
@@ -205,8 +206,13 @@ TEST(NormedVectorProducts, AgreeWithTheirTwoParts) {
   for (int64_t depth : {8, 72, 512, 2056, 2560})
     for (Product product :
          {Product{72, depth}, Product{64, depth, Epilogue::Gated}})
-      for (bool isPlain : {true, false}) {
-        SumNorm norm{{depth, 1e-6, true, RowType::Bf16}, !isPlain, !isPlain};
+      for (int kind : {0, 1, 2}) {
+        bool isPlain = kind == 0, isNormed = kind != 2;
+        SumNorm norm{{depth, 1e-6, true, RowType::Bf16},
+                     !isPlain,
+                     !isPlain,
+                     1e-5,
+                     isNormed};
         SumNormInputs inputs(depth);
         std::vector<float> sum(depth, NAN), fusedSum = sum;
         std::vector<uint16_t> row(depth, 0x7fc0);
