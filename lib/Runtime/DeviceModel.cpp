@@ -7,6 +7,7 @@
 #include "flow/Runtime/Memory.h"
 
 #include <algorithm>
+#include <optional>
 
 using namespace flow;
 using namespace flow::runtime;
@@ -19,6 +20,9 @@ constexpr int64_t kKeyTile = 64;
 /// The largest grid in its second and third dimension that a device takes.
 constexpr int64_t kMostBlocks = 65535;
 
+/// The step's table: position of its first row, and rows.
+constexpr size_t kTableBytes = 2 * sizeof(int32_t);
+
 /// Memory of a device that goes when its owner does.
 class DeviceBlock {
 public:
@@ -27,17 +31,17 @@ public:
     Result<DeviceAddress> address = device.allocate(bytes, name);
     if (!address)
       return Error{address.error()};
-    return DeviceBlock(device, *address, bytes);
+    return DeviceBlock(device, *address);
   }
   static Result<DeviceBlock> place(Device &device, const void *host,
                                    size_t bytes, const std::string &name) {
     Result<DeviceAddress> address = device.place(host, bytes, name);
     if (!address)
       return Error{address.error()};
-    return DeviceBlock(device, *address, bytes);
+    return DeviceBlock(device, *address);
   }
   DeviceBlock(DeviceBlock &&other) noexcept
-      : device(other.device), at(other.at), bytes(other.bytes) {
+      : device(other.device), at(other.at) {
     other.device = nullptr;
   }
   DeviceBlock &operator=(DeviceBlock &&) = delete;
@@ -47,15 +51,27 @@ public:
   }
 
   DeviceAddress address() const { return at; }
-  size_t size() const { return bytes; }
 
 private:
-  DeviceBlock(Device &device, DeviceAddress at, size_t bytes)
-      : device(&device), at(at), bytes(bytes) {}
+  DeviceBlock(Device &device, DeviceAddress at) : device(&device), at(at) {}
 
   Device *device;
   DeviceAddress at;
-  size_t bytes;
+};
+
+/// A launch and the values that its parameters point to, so it is no copy.
+struct PreparedLaunch {
+  PreparedLaunch() = default;
+  PreparedLaunch(PreparedLaunch &&) = default;
+
+  DeviceLaunch launch;
+  std::vector<DeviceAddress> pointers;
+};
+
+/// The launches of a step.
+struct Recording {
+  std::vector<PreparedLaunch> launches;
+  std::unique_ptr<DeviceGraph> graph;
 };
 
 } // namespace
@@ -74,6 +90,8 @@ struct DeviceModel::State {
   LoadedWeights packed;
   std::vector<DeviceBlock> weights;
 
+  DeviceMemoryPlan memory;
+
   int64_t maxRows() const {
     return largestStep(plan, options.context, options.prefillChunk);
   }
@@ -84,17 +102,71 @@ struct DeviceModel::State {
     int64_t positions = cachePositions(cache, options.context, rows);
     return (positions + kKeyTile - 1) / kKeyTile * kKeyTile;
   }
+  /// Bytes of each buffer of a sequence.
+  std::vector<size_t> bufferBytes() const;
+  DeviceMemoryPlan planMemory() const;
+  /// `reason`, why something has no place, with what everything takes.
+  Error withMemoryPlan(const std::string &reason) const;
+  Status placeWeights(ThreadPool &pool, const TensorSource &source);
 };
+
+std::vector<size_t> DeviceModel::State::bufferBytes() const {
+  std::vector<size_t> sizes;
+  std::vector<std::vector<int64_t>> shapes = bufferShapes(plan, maxRows());
+  for (size_t i = 0; i != shapes.size(); ++i) {
+    int64_t bytes = bytesOf(plan.buffers[i].element);
+    for (int64_t dim : shapes[i])
+      bytes *= dim;
+    sizes.push_back(static_cast<size_t>(bytes));
+  }
+  return sizes;
+}
+
+DeviceMemoryPlan DeviceModel::State::planMemory() const {
+  DeviceMemoryPlan planned;
+  for (const LoadedWeight &weight : packed.weights)
+    planned.weights += weight.parts.front().size();
+  for (const CachePlan &cache : plan.caches)
+    planned.caches +=
+        static_cast<size_t>(capacity(cache) * cache.positionBytes());
+  planned.buffers = kTableBytes + static_cast<size_t>(4 * maxRows());
+  for (size_t bytes : bufferBytes())
+    planned.buffers += bytes;
+  return planned;
+}
+
+Error DeviceModel::State::withMemoryPlan(const std::string &reason) const {
+  return Error{reason + "; weights take " + std::to_string(memory.weights) +
+               " bytes, caches " + std::to_string(memory.caches) +
+               ", buffers " + std::to_string(memory.buffers)};
+}
+
+Status DeviceModel::State::placeWeights(ThreadPool &pool,
+                                        const TensorSource &source) {
+  Result<LoadedWeights> loaded = loadWeights(plan, source, pool);
+  if (!loaded)
+    return Error{loaded.error()};
+  packed = std::move(*loaded);
+  memory = planMemory();
+  for (size_t i = 0; i != plan.weights.size(); ++i) {
+    const BlockSlice &part = packed.weights[i].parts.front();
+    Result<DeviceBlock> block = DeviceBlock::place(
+        device, part.data(), part.size(), "weight " + plan.weights[i].name);
+    if (!block)
+      return withMemoryPlan(block.error());
+    weights.push_back(std::move(*block));
+  }
+  if (device.placesCopies())
+    packed = {};
+  return {};
+}
 
 DeviceModel::DeviceModel(std::unique_ptr<State> state)
     : state(std::move(state)) {}
 DeviceModel::~DeviceModel() = default;
 
-size_t DeviceModel::weightBytes() const {
-  size_t bytes = 0;
-  for (const DeviceBlock &block : state->weights)
-    bytes += block.size();
-  return bytes;
+const DeviceMemoryPlan &DeviceModel::memoryPlan() const {
+  return state->memory;
 }
 
 /// Why `plan` cannot run on a device, if it cannot.
@@ -125,18 +197,8 @@ DeviceModel::create(Plan plan, Device &device, const TensorSource &source,
   auto state = std::make_unique<State>(std::move(plan), device);
   state->options = *resolved;
   ThreadPool pool(options.threads);
-  Result<LoadedWeights> packed = loadWeights(state->plan, source, pool);
-  if (!packed)
-    return Error{packed.error()};
-  state->packed = std::move(*packed);
-  for (size_t i = 0; i != state->plan.weights.size(); ++i) {
-    const BlockSlice &part = state->packed.weights[i].parts.front();
-    Result<DeviceBlock> block = DeviceBlock::place(
-        device, part.data(), part.size(), state->plan.weights[i].name);
-    if (!block)
-      return Error{block.error()};
-    state->weights.push_back(std::move(*block));
-  }
+  if (Status status = state->placeWeights(pool, source); !status)
+    return Error{status.error()};
   return std::unique_ptr<DeviceModel>(new DeviceModel(std::move(state)));
 }
 
@@ -161,10 +223,15 @@ struct DeviceSequence::State {
   /// Runs the steps [begin, end) for `rows` rows from row `first` on.
   Status run(const Schedule &schedule, int64_t begin, int64_t end,
              int64_t first, int64_t rows);
-  Status launch(const Schedule &schedule, const Step &step, int64_t first,
-                int64_t rows);
-  /// The logits of `rows` rows from row `first` on, into `hostLogits`.
-  Status readLogits(const Schedule &schedule, int64_t first, int64_t rows);
+  Result<PreparedLaunch> prepare(const Schedule &schedule, const Step &step,
+                                 int64_t first, int64_t rows) const;
+  /// Runs all steps for the one row of `schedule`, by one graph.
+  Status replay(const Schedule &schedule);
+  Result<Recording> record(const Schedule &schedule);
+  /// Downloads the logits of the last step, of `rows` rows.
+  Status readLogits(const Schedule &schedule, int64_t rows);
+  /// Runs the head for `rows` rows from row `first` on and downloads them.
+  Status runHead(const Schedule &schedule, int64_t first, int64_t rows);
   Status prefill(const Schedule &schedule, const std::vector<int32_t> &tokens,
                  const LogitsSink &sink);
 
@@ -176,13 +243,17 @@ struct DeviceSequence::State {
   std::vector<float> hostLogits;
   /// Row of `hostLogits` that is the last token's; null if there is none.
   const float *lastLogits = nullptr;
+  /// Whether a token was decoded, and its kernels launched one by one.
+  bool hasDecoded = false;
+  /// What a token launches, once it is recorded.
+  std::optional<Recording> recording;
 };
 
 Status DeviceSequence::State::add(std::vector<DeviceBlock> &list, size_t bytes,
                                   const std::string &name) {
   Result<DeviceBlock> block = DeviceBlock::allocate(device, bytes, name);
   if (!block)
-    return Error{block.error()};
+    return model.withMemoryPlan(block.error());
   list.push_back(std::move(*block));
   return {};
 }
@@ -198,19 +269,13 @@ Status DeviceSequence::State::allocate() {
       if (Status status = add(*list, bytes, what + cache.name); !status)
         return status;
   }
-  std::vector<std::vector<int64_t>> shapes =
-      bufferShapes(plan, model.maxRows());
-  for (size_t i = 0; i != shapes.size(); ++i) {
-    int64_t bytes = bytesOf(plan.buffers[i].element);
-    for (int64_t dim : shapes[i])
-      bytes *= dim;
-    if (Status status = add(buffers, static_cast<size_t>(bytes),
-                            "buffer " + plan.buffers[i].name);
+  std::vector<size_t> sizes = model.bufferBytes();
+  for (size_t i = 0; i != sizes.size(); ++i)
+    if (Status status =
+            add(buffers, sizes[i], "buffer " + plan.buffers[i].name);
         !status)
       return status;
-  }
-  if (Status status = add(table, 2 * sizeof(int32_t), "the step's table");
-      !status)
+  if (Status status = add(table, kTableBytes, "the step's table"); !status)
     return status;
   return add(tokenRows, static_cast<size_t>(4 * model.maxRows()),
              "the step's tokens");
@@ -236,9 +301,12 @@ Status DeviceSequence::State::beginStep(const int32_t *tokens, int64_t count) {
   return writeTable(0, count);
 }
 
-Status DeviceSequence::State::launch(const Schedule &schedule, const Step &step,
-                                     int64_t first, int64_t rows) {
-  DeviceLaunch launch;
+Result<PreparedLaunch> DeviceSequence::State::prepare(const Schedule &schedule,
+                                                      const Step &step,
+                                                      int64_t first,
+                                                      int64_t rows) const {
+  PreparedLaunch prepared;
+  DeviceLaunch &launch = prepared.launch;
   launch.kernel = step.function;
   launch.threads = static_cast<uint32_t>(step.threads);
   launch.sharedBytes = static_cast<uint32_t>(step.sharedBytes);
@@ -250,7 +318,8 @@ Status DeviceSequence::State::launch(const Schedule &schedule, const Step &step,
                    std::to_string(kMostBlocks) + " at most"};
     launch.grid[i] = static_cast<uint32_t>(blocks);
   }
-  std::vector<DeviceAddress> pointers(step.args.size());
+  std::vector<DeviceAddress> &pointers = prepared.pointers;
+  pointers.resize(step.args.size());
   for (size_t i = 0; i != step.args.size(); ++i) {
     const Argument &argument = step.args[i];
     launch.parameters.push_back(&pointers[i]);
@@ -290,24 +359,52 @@ Status DeviceSequence::State::launch(const Schedule &schedule, const Step &step,
       break; // of calls alone, which a plan for a device has none of
     }
   }
-  return device.launch(launch);
+  return Result<PreparedLaunch>(std::move(prepared));
 }
 
 Status DeviceSequence::State::run(const Schedule &schedule, int64_t begin,
                                   int64_t end, int64_t first, int64_t rows) {
-  for (int64_t i = begin; i != end; ++i)
-    if (Status status = launch(schedule, schedule.steps[i], first, rows);
-        !status)
+  for (int64_t i = begin; i != end; ++i) {
+    Result<PreparedLaunch> prepared =
+        prepare(schedule, schedule.steps[i], first, rows);
+    if (!prepared)
+      return Error{prepared.error()};
+    if (Status status = device.launch(prepared->launch); !status)
       return status;
+  }
   return {};
 }
 
+Result<Recording> DeviceSequence::State::record(const Schedule &schedule) {
+  Recording made;
+  std::vector<DeviceLaunch> launches;
+  for (const Step &step : schedule.steps) {
+    Result<PreparedLaunch> prepared = prepare(schedule, step, 0, schedule.rows);
+    if (!prepared)
+      return Error{prepared.error()};
+    launches.push_back(prepared->launch);
+    made.launches.push_back(std::move(*prepared));
+  }
+  Result<std::unique_ptr<DeviceGraph>> graph =
+      device.record(std::move(launches));
+  if (!graph)
+    return Error{graph.error()};
+  made.graph = std::move(*graph);
+  return Result<Recording>(std::move(made));
+}
+
+Status DeviceSequence::State::replay(const Schedule &schedule) {
+  if (!recording) {
+    Result<Recording> made = record(schedule);
+    if (!made)
+      return Error{made.error()};
+    recording = std::move(*made);
+  }
+  return recording->graph->replay();
+}
+
 Status DeviceSequence::State::readLogits(const Schedule &schedule,
-                                         int64_t first, int64_t rows) {
-  auto end = static_cast<int64_t>(schedule.steps.size());
-  if (Status status = run(schedule, schedule.headBegin, end, first, rows);
-      !status)
-    return status;
+                                         int64_t rows) {
   int64_t rowsOfLogits = schedule.logitsAll ? rows : 1;
   hostLogits.resize(rowsOfLogits * model.plan.vocab);
   if (Status status =
@@ -317,6 +414,15 @@ Status DeviceSequence::State::readLogits(const Schedule &schedule,
     return status;
   lastLogits = hostLogits.data() + (rowsOfLogits - 1) * model.plan.vocab;
   return {};
+}
+
+Status DeviceSequence::State::runHead(const Schedule &schedule, int64_t first,
+                                      int64_t rows) {
+  auto end = static_cast<int64_t>(schedule.steps.size());
+  if (Status status = run(schedule, schedule.headBegin, end, first, rows);
+      !status)
+    return status;
+  return readLogits(schedule, rows);
 }
 
 Status DeviceSequence::State::prefill(const Schedule &schedule,
@@ -332,7 +438,7 @@ Status DeviceSequence::State::prefill(const Schedule &schedule,
       return status;
     bool isLast = start + count == size;
     if (!schedule.logitsAll && isLast) {
-      if (Status status = readLogits(schedule, 0, count); !status)
+      if (Status status = runHead(schedule, 0, count); !status)
         return status;
     }
     // Pieces of the rows; without a sink the last one is enough.
@@ -343,7 +449,7 @@ Status DeviceSequence::State::prefill(const Schedule &schedule,
       int64_t rows = std::min(block, count - first);
       if (Status status = writeTable(first, rows); !status)
         return status;
-      if (Status status = readLogits(schedule, first, rows); !status)
+      if (Status status = runHead(schedule, first, rows); !status)
         return status;
       if (sink)
         if (Status status = sink(hostLogits.data(), rows); !status)
@@ -393,11 +499,17 @@ Status DeviceSequence::decode(int32_t token) {
   state->lastLogits = nullptr;
   if (Status status = state->beginStep(&token, 1); !status)
     return status;
-  if (Status status = state->run(*schedule, 0, schedule->headBegin, 0, 1);
-      !status)
+  // A kernel may have to be loaded first, which a recording does not allow, and
+  // a single token is not worth one.
+  auto end = static_cast<int64_t>(schedule->steps.size());
+  Status status = state->hasDecoded
+                      ? state->replay(*schedule)
+                      : state->run(*schedule, 0, end, 0, schedule->rows);
+  if (!status)
     return status;
-  if (Status status = state->readLogits(*schedule, 0, 1); !status)
-    return status;
+  state->hasDecoded = true;
+  if (Status read = state->readLogits(*schedule, schedule->rows); !read)
+    return read;
   ++state->position;
   return {};
 }
@@ -410,10 +522,3 @@ void DeviceSequence::clear() {
 
 const float *DeviceSequence::logits() const { return state->lastLogits; }
 int64_t DeviceSequence::position() const { return state->position; }
-size_t DeviceSequence::cacheBytes() const {
-  size_t bytes = 0;
-  for (const std::vector<DeviceBlock> *list : {&state->keys, &state->values})
-    for (const DeviceBlock &block : *list)
-      bytes += block.size();
-  return bytes;
-}

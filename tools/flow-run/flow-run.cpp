@@ -533,7 +533,7 @@ llvm::Error runEmulated() {
     return error;
   if (stats)
     printStatistics((*loaded)->times(),
-                    {model.weightBytes(), (*sequence)->cacheBytes()},
+                    {model.memoryPlan().weights, model.memoryPlan().caches},
                     statistics);
   return llvm::Error::success();
 }

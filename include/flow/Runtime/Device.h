@@ -9,6 +9,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -28,6 +29,15 @@ struct DeviceLaunch {
   std::vector<const void *> parameters;
 };
 
+/// Launches that one call makes again. It must go before its device does.
+class DeviceGraph {
+public:
+  virtual ~DeviceGraph() = default;
+
+  /// Makes the launches in their order, as `Device::launch` does.
+  virtual Status replay() = 0;
+};
+
 /// A device with the kernels of a model. Everything happens in the order in
 /// which it is asked for. For one thread at a time.
 class Device {
@@ -43,12 +53,21 @@ public:
                                       const std::string &name) = 0;
   /// Gives back what `allocate` or `place` gave.
   virtual void free(DeviceAddress address) = 0;
+  /// Whether `place` copies, so that the memory at `host` may go afterwards.
+  virtual bool placesCopies() const { return false; }
 
   virtual Status upload(DeviceAddress to, const void *from, size_t bytes) = 0;
   /// Waits for what was asked for before.
   virtual Status download(void *to, DeviceAddress from, size_t bytes) = 0;
   /// Launches a kernel. What goes wrong in it may be the error of a later call.
   virtual Status launch(const DeviceLaunch &launch) = 0;
+  /// Keeps `launches`, which are not made now, for as many replays as are
+  /// wanted. The values of their parameters stay what they are now, and must
+  /// stay in place as long as the graph: what changes from replay to replay is
+  /// in the device's memory. A kernel must have been launched once before. A
+  /// device that can do no better makes one launch after the other.
+  virtual Result<std::unique_ptr<DeviceGraph>>
+  record(std::vector<DeviceLaunch> launches);
 };
 
 } // namespace flow::runtime

@@ -9,19 +9,25 @@
 
 namespace flow::runtime {
 
+/// Bytes of a device's memory that a model and one sequence of it take.
+struct DeviceMemoryPlan {
+  size_t weights = 0, caches = 0, buffers = 0;
+};
+
 /// A model whose weights are on a device. Sequences of it run one at a time.
 class DeviceModel {
 public:
   /// Packs the weights of `plan`, in as many threads as `options` say, and
   /// places them on `device`, which must have its kernels and outlive the
-  /// model. A plan with calls of functions is an error.
+  /// model. A plan with calls of functions is an error. Where the device has no
+  /// memory, the error says for what, and what the plan takes.
   static Result<std::unique_ptr<DeviceModel>>
   create(Plan plan, Device &device, const TensorSource &source,
          const EngineOptions &options);
   ~DeviceModel();
 
-  /// Bytes of packed weights.
-  size_t weightBytes() const;
+  /// What the model and a sequence take, all of it on the device.
+  const DeviceMemoryPlan &memoryPlan() const;
 
 private:
   friend class DeviceSequence;
@@ -30,7 +36,8 @@ private:
   std::unique_ptr<State> state;
 };
 
-/// One run of tokens with its caches on the device.
+/// One run of tokens with its caches on the device. Its memory and what kernels
+/// are told of it never change, so the launches of a token are recorded once.
 class DeviceSequence {
 public:
   /// An empty sequence of `model`, which must outlive it.
@@ -55,8 +62,6 @@ public:
   const float *logits() const;
   /// Number of tokens appended.
   int64_t position() const;
-  /// Bytes of the caches.
-  size_t cacheBytes() const;
 
 private:
   struct State;

@@ -28,7 +28,9 @@ public:
     return addressOf(blocks.back().get());
   }
   Result<DeviceAddress> place(const void *host, size_t,
-                              const std::string &) override {
+                              const std::string &name) override {
+    if (name == refused)
+      return Error{name + " is too much"};
     ++alive;
     return addressOf(host);
   }
@@ -50,6 +52,26 @@ public:
     return {};
   }
 
+  /// As a graph does it: what parameters are is copied now.
+  Result<std::unique_ptr<DeviceGraph>>
+  record(std::vector<DeviceLaunch> launches) override {
+    if (!recordFailure.empty())
+      return Error{recordFailure};
+    recorded.push_back(launches.size());
+    auto graph = std::make_unique<FrozenGraph>(*this);
+    for (DeviceLaunch &launch : launches) {
+      auto &values = graph->values.emplace_back(launch.parameters.size());
+      for (size_t i = 0; i != values.size(); ++i) {
+        // The last of `layer` is a capacity.
+        bool isWord = launch.kernel == "layer" && i == 5;
+        std::memcpy(&values[i], launch.parameters[i], isWord ? 4 : 8);
+        launch.parameters[i] = &values[i];
+      }
+    }
+    graph->launches = std::move(launches);
+    return std::unique_ptr<DeviceGraph>(std::move(graph));
+  }
+
   template <typename T> static T *pointerTo(DeviceAddress address) {
     return reinterpret_cast<T *>(static_cast<uintptr_t>(address));
   }
@@ -65,8 +87,27 @@ public:
   /// What there is no memory for.
   std::string refused;
   int alive = 0;
+  /// Launches of each graph, and how often graphs were replayed.
+  std::vector<size_t> recorded;
+  int replayed = 0;
+  std::string recordFailure;
 
 private:
+  struct FrozenGraph : DeviceGraph {
+    explicit FrozenGraph(FakeDevice &device) : device(device) {}
+    Status replay() override {
+      ++device.replayed;
+      for (const DeviceLaunch &launch : launches)
+        if (Status status = device.launch(launch); !status)
+          return status;
+      return {};
+    }
+
+    FakeDevice &device;
+    std::vector<DeviceLaunch> launches;
+    std::vector<std::vector<uint64_t>> values;
+  };
+
   static DeviceAddress addressOf(const void *pointer) {
     return static_cast<DeviceAddress>(reinterpret_cast<uintptr_t>(pointer));
   }
@@ -142,7 +183,11 @@ protected:
 TEST_F(DeviceModels, PrefillAndDecode) {
   std::unique_ptr<DeviceModel> model = makeModel(3);
   // 16 rows of 8 values of bf16.
-  EXPECT_EQ(model->weightBytes(), 256U);
+  EXPECT_EQ(model->memoryPlan().weights, 256U);
+  // 200 positions in whole tiles of 64 keys, keys and values of 32 bf16.
+  EXPECT_EQ(model->memoryPlan().caches, 256U * 32 * 2 * 2);
+  // The stream, angles and tokens of 3 rows, logits of 48, and the table.
+  EXPECT_EQ(model->memoryPlan().buffers, 4U * (3 * (8 + 32 + 1) + 48 * 16) + 8);
   auto sequence = DeviceSequence::create(*model);
   ASSERT_TRUE(bool(sequence)) << sequence.error();
   DeviceSequence &run = **sequence;
@@ -153,13 +198,72 @@ TEST_F(DeviceModels, PrefillAndDecode) {
   ASSERT_TRUE(bool(run.decode(9)));
   EXPECT_EQ(run.logits()[0], 9 + 400);
   EXPECT_EQ(run.position(), 5);
-  // 200 positions in whole tiles of 64 keys, keys and values of 32 bf16.
   EXPECT_EQ(capacity, 256);
-  EXPECT_EQ(run.cacheBytes(), 256U * 32 * 2 * 2);
   run.clear();
   EXPECT_EQ(run.logits(), nullptr);
   ASSERT_TRUE(bool(run.decode(1)));
   EXPECT_EQ(run.logits()[0], 1);
+}
+
+// What a graph has frozen must be right for every token that follows: position
+// and token are in memory. Angles, which the host uploads, stand between two.
+TEST_F(DeviceModels, RecordTheLaunchesOfATokenOnce) {
+  std::unique_ptr<DeviceModel> model = makeModel();
+  auto sequence = DeviceSequence::create(*model);
+  ASSERT_TRUE(bool(sequence)) << sequence.error();
+  DeviceSequence &run = **sequence;
+  ASSERT_TRUE(bool(run.decode(4)));
+  EXPECT_TRUE(device.recorded.empty());
+  for (int32_t i = 1; i != 5; ++i) {
+    ASSERT_TRUE(bool(run.decode(4 + i)));
+    EXPECT_EQ(run.logits()[1], static_cast<float>(4 + i + 100 * i + 1));
+  }
+  EXPECT_EQ(device.recorded, (std::vector<size_t>{1, 2}));
+  EXPECT_EQ(device.replayed, 4 * 2);
+  // A prompt between tokens changes the memory, and not what graphs know of it.
+  run.clear();
+  ASSERT_TRUE(bool(run.prefill({5, 6, 7})));
+  ASSERT_TRUE(bool(run.decode(9)));
+  EXPECT_EQ(run.logits()[0], 9 + 300);
+  EXPECT_EQ(device.recorded.size(), 2U);
+  // Another sequence has memory of its own.
+  auto other = DeviceSequence::create(*model);
+  ASSERT_TRUE(bool((*other)->decode(1)) && bool((*other)->decode(2)));
+  EXPECT_EQ((*other)->logits()[0], 2 + 100);
+  EXPECT_EQ(device.recorded, (std::vector<size_t>{1, 2, 1, 2}));
+}
+
+TEST_F(DeviceModels, PassOnThatNothingCanBeRecorded) {
+  std::unique_ptr<DeviceModel> model = makeModel();
+  auto sequence = DeviceSequence::create(*model);
+  device.recordFailure = "no graph";
+  ASSERT_TRUE(bool((*sequence)->decode(1)));
+  Status status = (*sequence)->decode(2);
+  ASSERT_FALSE(bool(status));
+  EXPECT_EQ(status.error(), "no graph");
+  device.recordFailure.clear();
+  (*sequence)->clear();
+  ASSERT_TRUE(bool((*sequence)->decode(3)));
+  EXPECT_EQ((*sequence)->logits()[0], 3);
+}
+
+// What a device does that has nothing better than launches.
+TEST_F(DeviceModels, AreReplayedByAnyDevice) {
+  int32_t runs = 0;
+  device.kernels["count"] = [&](const DeviceLaunch &launch) {
+    EXPECT_EQ(launch.grid[0], 2U);
+    ++runs;
+  };
+  DeviceLaunch launch;
+  launch.kernel = "count";
+  launch.grid = {2, 1, 1};
+  auto graph = device.Device::record({launch, launch});
+  ASSERT_TRUE(bool(graph)) << graph.error();
+  EXPECT_EQ(runs, 0);
+  ASSERT_TRUE(bool((*graph)->replay()) && bool((*graph)->replay()));
+  EXPECT_EQ(runs, 4);
+  device.kernels.erase("count");
+  EXPECT_EQ((*graph)->replay().error(), "no kernel count");
 }
 
 TEST_F(DeviceModels, GiveTheLogitsOfEveryRowInPieces) {
@@ -202,7 +306,14 @@ TEST_F(DeviceModels, PassOnWhatTheDeviceSays) {
   device.refused = "keys of kv";
   auto none = DeviceSequence::create(*model);
   ASSERT_FALSE(bool(none));
-  EXPECT_EQ(none.error(), "keys of kv is too much");
+  EXPECT_EQ(none.error(),
+            "keys of kv is too much; weights take 256 bytes, caches 32768, "
+            "buffers 35880");
+  device.refused = "weight table";
+  auto placed = DeviceModel::create(launchPlan(), device, source, {});
+  ASSERT_FALSE(bool(placed));
+  EXPECT_EQ(placed.error().rfind("weight table is too much; weights take", 0),
+            0U);
   device.refused.clear();
   auto sequence = DeviceSequence::create(*model);
   device.kernels.erase("layer");
