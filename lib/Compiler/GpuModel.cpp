@@ -8,12 +8,14 @@
 
 using namespace flow;
 
+static llvm::Error toError(const Status &status) {
+  return status ? llvm::Error::success()
+                : llvm::createStringError(status.error());
+}
+
 static llvm::Expected<GpuCode> compile(const ImportedModel &model,
-                                       llvm::StringRef chip,
+                                       const NvvmTarget &target,
                                        const CompileOptions &options) {
-  llvm::Expected<NvvmTarget> target = resolveNvvmTarget(chip);
-  if (!target)
-    return target.takeError();
   mlir::DialectRegistry registry;
   registerAllDialects(registry);
   mlir::MLIRContext context(registry);
@@ -21,41 +23,35 @@ static llvm::Expected<GpuCode> compile(const ImportedModel &model,
       buildRecipe(context, model);
   if (!recipe)
     return recipe.takeError();
-  return compileForGpu(**recipe, *target, options);
+  return compileForGpu(**recipe, target, options);
 }
 
-llvm::Expected<std::unique_ptr<GpuModel>>
-GpuModel::load(llvm::StringRef path, llvm::StringRef chip,
-               const LoadOptions &options,
-               const emulator::ProgramOptions &emulation) {
+llvm::Error GpuModel::load(llvm::StringRef path, const LoadOptions &options,
+                           LoadKernels loadKernels) {
   auto progress = [&](llvm::StringRef what) {
     if (options.progress)
       options.progress(what);
   };
-  std::unique_ptr<GpuModel> loaded(new GpuModel);
   progress("reading");
   Stopwatch reading;
   llvm::Expected<ImportedModel> imported = importModel(path);
   if (!imported)
     return imported.takeError();
-  loaded->source = std::move(*imported);
-  loaded->loadTimes.load = reading.seconds();
+  source = std::move(*imported);
+  loadTimes.load = reading.seconds();
   CompileOptions compileOptions = options.compile;
   if (options.onImport)
-    if (llvm::Error error = options.onImport(loaded->source, compileOptions))
-      return std::move(error);
+    if (llvm::Error error = options.onImport(source, compileOptions))
+      return error;
 
   progress("compiling");
   Stopwatch compiling;
-  llvm::Expected<GpuCode> code = compile(loaded->source, chip, compileOptions);
+  llvm::Expected<GpuCode> code = compile(source, target, compileOptions);
   if (!code)
     return code.takeError();
-  llvm::Expected<std::unique_ptr<EmulatedDevice>> device =
-      EmulatedDevice::create(code->ptx, emulation, options.threads);
-  if (!device)
-    return device.takeError();
-  loaded->emulated = std::move(*device);
-  loaded->loadTimes.compile = compiling.seconds();
+  if (llvm::Error error = loadKernels(code->ptx))
+    return error;
+  loadTimes.compile = compiling.seconds();
 
   progress("packing weights");
   Stopwatch packing;
@@ -63,14 +59,68 @@ GpuModel::load(llvm::StringRef path, llvm::StringRef chip,
   engineOptions.threads = options.threads;
   engineOptions.context = resolveContext(options.context, code->plan.context);
   engineOptions.prefillChunk = options.prefillChunk;
-  Result<std::unique_ptr<runtime::DeviceModel>> engine =
-      runtime::DeviceModel::create(std::move(code->plan), *loaded->emulated,
-                                   tensorsOf(*loaded->source.file),
-                                   engineOptions);
-  if (!engine)
-    return llvm::createStringError(engine.error());
-  loaded->engine = std::move(*engine);
-  loaded->loadTimes.pack = packing.seconds();
+  Result<std::unique_ptr<runtime::DeviceModel>> made =
+      runtime::DeviceModel::create(std::move(code->plan), *device,
+                                   tensorsOf(*source.file), engineOptions);
+  if (!made)
+    return llvm::createStringError(made.error());
+  engine = std::move(*made);
+  loadTimes.pack = packing.seconds();
   progress("");
+  return llvm::Error::success();
+}
+
+llvm::Expected<std::unique_ptr<GpuModel>>
+GpuModel::loadEmulated(llvm::StringRef path, llvm::StringRef chip,
+                       const LoadOptions &options,
+                       const emulator::ProgramOptions &emulation) {
+  std::unique_ptr<GpuModel> loaded(new GpuModel);
+  llvm::Expected<NvvmTarget> target = resolveNvvmTarget(chip);
+  if (!target)
+    return target.takeError();
+  loaded->target = std::move(*target);
+  loaded->name = "emulator";
+  auto loadKernels = [&](llvm::ArrayRef<std::string> ptx) -> llvm::Error {
+    llvm::Expected<std::unique_ptr<EmulatedDevice>> device =
+        EmulatedDevice::create(ptx, emulation, options.threads);
+    if (!device)
+      return device.takeError();
+    loaded->device = std::move(*device);
+    return llvm::Error::success();
+  };
+  if (llvm::Error error = loaded->load(path, options, loadKernels))
+    return std::move(error);
+  return loaded;
+}
+
+llvm::Expected<std::unique_ptr<GpuModel>>
+GpuModel::loadOnDevice(llvm::StringRef path, llvm::StringRef chip,
+                       const LoadOptions &options, const std::string &driver) {
+  // The device first: without one there is nothing to compile for.
+  Result<std::unique_ptr<runtime::CudaDevice>> opened =
+      runtime::CudaDevice::open(driver);
+  if (!opened)
+    return llvm::createStringError(opened.error());
+  runtime::CudaDevice &device = **opened;
+  llvm::Expected<NvvmTarget> target = chip.empty()
+                                          ? nvvmTargetFor(device.architecture())
+                                          : resolveNvvmTarget(chip);
+  if (!target)
+    return target.takeError();
+  if (llvm::Error error =
+          toError(device.checkArchitecture(target->architecture())))
+    return std::move(error);
+  std::unique_ptr<GpuModel> loaded(new GpuModel);
+  loaded->target = std::move(*target);
+  loaded->name = device.name();
+  loaded->device = std::move(*opened);
+  auto loadKernels = [&](llvm::ArrayRef<std::string> ptx) -> llvm::Error {
+    for (const std::string &image : ptx)
+      if (llvm::Error error = toError(device.load(image)))
+        return error;
+    return llvm::Error::success();
+  };
+  if (llvm::Error error = loaded->load(path, options, loadKernels))
+    return std::move(error);
   return loaded;
 }

@@ -92,9 +92,16 @@ static cl::opt<std::string>
            cl::init("cpu"), cl::cat(category));
 static cl::opt<std::string> cpu("mcpu", cl::desc("CPU to compile for"),
                                 cl::init("native"), cl::cat(category));
-static cl::opt<std::string> gpuArch("gpu-arch",
-                                    cl::desc("architecture to compile for"),
-                                    cl::init("sm_80"), cl::cat(category));
+static cl::opt<std::string>
+    gpuArch("gpu-arch",
+            cl::desc("GPU architecture to compile for; without it the GPU's "
+                     "own, and sm_80 for the emulator"),
+            cl::cat(category));
+static cl::opt<std::string> gpuDriver("gpu-driver",
+                                      cl::desc("the CUDA driver's library"),
+                                      cl::value_desc("path"),
+                                      cl::init(runtime::CudaDevice::kDriver),
+                                      cl::cat(category));
 static cl::opt<std::string> weightsPath("weights",
                                         cl::desc("model file of an artefact"),
                                         cl::value_desc("path"),
@@ -394,9 +401,12 @@ llvm::Error runSteps(Steps &steps, const ModelTokens &known,
   return generateTo(steps, *tokens, known, statistics);
 }
 
-/// What a loaded model takes.
+/// What a loaded model takes, and where if it is on a GPU.
 struct MemoryUse {
   size_t weights = 0, caches = 0;
+  /// Those on a GPU; a CPU's grow with the steps.
+  std::optional<size_t> buffers;
+  std::string gpu, gpuArch;
 };
 
 void printStatistics(const LoadTimes &times, const MemoryUse &memory,
@@ -423,6 +433,11 @@ void printStatistics(const LoadTimes &times, const MemoryUse &memory,
       {"cache_bytes", static_cast<int64_t>(memory.caches)},
       {"threads", threadCount()},
       {"numerics", numerics.getValue()}};
+  if (memory.buffers) {
+    object["buffer_bytes"] = static_cast<int64_t>(*memory.buffers);
+    object["gpu"] = memory.gpu;
+    object["gpu_arch"] = memory.gpuArch;
+  }
   if (statistics.draftedTokens) {
     object["drafted_tokens"] = *statistics.draftedTokens;
     object["accepted_tokens"] = *statistics.acceptedTokens;
@@ -498,13 +513,26 @@ llvm::Error run() {
     statistics.acceptedTokens = drafted.accepted();
   }
   if (stats)
-    printStatistics((*loaded)->times(),
-                    {model.weightBytes(), (*sequence)->cacheBytes()},
-                    statistics);
+    printStatistics(
+        (*loaded)->times(),
+        {model.weightBytes(), (*sequence)->cacheBytes(), {}, {}, {}},
+        statistics);
   return llvm::Error::success();
 }
 
-llvm::Error runEmulated() {
+llvm::Expected<std::unique_ptr<GpuModel>>
+loadOnGpu(const LoadOptions &options) {
+  if (target == "nvvm")
+    return GpuModel::loadOnDevice(modelPath, gpuArch, options, gpuDriver);
+  emulator::ProgramOptions emulation;
+  emulation.count = false; // nobody asks
+  llvm::StringRef chip = gpuArch;
+  if (chip.empty())
+    chip = "sm_80";
+  return GpuModel::loadEmulated(modelPath, chip, options, emulation);
+}
+
+llvm::Error runOnGpu() {
   LoadOptions options = loadOptions();
   std::optional<ModelTokens> known;
   options.onImport = [&](const ImportedModel &model,
@@ -515,10 +543,7 @@ llvm::Error runEmulated() {
     known = std::move(*tokens);
     return llvm::Error::success();
   };
-  emulator::ProgramOptions emulation;
-  emulation.count = false; // nobody asks
-  llvm::Expected<std::unique_ptr<GpuModel>> loaded =
-      GpuModel::load(modelPath, gpuArch, options, emulation);
+  llvm::Expected<std::unique_ptr<GpuModel>> loaded = loadOnGpu(options);
   if (!loaded)
     return loaded.takeError();
   runtime::DeviceModel &model = (*loaded)->model();
@@ -531,10 +556,13 @@ llvm::Error runEmulated() {
   if (llvm::Error error = runSteps(
           steps, *known, (*loaded)->imported().config.architecture, statistics))
     return error;
-  if (stats)
+  if (stats) {
+    const runtime::DeviceMemoryPlan &memory = model.memoryPlan();
     printStatistics((*loaded)->times(),
-                    {model.memoryPlan().weights, model.memoryPlan().caches},
+                    {memory.weights, memory.caches, memory.buffers,
+                     (*loaded)->deviceName(), (*loaded)->chip()},
                     statistics);
+  }
   return llvm::Error::success();
 }
 
@@ -599,8 +627,8 @@ std::string checkUsage() {
   if (std::string problem = checkArithmetic(numerics, cacheType);
       !problem.empty())
     return problem;
-  if (target == "nvvm")
-    return "--target nvvm is not available yet";
+  if (gpuDriver.getNumOccurrences() && target != "nvvm")
+    return "--gpu-driver is for --target nvvm, not for " + target;
   if (target == "reference" && stats)
     return "--stats are those of compiled code: --target reference has none";
   if (target != "cpu" && makesDrafts())
@@ -622,9 +650,9 @@ int main(int argc, char **argv) {
     return kExitUsage;
   if (std::string problem = checkUsage(); !problem.empty())
     return reportUsage(problem);
-  if (llvm::Error error = target == "reference"       ? runReference()
-                          : target == "nvvm-emulated" ? runEmulated()
-                                                      : run())
+  if (llvm::Error error = target == "reference" ? runReference()
+                          : target == "cpu"     ? run()
+                                                : runOnGpu())
     return reportFailure(std::move(error));
   return 0;
 }

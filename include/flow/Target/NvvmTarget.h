@@ -22,6 +22,9 @@ struct NvvmTarget {
   std::string features;
   /// Bytes of shared memory that a CTA may ask for, and that an SM has.
   int64_t sharedMemoryLimit = 0, sharedMemory = 0;
+
+  /// 80 of `sm_80`.
+  int architecture() const;
 };
 
 /// The architectures that code is generated for, the oldest first.
@@ -30,6 +33,10 @@ llvm::ArrayRef<llvm::StringLiteral> nvvmChips();
 /// The target called `chip`. An unknown name is an error that lists those that
 /// are known.
 llvm::Expected<NvvmTarget> resolveNvvmTarget(llvm::StringRef chip);
+
+/// The newest target whose PTX a GPU of `architecture`, 80 for sm_80, can run.
+/// One that is older than all of them is an error.
+llvm::Expected<NvvmTarget> nvvmTargetFor(int architecture);
 
 /// PTX of the kernels in `module`, whose functions are of the LLVM dialect.
 /// Nothing of CUDA's toolkit is needed; a call of something that the module

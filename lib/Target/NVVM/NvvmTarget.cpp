@@ -47,3 +47,20 @@ llvm::Expected<NvvmTarget> flow::resolveNvvmTarget(llvm::StringRef name) {
   return NvvmTarget{chip->name.str(), chip->features.str(),
                     chip->sharedLimit * kKilobyte, chip->shared * kKilobyte};
 }
+
+int NvvmTarget::architecture() const {
+  int number = 0;
+  llvm::StringRef(chip).drop_front(sizeof("sm_") - 1).getAsInteger(10, number);
+  return number;
+}
+
+llvm::Expected<NvvmTarget> flow::nvvmTargetFor(int architecture) {
+  for (llvm::StringRef name : llvm::reverse(nvvmChips())) {
+    llvm::Expected<NvvmTarget> target = resolveNvvmTarget(name);
+    if (!target || target->architecture() <= architecture)
+      return target;
+  }
+  return llvm::createStringError("kernels need " + nvvmChips().front() +
+                                 " or newer, the GPU is sm_" +
+                                 llvm::Twine(architecture));
+}
