@@ -27,6 +27,15 @@ config.substitutions.append(("%tokenize", os.path.join(
 config.substitutions.append(("%run_plan", os.path.join(
     config.test_exec_root, "tools", "flow-test-run-plan")))
 
+# A CUDA driver over the emulator, and NVIDIA's with a GPU where there is one.
+config.substitutions.append(("%test_driver", os.path.join(
+    config.test_exec_root, "tools", "flow-test-cuda.so")))
+if subprocess.run([sys.executable, "-c",
+                   "import ctypes; cuda = ctypes.CDLL('libcuda.so.1'); "
+                   "assert cuda.cuInit(0) == 0"],
+                  stderr=subprocess.DEVNULL).returncode == 0:
+    config.available_features.add("gpu")
+
 config.substitutions.append(("%check_asm", "%s %s" % (
     sys.executable, os.path.join(config.test_source_root, os.pardir, "tools",
                                  "checks", "check_asm.py"))))

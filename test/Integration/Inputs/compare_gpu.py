@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Compares the emulated GPU with the interpreter, over a prompt in steps of a few
-sizes and over generated tokens.
+"""Compares a GPU with the interpreter, over a prompt in steps of a few sizes and
+over generated tokens.
 
-  compare_gpu.py FLOW_RUN MODEL FOLDER ROWS
+  compare_gpu.py FLOW_RUN MODEL FOLDER ROWS [TARGET]
+
+TARGET is nvvm-emulated by itself.
 
 A GPU rounds to bf16 what `--numerics bf16 --cache-type bf16` does on a CPU, seven
 tensors a layer, and queries and probabilities besides. Roundings are independent,
@@ -38,13 +40,13 @@ def rms(values):
     return float(np.sqrt(np.mean(np.square(values, dtype=np.float64))))
 
 
-def main(flow_run, model, folder, rows):
+def main(flow_run, model, folder, rows, target="nvvm-emulated"):
     out = pathlib.Path(folder) / "logits.bin"
     prompt = [2 + 37 * i % 500 for i in range(int(rows))]
     gpu = {}
     for chunk in ("512", "17", "1"):
         gpu[chunk], generated = logits(flow_run, model, out, prompt, 3, "--target",
-                                       "nvvm-emulated", "--prefill-chunk", chunk)
+                                       target, "--prefill-chunk", chunk)
     # Every position that anybody has logits of, for the others.
     tokens = prompt + generated
     exact, _ = logits(flow_run, model, out, tokens, 0, "--target", "reference")
