@@ -73,6 +73,8 @@ ptxas = shutil.which("ptxas") or shutil.which("/usr/local/cuda/bin/ptxas")
 if ptxas:
     config.available_features.add("ptxas")
     config.substitutions.append(("%ptxas", ptxas))
+if shutil.which("fatbinary") or shutil.which("/usr/local/cuda/bin/fatbinary"):
+    config.available_features.add("fatbinary")
 
 # Compiled code goes to a cache of the tests' own.
 cache = os.path.join(config.test_exec_root, "cache")

@@ -78,6 +78,16 @@ llvm::Expected<GpuCode> flow::compileForGpu(ModuleOp recipe,
   return code;
 }
 
+/// The path of a tool of CUDA's toolkit that `what` needs, if `found` is one.
+static llvm::Expected<std::string>
+requireTool(llvm::StringRef what, llvm::StringRef name, std::string found) {
+  if (found.empty())
+    return llvm::createStringError(what + " needs " + name +
+                                   " of NVIDIA's CUDA toolkit, which is "
+                                   "neither on PATH nor in CUDA_HOME");
+  return found;
+}
+
 llvm::Expected<std::string> flow::emitGpuStep(ModuleOp recipe, StringRef name,
                                               GpuEmitKind kind,
                                               const NvvmTarget &target,
@@ -103,12 +113,41 @@ llvm::Expected<std::string> flow::emitGpuStep(ModuleOp recipe, StringRef name,
   llvm::Expected<std::string> ptx = ptxOf(step.module(), target);
   if (!ptx || kind == GpuEmitKind::Ptx)
     return ptx;
-  std::string ptxas = findPtxas();
-  if (ptxas.empty())
-    return llvm::createStringError(
-        "a cubin needs ptxas of NVIDIA's CUDA toolkit, which is not on PATH");
-  llvm::Expected<AssembledPtx> assembled = assemblePtx(*ptx, target, ptxas);
+  llvm::Expected<std::string> ptxas =
+      requireTool("a cubin", "ptxas", findPtxas());
+  if (!ptxas)
+    return ptxas;
+  llvm::Expected<AssembledPtx> assembled = assemblePtx(*ptx, target, *ptxas);
   if (!assembled)
     return assembled.takeError();
   return std::move(assembled->cubin);
+}
+
+llvm::Expected<std::string> flow::emitGpuFatbin(ModuleOp recipe, StringRef name,
+                                                ArrayRef<NvvmTarget> targets,
+                                                const CompileOptions &options) {
+  llvm::Expected<std::string> ptxas =
+      requireTool("a fatbin", "ptxas", findPtxas());
+  if (!ptxas)
+    return ptxas;
+  llvm::Expected<std::string> fatbinary =
+      requireTool("a fatbin", "fatbinary", findFatbinary());
+  if (!fatbinary)
+    return fatbinary;
+  std::vector<FatbinImage> images;
+  for (const NvvmTarget &target : targets) {
+    llvm::Expected<std::string> ptx =
+        emitGpuStep(recipe, name, GpuEmitKind::Ptx, target, options);
+    if (!ptx)
+      return ptx;
+    llvm::Expected<AssembledPtx> assembled = assemblePtx(*ptx, target, *ptxas);
+    if (!assembled)
+      return assembled.takeError();
+    images.push_back(
+        {std::move(assembled->cubin), target.architecture(), false});
+    // The oldest serves most GPUs.
+    if (images.size() == 1)
+      images.push_back({std::move(*ptx), target.architecture(), true});
+  }
+  return buildFatbin(images, *fatbinary);
 }

@@ -34,16 +34,18 @@ static cl::opt<std::string> outputPath("o", cl::Required,
 static cl::opt<std::string> emit(
     "emit",
     cl::desc("summary, recipe, flow, linalg, llvm, asm, obj, and for a GPU "
-             "gpu, nvvm, ptx, cubin; without it an artefact"),
+             "gpu, nvvm, ptx, cubin, fatbin; without it an artefact"),
     cl::cat(category));
 static cl::opt<std::string> phase("phase",
                                   cl::desc("prefill, decode, verify or all"),
                                   cl::init("all"), cl::cat(category));
 static cl::opt<std::string> target("target", cl::desc("cpu or nvvm"),
                                    cl::init("cpu"), cl::cat(category));
-static cl::opt<std::string> gpuArch("gpu-arch",
-                                    cl::desc("GPU architecture to compile for"),
-                                    cl::init("sm_80"), cl::cat(category));
+static cl::opt<std::string>
+    gpuArch("gpu-arch",
+            cl::desc("GPU architecture to compile for; for a fatbin several"),
+            cl::value_desc("sm_80,sm_90"), cl::init("sm_80"),
+            cl::cat(category));
 static cl::opt<std::string> cpu("mcpu", cl::desc("CPU to compile for"),
                                 cl::init("native"), cl::cat(category));
 static cl::opt<std::string> numerics("numerics",
@@ -75,6 +77,9 @@ namespace {
 /// Numbers rather than a phase of compilation.
 constexpr llvm::StringLiteral kSummary = "summary";
 
+/// Of several architectures.
+constexpr llvm::StringLiteral kFatbin = "fatbin";
+
 struct Kind {
   EmitKind kind;
   llvm::StringRef extension;
@@ -103,12 +108,15 @@ std::optional<GpuEmitKind> parseGpuKind(llvm::StringRef name) {
 
 /// What is wrong with --emit for --target=nvvm, if anything.
 std::string checkGpuUsage() {
-  if (emit.empty() || emit == "fatbin")
-    return "--target nvvm is available with --emit=flow, gpu, nvvm, ptx or "
-           "cubin only";
-  if (emit == "cubin" && phase == "all")
-    return "--emit=cubin needs --phase=prefill or --phase=decode";
-  if (parseGpuKind(emit))
+  if (emit.empty())
+    return "--target nvvm is available with --emit=flow, gpu, nvvm, ptx, cubin "
+           "or fatbin only";
+  if ((emit == "cubin" || emit == kFatbin) && phase == "all")
+    return "--emit=" + emit + " needs --phase=prefill or --phase=decode";
+  if (emit != kFatbin && llvm::StringRef(gpuArch).contains(','))
+    return "--emit=" + emit + " is for one architecture, got --gpu-arch " +
+           gpuArch;
+  if (emit == kFatbin || parseGpuKind(emit))
     return phase == "verify" ? "--phase=verify is of a CPU" : "";
   return "--emit=" + emit + " is of a CPU, not of --target nvvm";
 }
@@ -234,13 +242,15 @@ llvm::Error emitPhase(mlir::ModuleOp recipe, Kind kind,
   return writeText(outputPath, text);
 }
 
-/// One phase of a compilation for a GPU, of all `steps()`.
-llvm::Error emitGpuPhase(mlir::ModuleOp recipe, GpuEmitKind kind,
-                         const NvvmTarget &gpu, const CompileOptions &options) {
+/// What --emit says of a compilation for GPUs, of all `steps()`.
+llvm::Error emitGpuPhase(mlir::ModuleOp recipe, llvm::ArrayRef<NvvmTarget> gpus,
+                         const CompileOptions &options) {
   std::string text;
   for (llvm::StringRef step : steps()) {
     llvm::Expected<std::string> part =
-        emitGpuStep(recipe, step, kind, gpu, options);
+        emit == kFatbin ? emitGpuFatbin(recipe, step, gpus, options)
+                        : emitGpuStep(recipe, step, *parseGpuKind(emit),
+                                      gpus.front(), options);
     if (!part)
       return part.takeError();
     text += *part;
@@ -280,7 +290,9 @@ llvm::Error saveAllPhases(mlir::ModuleOp recipe, const CpuTarget &cpuTarget,
   return llvm::Error::success();
 }
 
+/// With `prefix` in front of the phases' names.
 llvm::Error saveGpuPhases(mlir::ModuleOp recipe, const NvvmTarget &gpu,
+                          llvm::StringRef prefix,
                           const CompileOptions &options) {
   if (llvm::Error error = makeFolder())
     return error;
@@ -290,8 +302,8 @@ llvm::Error saveGpuPhases(mlir::ModuleOp recipe, const NvvmTarget &gpu,
           emitGpuStep(recipe, step, *parseGpuKind(name), gpu, options);
       if (!text)
         return text.takeError();
-      if (llvm::Error error =
-              saveText(step, name, name == "ptx" ? "ptx" : "mlir", *text))
+      if (llvm::Error error = saveText(step, (prefix + name).str(),
+                                       name == "ptx" ? "ptx" : "mlir", *text))
         return error;
     }
   return llvm::Error::success();
@@ -299,13 +311,16 @@ llvm::Error saveGpuPhases(mlir::ModuleOp recipe, const NvvmTarget &gpu,
 
 /// Does what was asked for with --target nvvm.
 llvm::Error runForGpu(mlir::ModuleOp recipe, const CompileOptions &options) {
-  llvm::Expected<NvvmTarget> gpu = resolveNvvmTarget(gpuArch);
-  if (!gpu)
-    return gpu.takeError();
-  if (!saveTemps.empty())
-    if (llvm::Error error = saveGpuPhases(recipe, *gpu, options))
-      return error;
-  return emitGpuPhase(recipe, *parseGpuKind(emit), *gpu, options);
+  llvm::Expected<std::vector<NvvmTarget>> gpus = resolveNvvmTargets(gpuArch);
+  if (!gpus)
+    return gpus.takeError();
+  for (const NvvmTarget &gpu : *gpus) {
+    std::string prefix = gpus->size() == 1 ? "" : gpu.chip + ".";
+    if (!saveTemps.empty())
+      if (llvm::Error error = saveGpuPhases(recipe, gpu, prefix, options))
+        return error;
+  }
+  return emitGpuPhase(recipe, *gpus, options);
 }
 
 llvm::Error run() {

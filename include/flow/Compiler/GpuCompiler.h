@@ -33,6 +33,14 @@ llvm::Expected<std::string> emitGpuStep(mlir::ModuleOp recipe,
                                         const NvvmTarget &target,
                                         const CompileOptions &options);
 
+/// One step for all of `targets`, of which there is one at least, as a fatbin:
+/// machine code of each, and PTX of the first for GPUs that are newer. The
+/// toolkit's ptxas or fatbinary not being there is an error.
+llvm::Expected<std::string> emitGpuFatbin(mlir::ModuleOp recipe,
+                                          llvm::StringRef step,
+                                          llvm::ArrayRef<NvvmTarget> targets,
+                                          const CompileOptions &options);
+
 } // namespace flow
 
 #endif // FLOW_COMPILER_GPUCOMPILER_H

@@ -34,6 +34,13 @@ llvm::ArrayRef<llvm::StringLiteral> nvvmChips();
 /// are known.
 llvm::Expected<NvvmTarget> resolveNvvmTarget(llvm::StringRef chip);
 
+/// The targets in `list`, which has commas between them, the oldest first. They
+/// are told of no more shared memory for a CTA than all of them have, so that
+/// one plan launches the kernels of each. A name that is unknown or comes twice
+/// is an error.
+llvm::Expected<std::vector<NvvmTarget>>
+resolveNvvmTargets(llvm::StringRef list);
+
 /// The newest target whose PTX a GPU of `architecture`, 80 for sm_80, can run.
 /// One that is older than all of them is an error.
 llvm::Expected<NvvmTarget> nvvmTargetFor(int architecture);
@@ -62,13 +69,28 @@ struct AssembledPtx {
 };
 
 /// The path of ptxas: on PATH, in the toolkit that CUDA_HOME or CUDA_PATH
-/// names, or in /usr/local/cuda; empty where there is none.
+/// names, or, where neither is set, in /usr/local/cuda; empty where there is
+/// none.
 std::string findPtxas();
+/// The same of fatbinary.
+std::string findFatbinary();
 
 /// Assembles `ptx` with the ptxas at `path`. What it complains of is the error.
 llvm::Expected<AssembledPtx> assemblePtx(llvm::StringRef ptx,
                                          const NvvmTarget &target,
                                          llvm::StringRef path);
+
+/// PTX or machine code for `architecture`, 80 for sm_80.
+struct FatbinImage {
+  std::string bytes;
+  int architecture = 0;
+  bool isPtx = false;
+};
+
+/// A fatbin with `images`, of which a driver takes the one that fits its GPU
+/// best, made by the fatbinary at `path`. What it complains of is the error.
+llvm::Expected<std::string> buildFatbin(llvm::ArrayRef<FatbinImage> images,
+                                        llvm::StringRef path);
 
 } // namespace flow
 

@@ -1,48 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // Runs the assembler of CUDA's toolkit.
 
+#include "CudaTools.h"
 #include "flow/Target/NvvmTarget.h"
-#include "llvm/Support/FileSystem.h"
-#include "llvm/Support/FileUtilities.h"
-#include "llvm/Support/MemoryBuffer.h"
-#include "llvm/Support/Path.h"
-#include "llvm/Support/Program.h"
 #include "llvm/Support/Regex.h"
-
-#include <cstdlib>
 
 using namespace flow;
 
-std::string flow::findPtxas() {
-  if (llvm::ErrorOr<std::string> path = llvm::sys::findProgramByName("ptxas"))
-    return *path;
-  for (const char *home : {static_cast<const char *>(std::getenv("CUDA_HOME")),
-                           static_cast<const char *>(std::getenv("CUDA_PATH")),
-                           "/usr/local/cuda"}) {
-    llvm::SmallString<128> path(home ? home : "");
-    llvm::sys::path::append(path, "bin", "ptxas");
-    if (home && llvm::sys::fs::can_execute(path))
-      return path.str().str();
-  }
-  return {};
-}
-
-/// A temporary file that goes when its owner does.
-static llvm::Expected<std::unique_ptr<llvm::FileRemover>>
-makeTemporary(llvm::StringRef extension, llvm::SmallVectorImpl<char> &path) {
-  if (std::error_code code =
-          llvm::sys::fs::createTemporaryFile("flow-ptx", extension, path))
-    return llvm::createStringError("no temporary file can be made: " +
-                                   code.message());
-  return std::make_unique<llvm::FileRemover>(path);
-}
-
-static llvm::Expected<std::string> readFile(llvm::StringRef path) {
-  auto buffer = llvm::MemoryBuffer::getFile(path);
-  if (!buffer)
-    return llvm::createStringError(path + ": " + buffer.getError().message());
-  return (*buffer)->getBuffer().str();
-}
+std::string flow::findPtxas() { return findCudaTool("ptxas"); }
 
 /// The number in front of `unit` in a line of ptxas, or 0.
 static int64_t numberBefore(llvm::StringRef line, llvm::StringRef unit) {
@@ -80,39 +45,20 @@ static std::vector<KernelResources> readResources(llvm::StringRef log) {
 llvm::Expected<AssembledPtx> flow::assemblePtx(llvm::StringRef ptx,
                                                const NvvmTarget &target,
                                                llvm::StringRef path) {
-  llvm::SmallString<128> input, output, log;
-  auto inputFile = makeTemporary("ptx", input);
-  if (!inputFile)
-    return inputFile.takeError();
-  auto outputFile = makeTemporary("cubin", output);
-  if (!outputFile)
-    return outputFile.takeError();
-  auto logFile = makeTemporary("log", log);
-  if (!logFile)
-    return logFile.takeError();
-  std::error_code code;
-  llvm::raw_fd_ostream stream(input, code);
-  if (!code) {
-    stream << ptx;
-    stream.close();
-    code = stream.error();
-  }
-  if (code)
-    return llvm::createStringError(input + ": " + code.message());
-
-  std::string chip = "-arch=" + target.chip;
-  llvm::StringRef arguments[] = {path, chip, "-v", input, "-o", output};
-  std::optional<llvm::StringRef> redirects[] = {"", log.str(), log.str()};
-  std::string problem;
-  int status = llvm::sys::ExecuteAndWait(path, arguments, std::nullopt,
-                                         redirects, 0, 0, &problem);
-  llvm::Expected<std::string> said = readFile(log);
+  llvm::Expected<TemporaryFile> input = TemporaryFile::create("ptx", ptx);
+  if (!input)
+    return input.takeError();
+  llvm::Expected<TemporaryFile> output = TemporaryFile::create("cubin");
+  if (!output)
+    return output.takeError();
+  llvm::Expected<std::string> said =
+      runCudaTool(path,
+                  {"-arch=" + target.chip, "-v", input->path().str(), "-o",
+                   output->path().str()},
+                  "ptxas refuses the code");
   if (!said)
     return said.takeError();
-  if (status != 0)
-    return llvm::createStringError("ptxas refuses the code: " +
-                                   (problem.empty() ? *said : problem));
-  llvm::Expected<std::string> cubin = readFile(output);
+  llvm::Expected<std::string> cubin = output->read();
   if (!cubin)
     return cubin.takeError();
   return AssembledPtx{std::move(*cubin), readResources(*said)};

@@ -48,6 +48,31 @@ llvm::Expected<NvvmTarget> flow::resolveNvvmTarget(llvm::StringRef name) {
                     chip->sharedLimit * kKilobyte, chip->shared * kKilobyte};
 }
 
+llvm::Expected<std::vector<NvvmTarget>>
+flow::resolveNvvmTargets(llvm::StringRef list) {
+  std::vector<NvvmTarget> targets;
+  for (llvm::StringRef name : llvm::split(list, ',')) {
+    llvm::Expected<NvvmTarget> target = resolveNvvmTarget(name);
+    if (!target)
+      return target.takeError();
+    targets.push_back(std::move(*target));
+  }
+  llvm::sort(targets, [](const NvvmTarget &a, const NvvmTarget &b) {
+    return a.architecture() < b.architecture();
+  });
+  int64_t limit = targets.front().sharedMemoryLimit;
+  for (const NvvmTarget &target : targets)
+    limit = std::min(limit, target.sharedMemoryLimit);
+  llvm::StringRef before;
+  for (NvvmTarget &target : targets) {
+    if (target.chip == before)
+      return llvm::createStringError("'" + before + "' is named twice");
+    before = target.chip;
+    target.sharedMemoryLimit = limit;
+  }
+  return targets;
+}
+
 int NvvmTarget::architecture() const {
   int number = 0;
   llvm::StringRef(chip).drop_front(sizeof("sm_") - 1).getAsInteger(10, number);
