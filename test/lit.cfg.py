@@ -76,6 +76,14 @@ if ptxas:
 if shutil.which("fatbinary") or shutil.which("/usr/local/cuda/bin/fatbinary"):
     config.available_features.add("fatbinary")
 
+# The compiler of the same toolkit.
+nvcc = shutil.which("nvcc") or shutil.which("/usr/local/cuda/bin/nvcc")
+if nvcc:
+    config.available_features.add("nvcc")
+    config.substitutions.append(("%nvcc", nvcc))
+    config.substitutions.append(("%run_foreign_ptx", os.path.join(
+        config.test_exec_root, "tools", "flow-test-foreign-ptx")))
+
 # Compiled code goes to a cache of the tests' own.
 cache = os.path.join(config.test_exec_root, "cache")
 shutil.rmtree(cache, ignore_errors=True)

@@ -45,6 +45,15 @@ const GlobalMemory::Range *Cta::findGlobal(uint64_t address) {
   return found;
 }
 
+void Cta::touch(uint64_t address, bool writes) {
+  const GlobalMemory::Range *range = findGlobal(address);
+  if (range != touchedRange) {
+    touchedRange = range;
+    touchedBits = &context.touched->of(*range);
+  }
+  touchedBits->mark(address, writes);
+}
+
 std::string Cta::describeNear(uint64_t address) const {
   // The nearest memory below is most likely the one that was meant.
   const GlobalMemory::Range *below = context.memory->findBelow(address);
@@ -154,6 +163,9 @@ void Cta::addCounts() {
     counters.asyncCopies += runs * block.asyncCopies;
     counters.special += runs * block.special;
     counters.barriers += runs * block.barriers;
+    counters.tensorOperations += runs * block.tensorOperations;
+    counters.byteTensorOperations += runs * block.byteTensorOperations;
+    counters.floatOperations += lanes * block.floatOperations;
   }
   llvm::fill(blockCounts, 0);
   for (const Warp &warp : warps)

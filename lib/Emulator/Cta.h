@@ -5,6 +5,7 @@
 #define FLOW_LIB_EMULATOR_CTA_H
 
 #include "GlobalRaces.h"
+#include "TouchedSectors.h"
 #include "WarpState.h"
 #include "flow/Emulator/Emulator.h"
 #include "llvm/ADT/SmallVector.h"
@@ -28,6 +29,7 @@ struct LaunchContext {
   std::vector<uint8_t> parameters;
   /// Null without checks.
   GlobalRaces *races = nullptr;
+  TouchedSectors *touched = nullptr;
 };
 
 /// A copy to shared memory that has been issued and not waited for.
@@ -71,6 +73,8 @@ public:
   std::string describeNear(uint64_t address) const;
   bool checks() const { return context.options.checks; }
   bool counts() const { return context.options.count; }
+  /// Marks the sector of `address`, which is in some memory.
+  void touch(uint64_t address, bool writes);
   GlobalRaces *globalRaces() { return context.races; }
   /// The warp's present moment.
   GridTime now(const WarpState &state) const {
@@ -116,7 +120,8 @@ private:
   uint8_t *firstFrame = nullptr;
   std::vector<uint8_t> local;
   std::vector<uint64_t> blockCounts;
-  const GlobalMemory::Range *lastRange = nullptr;
+  const GlobalMemory::Range *lastRange = nullptr, *touchedRange = nullptr;
+  TouchedSectors::Bits *touchedBits = nullptr;
   std::optional<std::string> firstError;
 };
 

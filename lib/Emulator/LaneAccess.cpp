@@ -284,7 +284,7 @@ bool flow::emulator::account(WarpState &state, const Access &access,
     if (lanes.space == Space::Shared)
       countShared(cta.counters, lanes.address, lanes.mask, size);
     else if (lanes.space == Space::Global)
-      countGlobal(cta.counters, lanes.address, lanes.mask, size, writes);
+      countGlobal(cta, lanes.address, lanes.mask, size, writes);
   }
   if (!cta.checks())
     return true;

@@ -115,6 +115,10 @@ std::vector<std::string> Program::kernels() const {
   return names;
 }
 
+static uint64_t sizeOf(const Dim3 &size) {
+  return uint64_t(size.x) * size.y * size.z;
+}
+
 static std::string textOf(const Dim3 &size) {
   return "(" + std::to_string(size.x) + ", " + std::to_string(size.y) + ", " +
          std::to_string(size.z) + ")";
@@ -128,7 +132,7 @@ static llvm::Error checkLaunch(const KernelCode &code, const Launch &launch,
     return llvm::createStringError("kernel '" + kernel.name + "': " + what);
   };
   const Dim3 &block = launch.block, &grid = launch.grid;
-  uint64_t threads = uint64_t(block.x) * block.y * block.z;
+  uint64_t threads = sizeOf(block);
   if (!threads || block.x > 1024 || block.y > 1024 || block.z > 64 ||
       threads > 1024)
     return fail("a block of " + textOf(block) + " threads, expected 1 to 1024");
@@ -136,6 +140,10 @@ static llvm::Error checkLaunch(const KernelCode &code, const Launch &launch,
       grid.z > 65535)
     return fail("a grid of " + textOf(grid) +
                 ", expected 1 to 2147483647 by 65535 by 65535");
+  for (uint64_t cta : launch.ctas)
+    if (cta >= sizeOf(grid))
+      return fail("the CTA " + llvm::Twine(cta) + " of a grid of " +
+                  llvm::Twine(sizeOf(grid)));
   const uint32_t *most = kernel.maxThreads;
   bool isExact = block.x == most[0] && block.y == most[1] && block.z == most[2];
   if (kernel.exactThreads && !isExact)
@@ -163,8 +171,8 @@ class LaunchRun {
 public:
   explicit LaunchRun(const LaunchContext &context)
       : context(context),
-        count(uint64_t(context.launch->grid.x) * context.launch->grid.y *
-              context.launch->grid.z) {}
+        count(context.launch->ctas.empty() ? sizeOf(context.launch->grid)
+                                           : context.launch->ctas.size()) {}
 
   llvm::Expected<Counters> run(int threads) {
     uint64_t useful = std::min<uint64_t>(std::max(threads, 1), count);
@@ -188,7 +196,8 @@ private:
       uint64_t index = next++;
       if (index >= count)
         break;
-      if (cta.run(index))
+      const std::vector<uint64_t> &chosen = context.launch->ctas;
+      if (cta.run(chosen.empty() ? index : chosen[index]))
         continue;
       std::lock_guard<std::mutex> lock(mutex);
       if (index < failed) {
@@ -210,7 +219,8 @@ private:
 };
 
 llvm::Expected<Counters> Program::launch(const Launch &launch,
-                                         GlobalMemory &memory, int threads) {
+                                         GlobalMemory &memory, int threads,
+                                         std::vector<Traffic> *traffic) {
   auto found = llvm::find_if(module->kernels, [&](const auto &code) {
     return code->kernel->name == launch.kernel;
   });
@@ -232,5 +242,17 @@ llvm::Expected<Counters> Program::launch(const Launch &launch,
        llvm::zip(code.kernel->parameters, launch.parameters))
     std::memcpy(context.parameters.data() + variable.offset, value,
                 variable.size);
-  return LaunchRun(context).run(threads);
+  TouchedSectors touched;
+  context.touched = &touched;
+  llvm::Expected<Counters> counters = LaunchRun(context).run(threads);
+  if (!counters || !context.options.count)
+    return counters;
+  std::vector<Traffic> pieces = touched.traffic();
+  for (const Traffic &piece : pieces) {
+    counters->distinctSectorsRead += piece.sectorsRead;
+    counters->distinctSectorsWritten += piece.sectorsWritten;
+  }
+  if (traffic)
+    *traffic = std::move(pieces);
+  return counters;
 }

@@ -31,6 +31,9 @@ llvm::ArrayRef<RuntimeFunction> memoryFunctions();
 ///   uint32_t shuffle(WarpState *, uint32_t instruction, uint32_t lanes,
 ///                    uint32_t mode, const uint32_t (*operands)[32],
 ///                    uint32_t *result)
+///   uint32_t reduce(uint32_t lanes, uint32_t kind, const uint32_t *values)
+///   uint32_t match(uint32_t lanes, uint32_t bits, uint32_t isAll,
+///                  const void *values, uint32_t *result)
 ///   void fence(WarpState *)
 ///   void trap(WarpState *, uint32_t instruction)
 llvm::ArrayRef<RuntimeFunction> warpFunctions();
@@ -38,7 +41,15 @@ llvm::ArrayRef<RuntimeFunction> warpFunctions();
 /// Arithmetic that has no vector code:
 /// `void (void *result, const void *a, const void *b, uint32_t count)`, named
 /// by what it does and the type: div_s32, rem_u64, ex2_f32, tanh_f32, …
+///
+/// round_f32 and round_f64 take three operands, and how the last step rounds:
+/// `void (void *result, const void *a, const void *b, const void *c,
+/// uint32_t count, uint32_t operation, uint32_t direction)`. Sums and products
+/// do not read `c`.
 llvm::ArrayRef<RuntimeFunction> laneFunctions();
+
+enum class RoundedOperation : uint32_t { Add, Subtract, Multiply, Fma };
+enum class Direction : uint32_t { Zero, Down, Up };
 
 enum class ShuffleMode : uint32_t { Up, Down, Butterfly, Index };
 

@@ -3,6 +3,7 @@
 
 #include "Runtime.h"
 
+#include <cfenv>
 #include <cmath>
 #include <limits>
 #include <type_traits>
@@ -53,6 +54,50 @@ static float rsqrt(float x) {
 }
 static double rsqrtDouble(double x) { return 1.0 / std::sqrt(x); }
 
+/// The machine rounds as it is told while this lives.
+class RoundingScope {
+public:
+  explicit RoundingScope(Direction direction) : before(std::fegetround()) {
+    std::fesetround(direction == Direction::Zero   ? FE_TOWARDZERO
+                    : direction == Direction::Down ? FE_DOWNWARD
+                                                   : FE_UPWARD);
+  }
+  ~RoundingScope() { std::fesetround(before); }
+  RoundingScope(const RoundingScope &) = delete;
+  RoundingScope &operator=(const RoundingScope &) = delete;
+
+private:
+  int before;
+};
+
+template <typename T>
+static void roundTo(void *result, const void *a, const void *b, const void *c,
+                    uint32_t count, uint32_t operation, uint32_t direction) {
+  RoundingScope scope(static_cast<Direction>(direction));
+  for (uint32_t i = 0; i < count; ++i) {
+    // Compilers assume rounding to nearest: volatile keeps them from moving
+    // the arithmetic out of the scope.
+    volatile T x = static_cast<const T *>(a)[i];
+    volatile T y = static_cast<const T *>(b)[i];
+    volatile T rounded = 0;
+    switch (static_cast<RoundedOperation>(operation)) {
+    case RoundedOperation::Add:
+      rounded = x + y;
+      break;
+    case RoundedOperation::Subtract:
+      rounded = x - y;
+      break;
+    case RoundedOperation::Multiply:
+      rounded = x * y;
+      break;
+    case RoundedOperation::Fma:
+      rounded = std::fma(x, y, static_cast<const T *>(c)[i]);
+      break;
+    }
+    static_cast<T *>(result)[i] = rounded;
+  }
+}
+
 template <typename Function> static void *address(Function *function) {
   return reinterpret_cast<void *>(function);
 }
@@ -74,6 +119,8 @@ llvm::ArrayRef<RuntimeFunction> flow::emulator::laneFunctions() {
       {"cos_f32", address(unary<float, cosine>)},
       {"rsqrt_f32", address(unary<float, rsqrt>)},
       {"rsqrt_f64", address(unary<double, rsqrtDouble>)},
+      {"round_f32", address(roundTo<float>)},
+      {"round_f64", address(roundTo<double>)},
   };
   return functions;
 }

@@ -111,7 +111,7 @@ void async(WarpState *state, const Access *access, uint32_t mask) {
       !findSources(*state, *access, mask, source, sizes))
     return;
   if (cta.counts()) {
-    countGlobal(cta.counters, source.address, source.mask, access->bytes,
+    countGlobal(cta, source.address, source.mask, access->bytes,
                 /*writes=*/false);
     // Bytes that are not read were not asked for.
     forEachLane(source.mask, [&](unsigned lane) {
@@ -295,7 +295,7 @@ void atomic(WarpState *state, const Access *access, uint32_t mask) {
     if (lanes.space == Space::Shared)
       countShared(cta.counters, lanes.address, lanes.mask, access->bytes);
     else
-      countGlobal(cta.counters, lanes.address, lanes.mask, access->bytes,
+      countGlobal(cta, lanes.address, lanes.mask, access->bytes,
                   /*writes=*/true);
   }
   if (lanes.space != Space::Global && cta.checks() &&

@@ -134,6 +134,65 @@ static uint32_t shuffle(WarpState *state, uint32_t instruction, uint32_t lanes,
   return inRange;
 }
 
+/// What the values of `lanes` make together.
+static uint32_t reduce(uint32_t lanes, uint32_t kind, const uint32_t *values) {
+  if (!lanes)
+    return 0;
+  uint32_t result = values[llvm::countr_zero(lanes)];
+  for (uint32_t left = lanes & (lanes - 1); left; left &= left - 1) {
+    uint32_t value = values[llvm::countr_zero(left)];
+    switch (static_cast<AtomicKind>(kind)) {
+    case AtomicKind::And:
+      result &= value;
+      break;
+    case AtomicKind::Or:
+      result |= value;
+      break;
+    case AtomicKind::Xor:
+      result ^= value;
+      break;
+    case AtomicKind::MinSigned:
+      result = uint32_t(std::min(int32_t(result), int32_t(value)));
+      break;
+    case AtomicKind::MaxSigned:
+      result = uint32_t(std::max(int32_t(result), int32_t(value)));
+      break;
+    case AtomicKind::MinUnsigned:
+      result = std::min(result, value);
+      break;
+    case AtomicKind::MaxUnsigned:
+      result = std::max(result, value);
+      break;
+    default: // a sum
+      result += value;
+    }
+  }
+  return result;
+}
+
+/// The lanes of `lanes` that hold what each holds; if they must all hold the
+/// same, none where they do not. Returns those for which that is so.
+static uint32_t match(uint32_t lanes, uint32_t bits, uint32_t isAll,
+                      const void *values, uint32_t *result) {
+  auto valueOf = [&](unsigned lane) {
+    return bits == 64 ? static_cast<const uint64_t *>(values)[lane]
+                      : static_cast<const uint32_t *>(values)[lane];
+  };
+  uint32_t matched = 0;
+  for (uint32_t left = lanes; left; left &= left - 1) {
+    unsigned lane = llvm::countr_zero(left);
+    uint32_t same = 0;
+    for (uint32_t others = lanes; others; others &= others - 1) {
+      unsigned other = llvm::countr_zero(others);
+      same |= uint32_t(valueOf(other) == valueOf(lane)) << other;
+    }
+    bool isMatched = !isAll || same == lanes;
+    result[lane] = isMatched ? same : 0;
+    matched |= uint32_t(isMatched) << lane;
+  }
+  return matched;
+}
+
 static void fence(WarpState *state) {
   Warp &warp = state->cta->warpOf(*state);
   warp.known.join(warp.heard);
@@ -153,6 +212,7 @@ llvm::ArrayRef<RuntimeFunction> flow::emulator::warpFunctions() {
       {"commit", address(commit)},     {"wait", address(wait)},
       {"converge", address(converge)}, {"whole_warp", address(wholeWarp)},
       {"barrier", address(barrier)},   {"shuffle", address(shuffle)},
+      {"reduce", address(reduce)},     {"match", address(match)},
       {"fence", address(fence)},       {"trap", address(trap)},
   };
   return functions;

@@ -247,7 +247,10 @@ llvm::Error Translator::unaryInteger(const Instruction &instruction) {
     return unsupported(instruction);
   if (llvm::Error error = expectOperands(instruction, 2))
     return error;
-  if (llvm::Error error = expectSuffixes(instruction, {}))
+  bool isShift = family == "bfind" && instruction.has("shiftamt");
+  if (llvm::Error error = expectSuffixes(
+          instruction, isShift ? llvm::ArrayRef<StringRef>("shiftamt")
+                               : llvm::ArrayRef<StringRef>()))
     return error;
   auto value = read(instruction.operands[1], type->bits);
   if (!value)
@@ -270,6 +273,11 @@ llvm::Error Translator::unaryInteger(const Instruction &instruction) {
     result = builder.CreateSub(
         constant(a, type->bits - 1),
         builder.CreateBinaryIntrinsic(Intrinsic::ctlz, a, no));
+  // How far to shift it to the top, or all ones.
+  if (isShift)
+    result = builder.CreateSelect(
+        builder.CreateIsNull(a), result,
+        builder.CreateSub(constant(a, type->bits - 1), result));
   // Counts have 32 bits whatever they are taken of.
   bool isCount = family == "popc" || family == "clz" || family == "bfind";
   if (isCount)

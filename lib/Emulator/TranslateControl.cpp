@@ -47,12 +47,41 @@ void Translator::createBlocks(llvm::StringRef name) {
   builder.CreateRet(int32(uint32_t(WarpStatus::Done)));
 }
 
+/// Operations of a whole warp's mma of the shape `mMnNkK`.
+static uint64_t tensorOperations(const Instruction &instruction) {
+  for (llvm::StringRef part : instruction.parts) {
+    uint64_t m = 0, n = 0, k = 0;
+    if (part.consume_front("m") && !part.consumeInteger(10, m) &&
+        part.consume_front("n") && !part.consumeInteger(10, n) &&
+        part.consume_front("k") && !part.consumeInteger(10, k))
+      return 2 * m * n * k;
+  }
+  return 0;
+}
+
+/// Operations of a lane on f32.
+static uint64_t floatOperations(const Instruction &instruction) {
+  llvm::StringRef type = instruction.type(), family = instruction.family();
+  if (type != "f32" && type != "f32x2")
+    return 0;
+  uint64_t elements = type == "f32" ? 1 : 2;
+  if (family == "fma" || family == "mad")
+    return 2 * elements;
+  return family == "add" || family == "sub" || family == "mul" ? elements : 0;
+}
+
 /// What an instruction adds to the counters by being executed.
 static void countInstruction(const Instruction &instruction,
                              Counters &counters) {
   llvm::StringRef family = instruction.family();
   ++counters.instructions;
-  counters.mma += family == "mma";
+  if (family == "mma") {
+    ++counters.mma;
+    bool isOfBytes = instruction.has("s8") || instruction.has("u8");
+    (isOfBytes ? counters.byteTensorOperations : counters.tensorOperations) +=
+        tensorOperations(instruction);
+  }
+  counters.floatOperations += floatOperations(instruction);
   counters.ldmatrix += family == "ldmatrix";
   counters.asyncCopies +=
       family == "cp" && instruction.has("async") && instruction.has("global");

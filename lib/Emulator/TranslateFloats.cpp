@@ -13,9 +13,43 @@ using llvm::StringRef;
 using llvm::Value;
 namespace Intrinsic = llvm::Intrinsic;
 
-/// Rounding to nearest is the only one that is written or left out.
+/// Rounding to nearest is what is meant where none is written.
 static constexpr StringRef kArithmeticSuffixes[] = {
     "rn", "ftz", "sat", "approx", "full", "NaN", "noftz"};
+
+/// Where `instruction` rounds to, if not to nearest.
+static std::optional<Direction> directionOf(const Instruction &instruction) {
+  if (instruction.has("rz"))
+    return Direction::Zero;
+  if (instruction.has("rm"))
+    return Direction::Down;
+  if (instruction.has("rp"))
+    return Direction::Up;
+  return std::nullopt;
+}
+
+/// The suffixes of sums and products, which alone may round otherwise.
+static llvm::SmallVector<StringRef> suffixesOf(StringRef family,
+                                               const PtxType &type) {
+  llvm::SmallVector<StringRef> suffixes(std::begin(kArithmeticSuffixes),
+                                        std::end(kArithmeticSuffixes));
+  if (type.bits >= 32 &&
+      llvm::is_contained({"add", "sub", "mul", "fma", "mad"}, family))
+    suffixes.append({"rz", "rm", "rp"});
+  return suffixes;
+}
+
+Value *Translator::roundedTo(Direction direction, RoundedOperation operation,
+                             llvm::ArrayRef<Value *> operands) {
+  Type *type = operands[0]->getType();
+  Value *a = scratch(0, operands[0]), *b = scratch(1, operands[1]);
+  Value *result = scratch(2);
+  Value *c = operands.size() > 2 ? scratch(3, operands[2]) : a;
+  call(type->getScalarType()->isFloatTy() ? "round_f32" : "round_f64",
+       {result, a, b, c, int32(isVector(operands[0]) ? kWarpSize : 1),
+        int32(uint32_t(operation)), int32(uint32_t(direction))});
+  return builder.CreateAlignedLoad(type, result, llvm::Align(64));
+}
 
 /// Denormals become zero of their sign.
 Value *Translator::flushed(Value *value) {
@@ -129,7 +163,8 @@ llvm::Error Translator::floatBinary(const Instruction &instruction) {
   PtxType type = *parseType(instruction.type());
   if (llvm::Error error = expectOperands(instruction, 3))
     return error;
-  if (llvm::Error error = expectSuffixes(instruction, kArithmeticSuffixes))
+  if (llvm::Error error =
+          expectSuffixes(instruction, suffixesOf(instruction.family(), type)))
     return error;
   auto values = readAll({instruction.operands[1], instruction.operands[2]},
                         type.registerBits());
@@ -142,7 +177,13 @@ llvm::Error Translator::floatBinary(const Instruction &instruction) {
   }
   StringRef family = instruction.family();
   Value *result = nullptr;
-  if (family == "add")
+  if (std::optional<Direction> direction = directionOf(instruction))
+    result = roundedTo(*direction,
+                       family == "add"   ? RoundedOperation::Add
+                       : family == "sub" ? RoundedOperation::Subtract
+                                         : RoundedOperation::Multiply,
+                       {a, b});
+  else if (family == "add")
     result = builder.CreateFAdd(a, b);
   else if (family == "sub")
     result = builder.CreateFSub(a, b);
@@ -164,7 +205,8 @@ llvm::Error Translator::fma(const Instruction &instruction) {
   PtxType type = *parseType(instruction.type());
   if (llvm::Error error = expectOperands(instruction, 4))
     return error;
-  if (llvm::Error error = expectSuffixes(instruction, kArithmeticSuffixes))
+  if (llvm::Error error =
+          expectSuffixes(instruction, suffixesOf(instruction.family(), type)))
     return error;
   auto values = readAll(llvm::ArrayRef(instruction.operands).drop_front(),
                         type.registerBits());
@@ -181,7 +223,12 @@ llvm::Error Translator::fma(const Instruction &instruction) {
           builder.CreateFPExt(number, shaped(builder.getDoubleTy(), number));
     operands.push_back(number);
   }
-  return writeFloat(instruction, intrinsic(Intrinsic::fma, operands), type);
+  std::optional<Direction> direction = directionOf(instruction);
+  return writeFloat(instruction,
+                    direction
+                        ? roundedTo(*direction, RoundedOperation::Fma, operands)
+                        : intrinsic(Intrinsic::fma, operands),
+                    type);
 }
 
 llvm::Error Translator::floatUnary(const Instruction &instruction) {

@@ -130,6 +130,77 @@ llvm::Error Translator::vote(const Instruction &instruction) {
   return write(instruction.operands[0], result);
 }
 
+/// `redux.sync.add.s32 d, a, members`.
+llvm::Error Translator::reduce(const Instruction &instruction) {
+  if (llvm::Error error = expectOperands(instruction, 3))
+    return error;
+  llvm::ArrayRef<StringRef> parts = instruction.parts;
+  StringRef type = instruction.type();
+  bool isSigned = type == "s32", isBits = type == "b32";
+  auto kind = llvm::StringSwitch<std::optional<AtomicKind>>(
+                  parts.size() == 4 ? parts[2] : "")
+                  .Case("add", AtomicKind::Add)
+                  .Case("min", isSigned ? AtomicKind::MinSigned
+                                        : AtomicKind::MinUnsigned)
+                  .Case("max", isSigned ? AtomicKind::MaxSigned
+                                        : AtomicKind::MaxUnsigned)
+                  .Case("and", AtomicKind::And)
+                  .Case("or", AtomicKind::Or)
+                  .Case("xor", AtomicKind::Xor)
+                  .Default(std::nullopt);
+  if (!kind || parts[1] != "sync" || !(isSigned || isBits || type == "u32"))
+    return unsupported(instruction);
+  bool isBitwise = *kind == AtomicKind::And || *kind == AtomicKind::Or ||
+                   *kind == AtomicKind::Xor;
+  if (isBitwise != isBits)
+    return unsupported(instruction);
+  if (llvm::Error error = converge(instruction, instruction.operands[2]))
+    return error;
+  auto value = read(instruction.operands[1], 32);
+  if (!value)
+    return value.takeError();
+  return write(instruction.operands[0],
+               call("reduce",
+                    {guardedMask(instruction), int32(uint32_t(*kind)),
+                     scratch(0, splat(*value))},
+                    builder.getInt32Ty()));
+}
+
+/// `match.any.sync.b32 d, a, members` and `match.all.sync.b32 d{|p}, a,
+/// members`: the lanes that hold the same.
+llvm::Error Translator::match(const Instruction &instruction) {
+  if (llvm::Error error = expectSuffixes(instruction, {"sync", "any", "all"}))
+    return error;
+  if (llvm::Error error = expectOperands(instruction, 3))
+    return error;
+  unsigned bits = instruction.type() == "b64" ? 64 : 32;
+  bool isAll = instruction.has("all");
+  if (!instruction.has("sync") || isAll == instruction.has("any") ||
+      (bits == 32 && instruction.type() != "b32"))
+    return unsupported(instruction);
+  if (llvm::Error error = converge(instruction, instruction.operands[2]))
+    return error;
+  auto value = read(instruction.operands[1], bits);
+  if (!value)
+    return value.takeError();
+  Value *result = scratch(2);
+  Value *isOne = call("match",
+                      {guardedMask(instruction), int32(bits), int32(isAll),
+                       scratch(0, splat(*value)), result},
+                      builder.getInt32Ty());
+  Value *lanes = builder.CreateAlignedLoad(
+      llvm::FixedVectorType::get(builder.getInt32Ty(), kWarpSize), result,
+      llvm::Align(64));
+  const Operand &to = instruction.operands[0];
+  if (to.kind != Operand::Kind::Pair)
+    return write(to, lanes);
+  if (!isAll)
+    return unsupported(instruction);
+  if (llvm::Error error = write(to.elements[0], lanes))
+    return error;
+  return write(to.elements[1], predicatesOf(isOne));
+}
+
 llvm::Error Translator::activeMask(const Instruction &instruction) {
   if (llvm::Error error = expectOperands(instruction, 1))
     return error;

@@ -171,6 +171,8 @@ Translator::findHandler(const Instruction &instruction) const {
       .Cases({"bar", "barrier"}, &Translator::barrier)
       .Case("shfl", &Translator::shuffle)
       .Case("vote", &Translator::vote)
+      .Case("redux", &Translator::reduce)
+      .Case("match", &Translator::match)
       .Case("activemask", &Translator::activeMask)
       .Case("trap", &Translator::trap)
       .Cases({"membar", "fence"}, &Translator::fence)

@@ -6,6 +6,7 @@
 
 #include "ControlFlow.h"
 #include "KernelCode.h"
+#include "Runtime.h"
 
 #include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/Module.h"
@@ -168,6 +169,9 @@ private:
   llvm::Error writeFloat(const Instruction &, Value *value,
                          const PtxType &type);
   Value *roundedToOdd(Value *value);
+  /// `operation` of two or three operands, rounded otherwise than to nearest.
+  Value *roundedTo(Direction direction, RoundedOperation operation,
+                   llvm::ArrayRef<Value *> operands);
   Value *narrowFloat(Value *value, const PtxType &type);
 
   // TranslateMoves.cpp: moves, conversions, selections, comparisons.
@@ -203,6 +207,8 @@ private:
   llvm::Error callBarrier(const Instruction &, bool waits);
   llvm::Error shuffle(const Instruction &);
   llvm::Error vote(const Instruction &);
+  llvm::Error reduce(const Instruction &);
+  llvm::Error match(const Instruction &);
   llvm::Error activeMask(const Instruction &);
   llvm::Error trap(const Instruction &);
   llvm::Error converge(const Instruction &, const Operand &members);

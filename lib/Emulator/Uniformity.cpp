@@ -108,7 +108,7 @@ bool UniformityAnalysis::makesVarying(const Instruction &instruction,
       family == "ldmatrix" || family == "match")
     return true;
   // All lanes that vote hear the same.
-  if (family == "vote" || family == "activemask")
+  if (family == "vote" || family == "activemask" || family == "redux")
     return isMasked;
   bool isLoad = family == "ld" && !instruction.has("param");
   if (isLoad && (isMasked || instruction.has("local") || instruction.guard))

@@ -3,6 +3,7 @@
 
 #include "WarpCounters.h"
 
+#include "Cta.h"
 #include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/bit.h"
@@ -11,7 +12,7 @@
 
 using namespace flow::emulator;
 
-static constexpr uint32_t kBanks = 32, kBankBytes = 4, kSectorBytes = 32;
+static constexpr uint32_t kBanks = 32, kBankBytes = 4;
 
 Counters &Counters::operator+=(const Counters &other) {
   instructions += other.instructions;
@@ -30,6 +31,11 @@ Counters &Counters::operator+=(const Counters &other) {
   globalSectorsWritten += other.globalSectorsWritten;
   globalBytesRead += other.globalBytesRead;
   globalBytesWritten += other.globalBytesWritten;
+  distinctSectorsRead += other.distinctSectorsRead;
+  distinctSectorsWritten += other.distinctSectorsWritten;
+  tensorOperations += other.tensorOperations;
+  byteTensorOperations += other.byteTensorOperations;
+  floatOperations += other.floatOperations;
   return *this;
 }
 
@@ -78,16 +84,17 @@ void flow::emulator::countShared(Counters &counters,
   }
 }
 
-void flow::emulator::countGlobal(Counters &counters,
-                                 const LaneAddresses &addresses, uint32_t mask,
-                                 uint32_t size, bool writes) {
+void flow::emulator::countGlobal(Cta &cta, const LaneAddresses &addresses,
+                                 uint32_t mask, uint32_t size, bool writes) {
   std::array<uint64_t, kWarpSize> sectors;
   unsigned count = 0;
   bool isSorted = true;
   for (uint32_t left = mask; left; left &= left - 1) {
-    uint64_t sector = addresses[llvm::countr_zero(left)] / kSectorBytes;
+    uint64_t address = addresses[llvm::countr_zero(left)];
+    uint64_t sector = address / kSectorBytes;
     if (count && sectors[count - 1] == sector)
       continue;
+    cta.touch(address, writes);
     isSorted &= !count || sectors[count - 1] < sector;
     sectors[count++] = sector;
   }
@@ -97,6 +104,7 @@ void flow::emulator::countGlobal(Counters &counters,
         std::unique(sectors.begin(), sectors.begin() + count) - sectors.begin();
   }
   uint64_t bytes = uint64_t(llvm::popcount(mask)) * size;
+  Counters &counters = cta.counters;
   (writes ? counters.globalStores : counters.globalLoads) += 1;
   (writes ? counters.globalSectorsWritten : counters.globalSectorsRead) +=
       count;

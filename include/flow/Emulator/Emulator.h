@@ -28,6 +28,8 @@ struct Launch {
   /// The address of each parameter's value, in order, as the CUDA driver takes
   /// them. A pointer parameter holds a host address.
   std::vector<const void *> parameters;
+  /// The CTAs to run, by number, x counting fastest; empty = all of the grid.
+  std::vector<uint64_t> ctas;
 };
 
 /// What was executed. Instructions count once a warp unless said otherwise;
@@ -50,8 +52,24 @@ struct Counters {
   uint64_t globalLoads = 0, globalStores = 0;
   uint64_t globalSectorsRead = 0, globalSectorsWritten = 0;
   uint64_t globalBytesRead = 0, globalBytesWritten = 0;
+  /// The distinct sectors that a launch reads and writes, whoever does and how
+  /// often: what a cache that forgets nothing moves.
+  uint64_t distinctSectorsRead = 0, distinctSectorsWritten = 0;
+  /// Multiplications and additions, each counted as one: of mma by its shape,
+  /// on floats and on bytes, and of f32 in the lanes that were active.
+  uint64_t tensorOperations = 0, byteTensorOperations = 0, floatOperations = 0;
 
   Counters &operator+=(const Counters &other);
+};
+
+/// Bytes of a sector, in which global memory is read and written.
+constexpr uint32_t kSectorBytes = 32;
+
+/// The distinct sectors of a piece of memory that a launch read and wrote.
+struct Traffic {
+  /// Where the piece begins.
+  uintptr_t begin = 0;
+  uint64_t sectorsRead = 0, sectorsWritten = 0;
 };
 
 /// The memory that kernels may touch. Addresses are host addresses. Not to be
@@ -124,13 +142,15 @@ public:
   /// The names of the kernels, in the order of the text.
   std::vector<std::string> kernels() const;
 
-  /// Runs every CTA, on up to `threads` threads, and returns what they did.
+  /// Runs the CTAs, on up to `threads` threads, and returns what they did; what
+  /// that was in each piece of memory goes to `traffic`, if it is counted.
   /// CTAs are independent. The error of the first CTA, in the order of the
   /// grid among those that ran, that breaks a rule names kernel, CTA, warp,
   /// PTX line and instruction; what others wrote by then stays written. May be
   /// called from several threads.
   llvm::Expected<Counters> launch(const Launch &launch, GlobalMemory &memory,
-                                  int threads = 1);
+                                  int threads = 1,
+                                  std::vector<Traffic> *traffic = nullptr);
 
 private:
   explicit Program(std::unique_ptr<Module> module);

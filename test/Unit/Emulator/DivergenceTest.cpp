@@ -222,4 +222,64 @@ TEST(Divergence, votes) {
   EXPECT_EQ(outcome.words[31], 0x11fu);
 }
 
+TEST(Divergence, reductions) {
+  auto reduce = [](const std::string &kind) {
+    // -16 to 15 by lane.
+    Outcome outcome = run("sub.u32 %r1, %tid, 16; redux.sync." + kind +
+                          " %r2, %r1, -1;" + storeWord("%r2") + "ret;");
+    EXPECT_EQ(outcome.error, "") << kind;
+    EXPECT_EQ(outcome.words[0], outcome.words[31]) << kind;
+    return outcome.words[0];
+  };
+  EXPECT_EQ(reduce("add.s32"), uint32_t(-16));
+  EXPECT_EQ(reduce("min.s32"), uint32_t(-16));
+  EXPECT_EQ(reduce("max.s32"), 15u);
+  EXPECT_EQ(reduce("min.u32"), 0u);
+  EXPECT_EQ(reduce("max.u32"), uint32_t(-1));
+  EXPECT_EQ(reduce("and.b32"), 0u);
+  EXPECT_EQ(reduce("or.b32"), uint32_t(-1));
+  EXPECT_EQ(reduce("xor.b32"), 0u);
+  EXPECT_THAT(run("redux.sync.and.u32 %r1, %tid, -1; ret;").error,
+              HasSubstr("is not supported"));
+}
+
+/// Each half of a warp has its own sum, in code that not all lanes run.
+TEST(Divergence, reductionsOfThoseWhoAreThere) {
+  Outcome outcome =
+      run("mov.u32 %r2, 7; setp.lt.u32 %p1, %tid, 16; @!%p1 bra DONE;"
+          "redux.sync.add.u32 %r2, %tid, 0xffff;"
+          "DONE: bar.warp.sync -1;" +
+          storeWord("%r2") + "ret;");
+  ASSERT_EQ(outcome.error, "");
+  EXPECT_EQ(outcome.words[0], 120u);
+  EXPECT_EQ(outcome.words[15], 120u);
+  EXPECT_EQ(outcome.words[16], 7u);
+  outcome = run("setp.lt.u32 %p1, %tid, 16; @!%p1 bra DONE;"
+                "redux.sync.add.u32 %r2, %tid, -1;"
+                "DONE: mov.u32 %r8, 0; ret;");
+  EXPECT_THAT(outcome.error, HasSubstr("names the lanes 0xFFFFFFFF"));
+}
+
+TEST(Divergence, matches) {
+  Outcome outcome = run("shr.u32 %r1, %tid, 3; match.any.sync.b32 %r2, %r1, -1;"
+                        "cvt.u64.u32 %rd1, %r1; shl.b64 %rd1, %rd1, 40;"
+                        "match.any.sync.b64 %r3, %rd1, -1;"
+                        "xor.b32 %r2, %r2, %r3; add.u32 %r2, %r2, %r3;" +
+                        storeWord("%r2") + "ret;");
+  ASSERT_EQ(outcome.error, "");
+  for (uint32_t i = 0; i < 32; ++i)
+    EXPECT_EQ(outcome.words[i], 0xffu << (i & 24));
+  auto all = [](const std::string &value) {
+    Outcome outcome = run(value +
+                          "match.all.sync.b32 %r2|%p1, %r1, -1;"
+                          "selp.u32 %r3, 1, 0, %p1;"
+                          "xor.b32 %r2, %r2, %r3;" +
+                          storeWord("%r2") + "ret;");
+    EXPECT_EQ(outcome.error, "");
+    return outcome.words[9];
+  };
+  EXPECT_EQ(all("mov.u32 %r1, 5;"), 0xfffffffeu);
+  EXPECT_EQ(all("shr.u32 %r1, %tid, 4;"), 0u);
+}
+
 } // namespace

@@ -38,6 +38,36 @@ TEST(Floats, arithmeticRoundsToNearest) {
   EXPECT_EQ(computeFloat("rcp.rn.f32 %f0, %f1;", 0), kInfinity);
 }
 
+TEST(Floats, sumsAndProductsRoundAsTheyAreTold) {
+  auto bits = [](const std::string &direction, float sign) {
+    // 1 + 2^-24 lies between 1 and the next number.
+    return computeFloat("add." + direction + ".f32 %f0, %f1, %f2;", sign,
+                        sign * 0x1p-24f);
+  };
+  float above = 1 + 0x1p-23f;
+  EXPECT_EQ(bits("rz", 1), 1);
+  EXPECT_EQ(bits("rm", 1), 1);
+  EXPECT_EQ(bits("rp", 1), above);
+  EXPECT_EQ(bits("rz", -1), -1);
+  EXPECT_EQ(bits("rm", -1), -above);
+  EXPECT_EQ(bits("rp", -1), -1);
+  EXPECT_EQ(computeFloat("sub.rp.f32 %f0, %f1, %f2;", 1, -0x1p-30f), above);
+  EXPECT_EQ(computeFloat("mul.rm.f32 %f0, %f1, %f2;", above, above),
+            1 + 0x1p-22f);
+  EXPECT_EQ(computeFloat("mul.rp.f32 %f0, %f1, %f2;", above, above),
+            1 + 3 * 0x1p-23f);
+  EXPECT_EQ(computeFloat("fma.rm.f32 %f0, %f1, %f2, %f3;", above, above, -1),
+            0x1p-22f);
+  EXPECT_EQ(computeFloat("fma.rz.ftz.f32 %f0, %f1, %f2, %f3;", 3, 0x1p-30f, 1),
+            1);
+  EXPECT_EQ(computeFloat("add.f32 %f0, %f1, %f2;", 1, 0x1p-24f), 1);
+  EXPECT_EQ(computeBits("cvt.f64.f32 %fd1, %r1; cvt.f64.f32 %fd2, %r2;"
+                        "add.rp.f64 %fd1, %fd1, %fd2; mov.b64 %rd1, %fd1;"
+                        "cvt.u32.u64 %r0, %rd1;",
+                        bitsOf(1), bitsOf(0x1p-60f)),
+            1u);
+}
+
 TEST(Floats, fmaRoundsOnce) {
   // The product is 1 - 2^-46; rounded first, the sum would be zero.
   float a = 1 + 0x1p-23f, b = 1 - 0x1p-23f;

@@ -141,6 +141,9 @@ TEST(Integers, countsAndReversals) {
       [](uint32_t a, uint32_t) { return llvm::countl_zero(uint64_t(a)); });
   expectEach("bfind.u32 %r0, %r1;",
              [](uint32_t a, uint32_t) { return 31 - llvm::countl_zero(a); });
+  expectEach("bfind.shiftamt.u32 %r0, %r1;", [](uint32_t a, uint32_t) {
+    return a ? llvm::countl_zero(a) : -1;
+  });
   EXPECT_EQ(compute("brev.b32 %r0, %r1;", {0x00000003})[0], 0xc0000000u);
   EXPECT_EQ(compute("abs.s32 %r0, %r1;", {uint32_t(-5)})[0], 5u);
   EXPECT_EQ(compute("abs.s32 %r0, %r1;", {kMin})[0], kMin);

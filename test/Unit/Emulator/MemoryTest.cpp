@@ -236,6 +236,71 @@ TEST(Counting, sectorsOfPatterns) {
   EXPECT_EQ(sectorsOf("mov.u32 %r1, 9;"), 1u);
 }
 
+/// What is touched again, by whomever, does not count again.
+TEST(Counting, distinctSectors) {
+  Environment environment;
+  environment.ctas = 3;
+  environment.threads = 64;
+  environment.hostThreads = 2;
+  // The 16 sectors of 128 words by each CTA twice, one that warp 1 writes.
+  Outcome outcome = run("shl.b32 %r1, %tid, 1; mul.wide.u32 %rd1, %r1, 4;"
+                        "add.s64 %rd1, %in, %rd1; ld.global.u32 %r2, [%rd1];"
+                        "ld.global.u32 %r2, [%rd1+4];"
+                        "setp.eq.u32 %p1, %tid, 40; mov.u32 %r3, %ctaid.x;"
+                        "mul.wide.u32 %rd2, %r3, 4; add.s64 %rd2, %out, %rd2;"
+                        "@%p1 st.global.u32 [%rd2+64], %r2; ret;",
+                        environment);
+  ASSERT_EQ(outcome.error, "");
+  EXPECT_EQ(outcome.counters.globalSectorsRead, 3 * 2 * 16u);
+  EXPECT_EQ(outcome.counters.distinctSectorsRead, 16u);
+  EXPECT_EQ(outcome.counters.globalSectorsWritten, 3u);
+  EXPECT_EQ(outcome.counters.distinctSectorsWritten, 1u);
+}
+
+TEST(Counting, trafficOfEachPieceOfMemory) {
+  Environment environment;
+  auto program = Program::create(
+      makeKernel("ld.global.u32 %r1, [%in]; ld.global.u32 %r1, [%in+32];"
+                 "st.global.u32 [%out], %r1; ret;",
+                 environment));
+  ASSERT_TRUE(bool(program));
+  GlobalMemory memory;
+  void *in = llvm::cantFail(memory.allocate(64, "in"));
+  void *out = llvm::cantFail(memory.allocate(64, "out"));
+  Launch launch;
+  launch.kernel = "k";
+  launch.parameters = {&in, &out};
+  std::vector<Traffic> traffic;
+  llvm::cantFail((*program)->launch(launch, memory, 1, &traffic));
+  ASSERT_EQ(traffic.size(), 2u);
+  const Traffic &read = traffic[in < out ? 0 : 1],
+                &written = traffic[in < out ? 1 : 0];
+  EXPECT_EQ(read.begin, reinterpret_cast<uintptr_t>(in));
+  EXPECT_EQ(read.sectorsRead, 2u);
+  EXPECT_EQ(read.sectorsWritten, 0u);
+  EXPECT_EQ(written.sectorsRead, 0u);
+  EXPECT_EQ(written.sectorsWritten, 1u);
+}
+
+TEST(Counting, operations) {
+  Environment environment;
+  environment.ctas = 2;
+  Outcome outcome =
+      run("setp.lt.u32 %p1, %tid, 8; @!%p1 bra ALL;"
+          "fma.rn.f32 %f1, %f2, %f3, %f4; add.f32 %f1, %f2, %f3;"
+          "add.f64 %fd1, %fd2, %fd3; add.u32 %r1, %r2, %r3;"
+          "ALL: mul.f32 %f5, %f6, %f7;"
+          "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 "
+          "{%f1,%f2,%f3,%f4}, {%r1,%r2,%r3,%r4}, {%r5,%r6}, {%f1,%f2,%f3,%f4};"
+          "mma.sync.aligned.m16n8k16.row.col.s32.s8.s8.s32 "
+          "{%r1,%r2,%r3,%r4}, {%r5,%r6}, {%r7}, {%r1,%r2,%r3,%r4}; ret;",
+          environment);
+  ASSERT_EQ(outcome.error, "");
+  EXPECT_EQ(outcome.counters.floatOperations, 2 * (8 * 3 + 32u));
+  EXPECT_EQ(outcome.counters.tensorOperations, 2 * 2 * 16 * 8 * 16u);
+  EXPECT_EQ(outcome.counters.byteTensorOperations, 2 * 2 * 16 * 8 * 16u);
+}
+
 TEST(Counting, instructionsByWarpAndThread) {
   Environment environment;
   environment.threads = 48;

@@ -20,7 +20,7 @@ TEST(Program, unknownInstructionsAreNamed) {
   EXPECT_EQ(run("\nfrobnicate.b32 %r1, %r2; ret;").error,
             "PTX line 18 of kernel 'k': 'frobnicate.b32 %r1, %r2' is not "
             "supported");
-  EXPECT_THAT(run("add.rz.f32 %f1, %f2, %f3; ret;").error,
+  EXPECT_THAT(run("div.rz.f32 %f1, %f2, %f3; ret;").error,
               HasSubstr("of '.rz'"));
   EXPECT_THAT(run("add.cc.u32 %r1, %r2, %r3; ret;").error,
               HasSubstr("of '.cc'"));
@@ -190,6 +190,31 @@ TEST(Program, coordinatesOfThreadsAndCtas) {
   ASSERT_TRUE(bool(counters)) << llvm::toString(counters.takeError());
   for (size_t i = 0; i < count; ++i)
     EXPECT_EQ(static_cast<uint32_t *>(*out)[i], i);
+}
+
+/// CTAs that are not chosen leave no trace.
+TEST(Program, runsTheChosenCtas) {
+  Environment environment;
+  auto program = Program::create(makeKernel(
+      "mov.u32 %r1, %ctaid.x; mov.u32 %r2, %ctaid.y; mad.lo.u32 %r3, %r2, 3, "
+      "%r1; mul.wide.u32 %rd1, %r3, 4; add.s64 %rd1, %out, %rd1; mov.u32 %r4, "
+      "1; st.global.u32 [%rd1], %r4; ret;",
+      environment));
+  ASSERT_TRUE(bool(program));
+  GlobalMemory memory;
+  void *out = llvm::cantFail(memory.allocate(24, "out"));
+  Launch launch;
+  launch.kernel = "k";
+  launch.grid = {3, 2};
+  launch.parameters = {&out, &out};
+  launch.ctas = {1, 5};
+  llvm::cantFail((*program)->launch(launch, memory));
+  std::vector<int32_t> written(6);
+  std::memcpy(written.data(), out, 24);
+  EXPECT_EQ(written, (std::vector<int32_t>{0, 1, 0, 0, 0, 1}));
+  launch.ctas = {6};
+  EXPECT_EQ(llvm::toString((*program)->launch(launch, memory).takeError()),
+            "kernel 'k': the CTA 6 of a grid of 6");
 }
 
 TEST(Program, errorsStopLoopsThatWaitForMore) {
