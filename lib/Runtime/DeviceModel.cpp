@@ -83,6 +83,10 @@ struct Recording {
 struct DeviceModel::State {
   State(Plan plan, Device &device) : plan(std::move(plan)), device(device) {}
 
+  /// Of a plan that is checked, without weights.
+  static Result<std::unique_ptr<State>> create(Plan plan, Device &device,
+                                               const EngineOptions &options);
+
   Plan plan;
   EngineOptions options;
   Device &device;
@@ -186,9 +190,9 @@ static Status checkPlan(const Plan &plan) {
   return {};
 }
 
-Result<std::unique_ptr<DeviceModel>>
-DeviceModel::create(Plan plan, Device &device, const TensorSource &source,
-                    const EngineOptions &options) {
+Result<std::unique_ptr<DeviceModel::State>>
+DeviceModel::State::create(Plan plan, Device &device,
+                           const EngineOptions &options) {
   Result<EngineOptions> resolved = resolveOptions(plan, options);
   if (!resolved)
     return Error{resolved.error()};
@@ -196,6 +200,35 @@ DeviceModel::create(Plan plan, Device &device, const TensorSource &source,
     return Error{status.error()};
   auto state = std::make_unique<State>(std::move(plan), device);
   state->options = *resolved;
+  return state;
+}
+
+Result<std::unique_ptr<DeviceModel>>
+DeviceModel::createWithoutWeights(Plan plan, Device &device,
+                                  const EngineOptions &options) {
+  Result<std::unique_ptr<State>> created =
+      State::create(std::move(plan), device, options);
+  if (!created)
+    return Error{created.error()};
+  std::unique_ptr<State> state = std::move(*created);
+  for (const PackedWeight &weight : state->plan.weights) {
+    Result<DeviceBlock> block = DeviceBlock::allocate(
+        device, packedBytes(weight).front(), weight.name);
+    if (!block)
+      return Error{block.error()};
+    state->weights.push_back(std::move(*block));
+  }
+  return std::unique_ptr<DeviceModel>(new DeviceModel(std::move(state)));
+}
+
+Result<std::unique_ptr<DeviceModel>>
+DeviceModel::create(Plan plan, Device &device, const TensorSource &source,
+                    const EngineOptions &options) {
+  Result<std::unique_ptr<State>> created =
+      State::create(std::move(plan), device, options);
+  if (!created)
+    return Error{created.error()};
+  std::unique_ptr<State> state = std::move(*created);
   ThreadPool pool(options.threads);
   if (Status status = state->placeWeights(pool, source); !status)
     return Error{status.error()};
@@ -512,6 +545,11 @@ Status DeviceSequence::decode(int32_t token) {
     return read;
   ++state->position;
   return {};
+}
+
+void DeviceSequence::skip(int64_t count) {
+  state->position += count;
+  state->lastLogits = nullptr;
 }
 
 void DeviceSequence::clear() {

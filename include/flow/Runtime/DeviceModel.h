@@ -24,6 +24,10 @@ public:
   static Result<std::unique_ptr<DeviceModel>>
   create(Plan plan, Device &device, const TensorSource &source,
          const EngineOptions &options);
+  /// The same with zeros for weights, for whoever measures launches and has no
+  /// use for their results.
+  static Result<std::unique_ptr<DeviceModel>>
+  createWithoutWeights(Plan plan, Device &device, const EngineOptions &options);
   ~DeviceModel();
 
   /// What the model and a sequence take, all of it on the device.
@@ -55,6 +59,9 @@ public:
                  const LogitsSink &sink = {});
   /// Appends one token.
   Status decode(int32_t token);
+  /// Counts `count` tokens as appended that nobody computed: their keys and
+  /// values are what lies in the caches. The context has room for them.
+  void skip(int64_t count);
   /// Forgets every token. The memory stays.
   void clear();
 

@@ -117,7 +117,8 @@ inline Plan candidatesPlan() {
   return plan;
 }
 
-/// A plan of launches: an embedding, a kernel that writes a cache, a head.
+/// A plan of launches: an embedding, angles, a kernel that writes a cache, a
+/// head.
 inline Plan launchPlan() {
   Plan plan;
   plan.hidden = 8;
@@ -145,19 +146,13 @@ inline Plan launchPlan() {
     step.grid = {GridSize{3, 2}, GridSize{5, 0}, GridSize{1, 0}};
     return step;
   };
-  Step angles;
-  angles.kind = StepKind::RopeAngles;
-  angles.theta = 10000;
-  angles.headDim = 32;
-  angles.pairs = 16;
-  angles.buffer = 1;
   Schedule prefill;
   prefill.name = "prefill";
   prefill.logitsAll = true;
   prefill.steps = {
       launch("embed",
              {Argument::tokens(), Argument::weight(0, 0), Argument::buffer(0)}),
-      angles,
+      launch("angles", {Argument::buffer(1), Argument::stepTable()}),
       launch("layer", {Argument::buffer(0), Argument::buffer(1),
                        Argument::keys(0), Argument::values(0),
                        Argument::stepTable(), Argument::capacity(0)}),
