@@ -52,7 +52,8 @@ MAY_USE = {
                  "Analysis", "Transforms", "Conversion", "Codegen", "Target",
                  "Pipelines", "Runtime", "Text", "Emulator"},
     "CAPI": {"Compiler", "Pipelines", "Runtime", "Text", "IR"},
-    "Benchmark": {"Compiler", "Target", "Runtime", "Import", "Ggml", "Support"},
+    "Benchmark": {"Compiler", "Target", "Runtime", "Emulator", "Import", "Ggml",
+                  "Support"},
     "tools": {"Benchmark", "Compiler", "Pipelines", "Runtime", "Text", "IR", "Support"},
     "benchmarks": {"Compiler", "Runtime", "Text"},
 }

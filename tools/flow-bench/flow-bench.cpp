@@ -3,6 +3,7 @@
 
 #include "Common/CommandLine.h"
 #include "flow/Benchmark/BenchmarkReport.h"
+#include "flow/Benchmark/GpuReport.h"
 #include "flow/Benchmark/ModelBenchmark.h"
 #include "flow/Compiler/CodeCache.h"
 #include "llvm/ADT/StringSwitch.h"
@@ -13,15 +14,16 @@
 using namespace flow;
 namespace cl = llvm::cl;
 
-static const TakenOptionNames taken({"p", "n", "d", "r", "t", "o", "n-prompt",
-                                     "n-gen", "n-depth", "repetitions",
-                                     "threads", "output", "mcpu", "top-k"});
+static const TakenOptionNames
+    taken({"p", "n", "d", "r", "t", "o", "n-prompt", "n-gen", "n-depth",
+           "repetitions", "threads", "output", "mcpu", "top-k", "target"});
 
 static cl::OptionCategory category("flow-bench options");
 
 static cl::opt<std::string>
     modelPath(cl::Positional, cl::Required,
-              cl::desc("<model.gguf | folder | artefact>"), cl::cat(category));
+              cl::desc("<model.gguf | folder | artefact | config.json>"),
+              cl::cat(category));
 
 // The names of llama-bench, short and long.
 static cl::list<int64_t> prompts("p", cl::CommaSeparated,
@@ -88,6 +90,17 @@ static cl::opt<int64_t>
 static cl::opt<int64_t> prefillChunk("prefill-chunk",
                                      cl::desc("tokens of a prefill step"),
                                      cl::init(512), cl::cat(category));
+static cl::opt<std::string> target("target", cl::desc("cpu or nvvm-emulated"),
+                                   cl::init("cpu"), cl::cat(category));
+static cl::opt<bool> performanceModel(
+    "model",
+    cl::desc("with --target nvvm-emulated: tell what a GPU takes at least, "
+             "from what the emulator counts; a config.json is enough"),
+    cl::cat(category));
+static cl::list<std::string>
+    gpus("gpu", cl::CommaSeparated,
+         cl::desc("with --model: A100, H100, B200, RTX4090, RTX5090 (all)"),
+         cl::value_desc("name,..."), cl::cat(category));
 
 namespace {
 
@@ -185,6 +198,54 @@ std::string checkUsage(const BenchmarkOptions &options) {
   return {};
 }
 
+/// What is wrong with the options of the performance model, if anything.
+std::string checkModelUsage() {
+  bool isEmulated = target == "nvvm-emulated";
+  if (!isEmulated && target != "cpu")
+    return "--target must be cpu or nvvm-emulated, got '" + target + "'";
+  if (isEmulated && !performanceModel)
+    return "an emulator's time says nothing of a GPU's: --target nvvm-emulated "
+           "needs --model";
+  if (!isEmulated && performanceModel)
+    return "--model needs --target nvvm-emulated";
+  if (!performanceModel && !gpus.empty())
+    return "--gpu needs --model";
+  if (performanceModel && output != "md" && output != "json")
+    return "-o must be md or json with --model, got '" + output + "'";
+  return {};
+}
+
+int runModel(const BenchmarkOptions &options) {
+  GpuEstimateOptions estimate;
+  for (const std::string &name : gpus) {
+    llvm::Expected<const GpuDevice *> device = findGpuDevice(name);
+    if (!device)
+      return reportUsage("--gpu: " + llvm::toString(device.takeError()));
+    estimate.devices.push_back(*device);
+  }
+  if (gpus.empty())
+    for (const GpuDevice &device : gpuDevices())
+      estimate.devices.push_back(&device);
+  for (int64_t depth : options.depths) {
+    for (int64_t prompt : options.prompts)
+      if (prompt != 0)
+        estimate.tests.push_back({prompt, 0, depth});
+    if (options.generations.front() != 0)
+      estimate.tests.push_back({0, 1, depth});
+  }
+  estimate.chunk = options.load.prefillChunk;
+  estimate.threads = static_cast<int>(options.threads.front());
+  estimate.compile = options.load.compile;
+  estimate.compile.chunk = options.load.prefillChunk;
+  estimate.progress = options.progress;
+  llvm::Expected<std::vector<GpuDeviceEstimate>> estimates =
+      estimateModel(modelPath, estimate);
+  if (!estimates)
+    return reportFailure(estimates.takeError());
+  writeGpuReport(llvm::outs(), modelPath, *estimates, *parseFormat(output));
+  return 0;
+}
+
 } // namespace
 
 int main(int argc, char **argv) {
@@ -198,6 +259,10 @@ int main(int argc, char **argv) {
   BenchmarkOptions options = readOptions();
   if (std::string problem = checkUsage(options); !problem.empty())
     return reportUsage(problem);
+  if (std::string problem = checkModelUsage(); !problem.empty())
+    return reportUsage(problem);
+  if (performanceModel)
+    return runModel(options);
   llvm::Expected<BenchmarkResult> result = runBenchmark(modelPath, options);
   if (!result)
     return reportFailure(result.takeError());
