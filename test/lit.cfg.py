@@ -73,6 +73,8 @@ ptxas = shutil.which("ptxas") or shutil.which("/usr/local/cuda/bin/ptxas")
 if ptxas:
     config.available_features.add("ptxas")
     config.substitutions.append(("%ptxas", ptxas))
+    config.substitutions.append(("%gpu_instructions", os.path.join(
+        config.test_exec_root, "tools", "flow-test-gpu-instructions")))
 if shutil.which("fatbinary") or shutil.which("/usr/local/cuda/bin/fatbinary"):
     config.available_features.add("fatbinary")
 

@@ -38,7 +38,7 @@ struct LaunchWork {
 /// of it repeats with them.
 struct CtaSampling {
   /// As many at least; 0 = all.
-  int64_t ctas = 16;
+  int64_t ctas = 64;
   /// More of them, until they have executed so many instructions. Small
   /// launches are executed as a whole: what chooses, as a router does, then has
   /// chosen for what comes behind it.
