@@ -25,13 +25,15 @@ public:
       return Error{name + " is too much"};
     blocks.emplace_back(new std::byte[bytes]());
     ++alive;
+    taken += bytes;
     return addressOf(blocks.back().get());
   }
-  Result<DeviceAddress> place(const void *host, size_t,
+  Result<DeviceAddress> place(const void *host, size_t bytes,
                               const std::string &name) override {
     if (name == refused)
       return Error{name + " is too much"};
     ++alive;
+    taken += bytes;
     return addressOf(host);
   }
   void free(DeviceAddress) override { --alive; }
@@ -87,6 +89,8 @@ public:
   /// What there is no memory for.
   std::string refused;
   int alive = 0;
+  /// Bytes that were ever asked for.
+  size_t taken = 0;
   /// Launches of each graph, and how often graphs were replayed.
   std::vector<size_t> recorded;
   int replayed = 0;
@@ -195,6 +199,8 @@ TEST_F(DeviceModels, PrefillAndDecode) {
   EXPECT_EQ(model->memoryPlan().buffers, 4U * (3 * (8 + 32 + 1) + 48 * 16) + 8);
   auto sequence = DeviceSequence::create(*model);
   ASSERT_TRUE(bool(sequence)) << sequence.error();
+  const DeviceMemoryPlan &planned = model->memoryPlan();
+  EXPECT_EQ(device.taken, planned.weights + planned.caches + planned.buffers);
   DeviceSequence &run = **sequence;
   EXPECT_EQ(run.logits(), nullptr);
   ASSERT_TRUE(bool(run.prefill({5, 6, 7, 8})));
