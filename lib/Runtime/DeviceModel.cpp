@@ -128,8 +128,8 @@ std::vector<size_t> DeviceModel::State::bufferBytes() const {
 
 DeviceMemoryPlan DeviceModel::State::planMemory() const {
   DeviceMemoryPlan planned;
-  for (const LoadedWeight &weight : packed.weights)
-    planned.weights += weight.parts.front().size();
+  for (const PackedWeight &weight : plan.weights)
+    planned.weights += packedBytes(weight).front();
   for (const CachePlan &cache : plan.caches)
     planned.caches +=
         static_cast<size_t>(capacity(cache) * cache.positionBytes());
@@ -151,7 +151,6 @@ Status DeviceModel::State::placeWeights(ThreadPool &pool,
   if (!loaded)
     return Error{loaded.error()};
   packed = std::move(*loaded);
-  memory = planMemory();
   for (size_t i = 0; i != plan.weights.size(); ++i) {
     const BlockSlice &part = packed.weights[i].parts.front();
     Result<DeviceBlock> block = DeviceBlock::place(
@@ -200,6 +199,7 @@ DeviceModel::State::create(Plan plan, Device &device,
     return Error{status.error()};
   auto state = std::make_unique<State>(std::move(plan), device);
   state->options = *resolved;
+  state->memory = state->planMemory();
   return state;
 }
 
@@ -212,10 +212,10 @@ DeviceModel::createWithoutWeights(Plan plan, Device &device,
     return Error{created.error()};
   std::unique_ptr<State> state = std::move(*created);
   for (const PackedWeight &weight : state->plan.weights) {
-    Result<DeviceBlock> block = DeviceBlock::allocate(
-        device, packedBytes(weight).front(), weight.name);
+    Result<DeviceBlock> block =
+        DeviceBlock::allocate(device, packedBytes(weight).front(), weight.name);
     if (!block)
-      return Error{block.error()};
+      return state->withMemoryPlan(block.error());
     state->weights.push_back(std::move(*block));
   }
   return std::unique_ptr<DeviceModel>(new DeviceModel(std::move(state)));
