@@ -40,9 +40,9 @@ TEST(Floats, arithmeticRoundsToNearest) {
 
 TEST(Floats, sumsAndProductsRoundAsTheyAreTold) {
   auto bits = [](const std::string &direction, float sign) {
-    // 1 + 2^-24 lies between 1 and the next number.
+    // Three quarters of the way from 1 to the next number.
     return computeFloat("add." + direction + ".f32 %f0, %f1, %f2;", sign,
-                        sign * 0x1p-24f);
+                        sign * 0x1.8p-24f);
   };
   float above = 1 + 0x1p-23f;
   EXPECT_EQ(bits("rz", 1), 1);
@@ -58,9 +58,9 @@ TEST(Floats, sumsAndProductsRoundAsTheyAreTold) {
             1 + 3 * 0x1p-23f);
   EXPECT_EQ(computeFloat("fma.rm.f32 %f0, %f1, %f2, %f3;", above, above, -1),
             0x1p-22f);
-  EXPECT_EQ(computeFloat("fma.rz.ftz.f32 %f0, %f1, %f2, %f3;", 3, 0x1p-30f, 1),
+  EXPECT_EQ(computeFloat("fma.rz.ftz.f32 %f0, %f1, %f2, %f3;", 3, 0x1p-25f, 1),
             1);
-  EXPECT_EQ(computeFloat("add.f32 %f0, %f1, %f2;", 1, 0x1p-24f), 1);
+  EXPECT_EQ(computeFloat("add.f32 %f0, %f1, %f2;", 1, 0x1.8p-24f), above);
   EXPECT_EQ(computeBits("cvt.f64.f32 %fd1, %r1; cvt.f64.f32 %fd2, %r2;"
                         "add.rp.f64 %fd1, %fd1, %fd2; mov.b64 %rd1, %fd1;"
                         "cvt.u32.u64 %r0, %rd1;",
