@@ -22,15 +22,16 @@ static Error toError(llvm::Error error) {
   return Error{llvm::toString(std::move(error))};
 }
 
-/// `count` numbers below `size`, one in each of as many equal parts, at places
-/// that the golden ratio spreads. They differ if there are at most half as many
-/// as `size`.
+/// `count` numbers from 1 on and up to `size`, one in each of as many equal
+/// parts, at places that the golden ratio spreads. They differ if there are at
+/// most half as many as `size`.
 static std::vector<uint64_t> spread(uint64_t size, uint64_t count) {
   constexpr double kGolden = 0.6180339887498949;
   std::vector<uint64_t> numbers;
   for (uint64_t i = 0; i != count; ++i) {
     double place = std::fmod(static_cast<double>(i + 1) * kGolden, 1.0);
-    numbers.push_back(static_cast<uint64_t>((static_cast<double>(i) + place) *
+    numbers.push_back(1 +
+                      static_cast<uint64_t>((static_cast<double>(i) + place) *
                                             static_cast<double>(size) /
                                             static_cast<double>(count)));
   }
@@ -123,6 +124,16 @@ private:
     return reinterpret_cast<void *>(static_cast<uintptr_t>(address));
   }
   Status execute(const runtime::DeviceLaunch &launch, LaunchWork &work);
+  /// Sectors of each piece of memory that are read and written.
+  struct Sectors {
+    double read = 0, written = 0;
+  };
+  using SectorsOfPieces = std::map<uintptr_t, Sectors>;
+  /// Executes `ctas` of a launch, or all if there are none, and adds what they
+  /// do `share` times.
+  Status execute(const runtime::DeviceLaunch &launch,
+                 std::vector<uint64_t> ctas, double share, LaunchWork &work,
+                 SectorsOfPieces &pieces);
 
   /// A launch, and all that are equal to it.
   struct Launched {
@@ -156,7 +167,7 @@ Status GpuStepMeter::Meter::launch(const runtime::DeviceLaunch &launch) {
   work.sharedBytes = launch.sharedBytes;
   work.executed = sampling.ctas == 0 || 2 * sampling.ctas > blockCount
                       ? blockCount
-                      : sampling.ctas;
+                      : 1 + sampling.ctas;
   LaunchWork measured = work;
   if (Status status = execute(launch, measured); !status)
     return status;
@@ -181,6 +192,36 @@ Status GpuStepMeter::Meter::launch(const runtime::DeviceLaunch &launch) {
 
 Status GpuStepMeter::Meter::execute(const runtime::DeviceLaunch &launch,
                                     LaunchWork &work) {
+  SectorsOfPieces pieces;
+  bool isWhole = work.executed == work.blocks;
+  // The first CTA may do what there is to do once.
+  std::vector<uint64_t> first;
+  if (!isWhole)
+    first = {0};
+  Status status = execute(launch, first, 1, work, pieces);
+  if (status && !isWhole) {
+    auto others = static_cast<double>(work.blocks - 1);
+    auto sampled = static_cast<double>(work.executed - 1);
+    status = execute(launch, spread(work.blocks - 1, work.executed - 1),
+                     others / sampled, work, pieces);
+  }
+  for (const auto &[begin, sectors] : pieces) {
+    // What CTAs share, they touch once: no more than there is.
+    auto known = sizes.find(begin);
+    double whole = known == sizes.end()
+                       ? 0
+                       : static_cast<double>(llvm::divideCeil(
+                             known->second, emulator::kSectorBytes));
+    work.readBytes += emulator::kSectorBytes * std::min(sectors.read, whole);
+    work.writtenBytes +=
+        emulator::kSectorBytes * std::min(sectors.written, whole);
+  }
+  return status;
+}
+
+Status GpuStepMeter::Meter::execute(const runtime::DeviceLaunch &launch,
+                                    std::vector<uint64_t> ctas, double share,
+                                    LaunchWork &work, SectorsOfPieces &pieces) {
   emulator::Program *program = kernels.lookup(launch.kernel);
   if (!program)
     return Error{"no image has a kernel '" + launch.kernel + "'"};
@@ -190,38 +231,26 @@ Status GpuStepMeter::Meter::execute(const runtime::DeviceLaunch &launch,
   emulated.block = {launch.threads, 1, 1};
   emulated.sharedBytes = launch.sharedBytes;
   emulated.parameters = launch.parameters;
-  if (work.executed != work.blocks)
-    emulated.ctas = spread(work.blocks, work.executed);
+  emulated.ctas = std::move(ctas);
   std::vector<emulator::Traffic> traffic;
   llvm::Expected<emulator::Counters> counted =
       program->launch(emulated, memory, threads, &traffic);
   if (!counted)
     return toError(counted.takeError());
-  double share =
-      static_cast<double>(work.blocks) / static_cast<double>(work.executed);
   for (const emulator::Traffic &piece : traffic) {
-    // What CTAs share, they touch once: no more than there is.
-    auto known = sizes.find(piece.begin);
-    double whole = known == sizes.end()
-                       ? 0
-                       : static_cast<double>(llvm::divideCeil(
-                             known->second, emulator::kSectorBytes));
-    auto bytes = [&](uint64_t sectors) {
-      return emulator::kSectorBytes *
-             std::min(share * static_cast<double>(sectors), whole);
-    };
-    work.readBytes += bytes(piece.sectorsRead);
-    work.writtenBytes += bytes(piece.sectorsWritten);
+    Sectors &sectors = pieces[piece.begin];
+    sectors.read += share * static_cast<double>(piece.sectorsRead);
+    sectors.written += share * static_cast<double>(piece.sectorsWritten);
   }
   auto scaled = [&](uint64_t count) {
     return share * static_cast<double>(count);
   };
-  work.tensorOperations = scaled(counted->tensorOperations);
-  work.byteTensorOperations = scaled(counted->byteTensorOperations);
-  work.floatOperations = scaled(counted->floatOperations);
-  work.instructions = scaled(counted->instructions);
-  work.special = scaled(counted->special);
-  work.sharedWavefronts = scaled(counted->sharedWavefronts);
+  work.tensorOperations += scaled(counted->tensorOperations);
+  work.byteTensorOperations += scaled(counted->byteTensorOperations);
+  work.floatOperations += scaled(counted->floatOperations);
+  work.instructions += scaled(counted->instructions);
+  work.special += scaled(counted->special);
+  work.sharedWavefronts += scaled(counted->sharedWavefronts);
   return {};
 }
 
