@@ -47,6 +47,7 @@ Operations operationsOf(runtime::Packing packing, double count) {
   case runtime::Packing::PanelsF32:
     break;
   case runtime::Packing::DenseBf16:
+  case runtime::Packing::WeightBlocks:
   case runtime::Packing::PanelsBf16:
     return {0, count, 0};
   case runtime::Packing::PanelsI8:

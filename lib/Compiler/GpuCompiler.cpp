@@ -28,8 +28,12 @@ static CompileOptions gpuOptions(CompileOptions options) {
   return options;
 }
 
-static void describeTarget(const NvvmTarget &target, PipelineOptions &options) {
+static void describeTarget(const NvvmTarget &target,
+                           const CompileOptions &asked,
+                           PipelineOptions &options) {
   options.bf16 = true;
+  // Rows are of bf16 either way; weights are rounded only if that is asked for.
+  options.weightBlocks = asked.numerics == "auto";
   options.shareLayers = false;
   options.sharedMemory = target.sharedMemoryLimit;
 }
@@ -55,7 +59,7 @@ llvm::Expected<GpuCode> flow::compileForGpu(ModuleOp recipe,
   ErrorCollector collector(recipe.getContext());
   for (StringRef name : {"prefill", "decode"}) {
     StepCompilation step(recipe, name, options);
-    describeTarget(target, step.passOptions());
+    describeTarget(target, asked, step.passOptions());
     for (StepCompilation::Build build : {buildStagesPipeline, buildGpuPipeline})
       if (llvm::Error error = step.prepare(build))
         return error;
@@ -96,7 +100,7 @@ llvm::Expected<std::string> flow::emitGpuStep(ModuleOp recipe, StringRef name,
     return error;
   CompileOptions options = gpuOptions(asked);
   StepCompilation step(recipe, name, options);
-  describeTarget(target, step.passOptions());
+  describeTarget(target, asked, step.passOptions());
   std::pair<GpuEmitKind, StepCompilation::Build> phases[] = {
       {GpuEmitKind::Flow, buildStagesPipeline},
       {GpuEmitKind::Gpu, buildGpuPipeline},

@@ -73,7 +73,18 @@ FailureOr<int64_t> PlanBuilder::weightIndex(ModuleOp module, WeightRefOp ref) {
     weight.sources.push_back(sourceOf(stored));
     weight.add = stored.getUnitOffset() ? 1.0 : 0.0;
   }
-  if (auto panels = dyn_cast_or_null<PanelsAttr>(type.getEncoding())) {
+  auto scaleOf = [](ScaleKind kind) {
+    return kind == ScaleKind::F16 ? runtime::ScaleType::F16
+                                  : runtime::ScaleType::F32;
+  };
+  if (auto blocks = dyn_cast_or_null<WeightBlocksAttr>(type.getEncoding())) {
+    weight.packing = runtime::Packing::WeightBlocks;
+    weight.block = blocks.getBlock();
+    weight.scale = scaleOf(blocks.getScale());
+    weight.hasMin = blocks.getMin();
+    weight.bits = blocks.getBits();
+    weight.offset = weight.bits == 4 && !weight.hasMin ? 8 : 0;
+  } else if (auto panels = dyn_cast_or_null<PanelsAttr>(type.getEncoding())) {
     if (panels.getKind() == PanelKind::F32) {
       weight.packing = runtime::Packing::PanelsF32;
     } else if (panels.getKind() == PanelKind::BF16) {
@@ -81,9 +92,7 @@ FailureOr<int64_t> PlanBuilder::weightIndex(ModuleOp module, WeightRefOp ref) {
     } else {
       weight.packing = runtime::Packing::PanelsI8;
       weight.block = panels.getBlock();
-      weight.scale = panels.getScale() == ScaleKind::F16
-                         ? runtime::ScaleType::F16
-                         : runtime::ScaleType::F32;
+      weight.scale = scaleOf(panels.getScale());
       weight.hasMin = panels.getMin();
       weight.bits = panels.getBits();
       weight.offset = panels.getOffset();

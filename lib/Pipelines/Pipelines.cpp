@@ -42,7 +42,9 @@ void flow::buildFusionPipeline(OpPassManager &pm,
   pm.addPass(createFuseAddNorm());
   pm.addPass(createPlanNumerics({options.numerics}));
   pm.addPass(createPlanCache({options.chunk, options.context}));
-  pm.addPass(createChooseLayouts());
+  ChooseLayoutsOptions layouts;
+  layouts.weightBlocks = options.weightBlocks;
+  pm.addPass(createChooseLayouts(layouts));
   pm.addPass(createCSEPass());
   pm.addPass(createFuseNormQuantize());
   pm.addPass(createVerifyPhase({"fused"}));

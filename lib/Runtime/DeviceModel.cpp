@@ -184,7 +184,8 @@ static Status checkPlan(const Plan &plan) {
   }
   for (const PackedWeight &weight : plan.weights)
     if (weight.packing != Packing::Dense &&
-        weight.packing != Packing::DenseBf16)
+        weight.packing != Packing::DenseBf16 &&
+        weight.packing != Packing::WeightBlocks)
       return Error{"weight '" + weight.name + "' is packed for a CPU"};
   return {};
 }

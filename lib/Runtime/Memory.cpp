@@ -3,6 +3,8 @@
 
 #include "flow/Runtime/Memory.h"
 
+#include "WeightBlocks.h"
+
 #include <algorithm>
 
 using namespace flow;
@@ -28,6 +30,11 @@ std::vector<size_t> runtime::packedBytes(const PackedWeight &weight) {
   case Packing::DenseBf16:
   case Packing::PanelsBf16:
     return {2 * elements};
+  case Packing::WeightBlocks: {
+    WeightBlocksLayout layout(weight);
+    return {static_cast<size_t>(weight.rows *
+                                (layout.quantBytes + layout.scaleBytes))};
+  }
   case Packing::PanelsI8:
     break;
   }
@@ -55,6 +62,8 @@ std::vector<int64_t> runtime::partShape(const PackedWeight &weight,
     // A vector has one dimension.
     return weight.rows == 1 ? std::vector<int64_t>{cols}
                             : std::vector<int64_t>{weight.rows, cols};
+  case Packing::WeightBlocks:
+    return {static_cast<int64_t>(packedBytes(weight).front())};
   case Packing::PanelsF32:
     return {panels, cols, kPanel};
   case Packing::PanelsBf16:

@@ -16,8 +16,9 @@ namespace {
 
 /// Names of enumerators, in the order of their values.
 constexpr std::array<const char *, 2> kCombines = {"concat", "interleave"};
-constexpr std::array<const char *, 6> kPackings = {
-    "raw", "dense", "dense_bf16", "panels_f32", "panels_bf16", "panels_i8"};
+constexpr std::array<const char *, 7> kPackings = {
+    "raw",        "dense",       "dense_bf16", "weight_blocks",
+    "panels_f32", "panels_bf16", "panels_i8"};
 constexpr std::array<const char *, 2> kScales = {"f16", "f32"};
 constexpr std::array<const char *, 5> kElements = {"f32", "bf16", "f16", "i8",
                                                    "i32"};
@@ -104,6 +105,12 @@ json write(const PackedWeight &weight) {
               {"packing", kPackings[static_cast<size_t>(weight.packing)]},
               {"rows", weight.rows},
               {"cols", weight.cols}};
+  if (weight.packing == Packing::WeightBlocks) {
+    result["block"] = weight.block;
+    result["scale"] = kScales[static_cast<size_t>(weight.scale)];
+    result["min"] = weight.hasMin;
+    result["bits"] = weight.bits;
+  }
   if (weight.packing == Packing::PanelsI8) {
     result["block"] = weight.block;
     result["scale"] = kScales[static_cast<size_t>(weight.scale)];
@@ -227,6 +234,23 @@ WeightSource readSource(Reader &r, const json &object,
   return source;
 }
 
+void readBlocks(Reader &r, const json &object, PackedWeight &weight) {
+  weight.block = r.integer(object, "block", 16, 32);
+  weight.scale = static_cast<ScaleType>(r.choice(object, "scale", kScales));
+  weight.hasMin = r.flag(object, "min");
+  weight.bits = r.integer(object, "bits", 4, 8);
+  weight.offset = weight.bits == 4 && !weight.hasMin ? 8 : 0;
+  bool isKnown =
+      (weight.bits == 4 || weight.bits == 8) &&
+      (weight.block == 32 || (weight.block == 16 && weight.bits == 8 &&
+                              weight.scale == ScaleType::F32));
+  if (!isKnown || weight.cols % 32 != 0)
+    r.fail(
+        "weight '" + weight.name +
+        "' needs 4 or 8 bits in blocks of 32, or 8 bits in blocks of 16 with "
+        "scales of f32, and rows of a multiple of 32");
+}
+
 PackedWeight readWeight(Reader &r, const json &object) {
   PackedWeight weight;
   weight.name = r.text(object, "name");
@@ -258,6 +282,8 @@ PackedWeight readWeight(Reader &r, const json &object) {
     r.fail("weight '" + weight.name + "' has rows of " +
            std::to_string(weight.cols) +
            ", panels of bf16 need an even number");
+  if (weight.packing == Packing::WeightBlocks)
+    readBlocks(r, object, weight);
   if (weight.packing == Packing::PanelsI8) {
     weight.block = r.integer(object, "block", 16, 32);
     weight.scale = static_cast<ScaleType>(r.choice(object, "scale", kScales));

@@ -3,6 +3,7 @@
 
 #include "flow/Runtime/Weights.h"
 
+#include "WeightBlocks.h"
 #include "flow/Runtime/Memory.h"
 
 #include <algorithm>
@@ -254,14 +255,16 @@ Result<std::vector<TensorView>> findSources(const PackedWeight &weight,
     if (!flow::ggml::isDecodable(tensor->type))
       return fail(weight, "tensor '" + name + "' is stored as " + type +
                               ", which cannot be computed with");
-    if (weight.packing == Packing::PanelsI8) {
+    if (weight.packing == Packing::PanelsI8 ||
+        weight.packing == Packing::WeightBlocks) {
       std::optional<flow::ggml::IntegerForm> form =
           flow::ggml::integerForm(tensor->type);
       bool fits = form && form->block >= weight.block &&
                   (weight.hasMin || !form->hasMin) &&
                   (weight.scale == ScaleType::F32 || form->scaleIsF16) &&
-                  form->low + weight.offset >= 0 &&
-                  form->high + weight.offset < int64_t(1) << weight.bits &&
+                  (holdsSignedBytes(weight) ||
+                   (form->low + weight.offset >= 0 &&
+                    form->high + weight.offset < int64_t(1) << weight.bits)) &&
                   weight.add == 0;
       if (!fits)
         return fail(weight, "tensor '" + name + "' stored as " + type +
@@ -298,6 +301,20 @@ void packRowsBf16(const PackedWeight &weight, const SourceRows &rows,
       decode(weight, rows.row(r), floats.data());
       for (int64_t c = 0; c != weight.cols; ++c)
         out[r * weight.cols + c] = flow::ggml::f32ToBf16(floats[c]);
+    }
+  });
+}
+
+/// Packs the rows [begin, end) of integer blocks in parallel.
+void packRowsOfBlocks(const PackedWeight &weight, const SourceRows &rows,
+                      LoadedWeight &loaded, int64_t begin, int64_t end,
+                      ThreadPool &pool) {
+  pool.parallelFor(end - begin, [&](int64_t from, int64_t to) {
+    BlocksScratch scratch(weight);
+    for (int64_t r = begin + from; r != begin + to; ++r) {
+      SourceRows::Row row = rows.row(r);
+      packWeightBlocks(weight, row.tensor->type, row.data, r,
+                       loaded.parts[0].data(), scratch);
     }
   });
 }
@@ -342,7 +359,8 @@ void packAll(const PackedWeight &weight, const SourceRows &rows,
   } else {
     // Rows in a row are packed one by one.
     bool dense = weight.packing == Packing::DenseBf16;
-    int64_t unit = dense ? 1 : kPanel, units = weight.rows / unit;
+    bool blocks = weight.packing == Packing::WeightBlocks;
+    int64_t unit = dense || blocks ? 1 : kPanel, units = weight.rows / unit;
     int64_t stride = units;
     if (tensors.size() == 1)
       stride = std::max<int64_t>(1, kPackStride /
@@ -351,6 +369,8 @@ void packAll(const PackedWeight &weight, const SourceRows &rows,
       int64_t end = std::min(begin + stride, units);
       if (dense)
         packRowsBf16(weight, rows, loaded, begin, end, pool);
+      else if (blocks)
+        packRowsOfBlocks(weight, rows, loaded, begin, end, pool);
       else
         packPanels(weight, rows, loaded, begin, end, pool);
       if (tensors.size() == 1)

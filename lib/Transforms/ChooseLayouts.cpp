@@ -60,8 +60,15 @@ std::pair<int64_t, int64_t> bitsAndOffset(QuantRange range) {
   return {8, 128};
 }
 
-/// The narrowest integer panels that hold every one of `weights`.
-PanelsAttr integerPanels(ArrayRef<WeightOp> weights, MLIRContext *context) {
+/// What holds the blocks of all of several weights.
+struct BlockForm {
+  int64_t block = 32;
+  ScaleKind scale = ScaleKind::F16;
+  bool min = false;
+  QuantRange quants = {0, 0};
+};
+
+BlockForm commonForm(ArrayRef<WeightOp> weights) {
   int64_t block = 32;
   bool wideScale = false, min = false;
   QuantRange all = {0, 0};
@@ -93,10 +100,27 @@ PanelsAttr integerPanels(ArrayRef<WeightOp> weights, MLIRContext *context) {
       break;
     }
   }
-  auto [bits, offset] = bitsAndOffset(all);
-  return PanelsAttr::get(context, PanelKind::I8, block,
-                         wideScale ? ScaleKind::F32 : ScaleKind::F16, min, bits,
-                         offset);
+  return {block, wideScale ? ScaleKind::F32 : ScaleKind::F16, min, all};
+}
+
+/// The narrowest integer panels that hold every one of `weights`.
+PanelsAttr integerPanels(ArrayRef<WeightOp> weights, MLIRContext *context) {
+  BlockForm form = commonForm(weights);
+  auto [bits, offset] = bitsAndOffset(form.quants);
+  return PanelsAttr::get(context, PanelKind::I8, form.block, form.scale,
+                         form.min, bits, offset);
+}
+
+/// The same for a GPU. Four bits hold numbers from -8 on, or from 0 on where
+/// there are minima.
+WeightBlocksAttr narrowestBlocks(ArrayRef<WeightOp> weights,
+                                 MLIRContext *context) {
+  BlockForm form = commonForm(weights);
+  int64_t low = form.min ? 0 : -8;
+  bool isNarrow =
+      form.block == 32 && form.quants.low >= low && form.quants.high < low + 16;
+  return WeightBlocksAttr::get(context, isNarrow ? 4 : 8, form.block,
+                               form.scale, form.min);
 }
 
 /// The leading bits that a head is screened with when a step asks for so many
@@ -135,6 +159,16 @@ struct ChooseLayouts : flow::impl::ChooseLayoutsBase<ChooseLayouts> {
         if (failed(choose(op, product)))
           return signalPassFailure();
       }
+    if (weightBlocks)
+      getOperation().walk([&](EmbedOp op) {
+        WeightRefOp ref = getWeightRef(op.getTable());
+        if (!ref || ref.getType().getEncoding())
+          return;
+        if (WeightBlocksAttr blocks = blocksOf(ref)) {
+          replaced.insert(ref);
+          op.getTableMutable().set(packedRef(op, ref, blocks));
+        }
+      });
     for (WeightRefOp ref : replaced)
       if (ref->use_empty())
         ref.erase();
@@ -156,6 +190,8 @@ struct ChooseLayouts : flow::impl::ChooseLayoutsBase<ChooseLayouts> {
     if (!ref)
       return op->emitOpError("reads a weight that is no flow.weight_ref, which "
                              "cannot be packed");
+    WeightBlocksAttr blocks =
+        weightBlocks && *kind == PanelKind::BF16 ? blocksOf(ref) : nullptr;
     auto panels = PanelsAttr::get(
         &getContext(), *kind == PanelKind::I8 ? PanelKind::F32 : *kind);
     if (*kind == PanelKind::I8) {
@@ -179,7 +215,8 @@ struct ChooseLayouts : flow::impl::ChooseLayoutsBase<ChooseLayouts> {
       return op->emitOpError("is marked \"bf16\", but its weight ")
              << ref.getWeight() << " has rows of " << type.getDimSize(1)
              << ", which are no pairs";
-    product.weight->set(packedRef(op, ref, panels));
+    Attribute layout = blocks ? Attribute(blocks) : Attribute(panels);
+    product.weight->set(packedRef(op, ref, layout));
     if (*kind == PanelKind::I8)
       quantize(
           op, product,
@@ -188,12 +225,25 @@ struct ChooseLayouts : flow::impl::ChooseLayoutsBase<ChooseLayouts> {
     else if (*kind == PanelKind::BF16)
       quantize(op, product, Bf16RowsAttr::get(&getContext()));
     std::string text;
-    llvm::raw_string_ostream(text) << panels;
+    llvm::raw_string_ostream(text) << layout;
     remark::passed(op->getLoc(),
                    remark::RemarkOpts::name("layout").category(kCategory))
         << remark::add("@{0} is packed as {1}",
                        ref.getWeight().getLeafReference().getValue(), text);
     return success();
+  }
+
+  /// The blocks that the weight of `ref` keeps on a GPU; null if its sources
+  /// are not all stored in such.
+  WeightBlocksAttr blocksOf(WeightRefOp ref) {
+    SmallVector<WeightOp> stored = getStoredWeights(ref);
+    bool keeps = llvm::all_of(stored, [](WeightOp weight) {
+      return hasIntegerBlocks(weight.getStorage()) && !weight.getUnitOffset();
+    });
+    if (!keeps || ref.getType().getRank() != 2 ||
+        ref.getType().getDimSize(1) % 32 != 0)
+      return {};
+    return narrowestBlocks(stored, &getContext());
   }
 
   /// How many bits of a weight lead, or why none do.
@@ -243,15 +293,15 @@ struct ChooseLayouts : flow::impl::ChooseLayoutsBase<ChooseLayouts> {
                            panels.getOffset(), bits);
   }
 
-  /// The weight of `ref` in `panels`, from an earlier product if there is one.
-  Value packedRef(Operation *op, WeightRefOp ref, PanelsAttr panels) {
-    WeightRefOp &packed = packedRefs[{ref.getWeightAttr(), panels}];
+  /// The weight of `ref` in `layout`, from an earlier product if there is one.
+  Value packedRef(Operation *op, WeightRefOp ref, Attribute layout) {
+    WeightRefOp &packed = packedRefs[{ref.getWeightAttr(), layout}];
     if (!packed || !servesFor(packed, op)) {
       RankedTensorType type = ref.getType();
       OpBuilder b(op);
       packed = WeightRefOp::create(
           b, ref.getLoc(),
-          RankedTensorType::get(type.getShape(), type.getElementType(), panels),
+          RankedTensorType::get(type.getShape(), type.getElementType(), layout),
           ref.getWeight());
     }
     return packed;

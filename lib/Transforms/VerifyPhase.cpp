@@ -24,8 +24,8 @@ Attribute getEncoding(Type type) {
 }
 
 bool hasLayout(Type type) {
-  return isa_and_nonnull<PanelsAttr, QuantizedRowsAttr, Bf16RowsAttr>(
-      getEncoding(type));
+  return isa_and_nonnull<PanelsAttr, WeightBlocksAttr, QuantizedRowsAttr,
+                         Bf16RowsAttr>(getEncoding(type));
 }
 
 LogicalResult verifyModels(ModuleOp module) {
@@ -65,7 +65,7 @@ LogicalResult verifyFused(Operation *op) {
     return op->emitOpError("has no key blocks: flow-select-masks must run");
   for (const Product &product : getProducts(op)) {
     Type type = product.weight->get().getType();
-    if (!isa_and_nonnull<PanelsAttr>(getEncoding(type)))
+    if (!isa_and_nonnull<PanelsAttr, WeightBlocksAttr>(getEncoding(type)))
       return op->emitOpError("reads a weight without layout: "
                              "flow-choose-layouts must run, got ")
              << type;

@@ -12,7 +12,7 @@ func.func @product_of_f32(%tokens: tensor<?xi32>, %start: index, %rows: index) {
   %table = flow.weight_ref @tiny::@embedding : tensor<512x64xf32>
   %x = flow.embed %tokens, %table scale 8.0 : tensor<?xi32>, tensor<512x64xf32> -> tensor<?x64xf32>
   %p = flow.weight_ref @tiny::@embedding : tensor<512x64xf32, #flow.panels<f32>>
-  // expected-error @+1 {{has a product that no kernel computes: a weight must be in bf16 panels, got 'tensor<512x64xf32, #flow.panels<f32>>'}}
+  // expected-error @+1 {{has a product that no kernel computes: a weight must be in bf16 panels or in blocks, got 'tensor<512x64xf32, #flow.panels<f32>>'}}
   %y = flow.linear %x, %p : tensor<?x64xf32>, tensor<512x64xf32, #flow.panels<f32>> -> tensor<?x512xf32>
   return
 }

@@ -230,6 +230,30 @@ LogicalResult PanelsAttr::verifyEncoding(llvm::ArrayRef<int64_t> shape,
   return diagnostic << ", got [" << shape << "] of " << elementType;
 }
 
+LogicalResult WeightBlocksAttr::verify(EmitError emitError, int64_t bits,
+                                       int64_t block, ScaleKind scale, bool) {
+  if ((bits == 4 || bits == 8) &&
+      (block == 32 || (block == 16 && bits == 8 && scale == ScaleKind::F32)))
+    return success();
+  return emitError() << "#flow.weight_blocks (C1): needs 4 or 8 bits in blocks "
+                        "of 32, or 8 bits in blocks of 16 with scales of f32, "
+                        "got "
+                     << bits << " bits in blocks of " << block
+                     << " with scales of " << stringifyScaleKind(scale);
+}
+
+LogicalResult WeightBlocksAttr::verifyEncoding(llvm::ArrayRef<int64_t> shape,
+                                               Type elementType,
+                                               EmitError emitError) const {
+  // A dynamic extent is a negative number.
+  if (shape.size() == 2 && shape[0] > 0 && shape[1] > 0 && shape[1] % 32 == 0 &&
+      elementType.isF32())
+    return success();
+  return emitError() << "#flow.weight_blocks (C2): needs a static [N, K] of "
+                        "f32 with K a positive multiple of 32, got ["
+                     << shape << "] of " << elementType;
+}
+
 LogicalResult QuantizedRowsAttr::verify(EmitError emitError, int64_t block) {
   if (block != 16 && block != 32)
     return emitError()

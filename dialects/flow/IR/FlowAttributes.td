@@ -411,6 +411,52 @@ def Flow_PanelsAttr : Flow_Attr<"Panels", "panels",
   let genVerifyDecl = 1;
 }
 
+def Flow_WeightBlocksAttr : Flow_Attr<"WeightBlocks", "weight_blocks",
+    [DeclareAttrInterfaceMethods<VerifiableTensorEncoding, ["verifyEncoding"]>]> {
+  let summary = "Encoding of a weight [N, K] as rows of integer blocks, for GPUs";
+  let description = [{
+    The file's own numbers: quants `q` of 8 or 4 bits, and for each `block` of
+    them a scale, with `min` a minimum `m` behind it, both of `scale` type. The
+    value is `scale * q + m`. A kernel multiplies them with rows of bf16.
+
+    One tensor of bytes: the quants `[N][K * bits / 8]`, behind them the scales,
+    whose rows are filled up to multiples of 4 bytes. Quants come in chunks of
+    16 bytes, in the order in which the lanes of a warp want them: chunk `c` of a
+    row is four words, and word `t` holds, with 8 bits, the signed quants of the
+    columns
+
+    ```
+    16 c + 8 (i / 2 xor c / 4 mod 2) + 2 t + i mod 2      in byte i
+    ```
+
+    and with 4 bits, as `q + 8` without `min` and as `q` with it,
+
+    ```
+    32 c + 8 (i mod 4 xor c / 2 mod 4) + 2 t + i / 4      in bits 4 i to 4 i + 3
+    ```
+
+    Example:
+
+    ```mlir
+    #blocks = #flow.weight_blocks<bits = 8>
+    #nibbles = #flow.weight_blocks<bits = 4, scale = f32, min = true>
+    #short = #flow.weight_blocks<bits = 8, block = 16, scale = f32>
+    ```
+
+    Constraints:
+
+    - (C1) `bits` is 4 or 8, and `block` 32, or 16 with `bits = 8` and
+      `scale = f32`.
+    - (C2) the tensor is `[N, K]`, static, not empty, of f32, and `K mod 32 = 0`.
+  }];
+  let parameters = (ins "int64_t":$bits,
+    DefaultValuedParameter<"int64_t", "32">:$block,
+    DefaultValuedParameter<"::flow::ScaleKind", "::flow::ScaleKind::F16">:$scale,
+    DefaultValuedParameter<"bool", "false">:$min);
+  let assemblyFormat = "`<` struct(params) `>`";
+  let genVerifyDecl = 1;
+}
+
 def Flow_QuantizedRowsAttr : Flow_Attr<"QuantizedRows", "quantized_rows",
     [DeclareAttrInterfaceMethods<VerifiableTensorEncoding, ["verifyEncoding"]>]> {
   let summary = "Encoding of rows quantised to signed 8-bit blocks";

@@ -63,7 +63,12 @@ def Flow_ProductRows
                    "::flow::QuantizedRowsAttr, ::flow::Bf16RowsAttr",
                    "#flow.quantized_rows or #flow.bf16_rows">;
 def Flow_ProductWeight
-    : Flow_PlainOr<2DTensorOf<[Flow_Float]>, "::flow::PanelsAttr",
-                   "#flow.panels">;
+    : Flow_PlainOr<2DTensorOf<[Flow_Float]>,
+                   "::flow::PanelsAttr, ::flow::WeightBlocksAttr",
+                   "#flow.panels or #flow.weight_blocks">;
+// A weight of which rows are looked up.
+def Flow_TableWeight
+    : Flow_PlainOr<2DTensorOf<[Flow_Float]>, "::flow::WeightBlocksAttr",
+                   "#flow.weight_blocks">;
 
 #endif // FLOW_IR_FLOWBASE_TD

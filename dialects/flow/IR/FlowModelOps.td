@@ -355,11 +355,14 @@ def Flow_WeightRefOp : Flow_Op<"weight_ref",
 
     - (C1) the symbol is a `flow.weight` or `flow.derived_weight`.
     - (C2) the result has the weight's shape and element type, or bf16.
-    - (C3) the result's encoding, if it has one, is `#flow.panels`, and of f32.
+    - (C3) the result's encoding, if it has one, is `#flow.panels` or
+      `#flow.weight_blocks`, and of f32.
   }];
   let arguments = (ins SymbolRefAttr:$weight);
   let results = (outs AnyTypeOf<[
-    Flow_PlainOr<RankedTensorOf<[F32]>, "::flow::PanelsAttr", "#flow.panels">,
+    Flow_PlainOr<RankedTensorOf<[F32]>,
+                 "::flow::PanelsAttr, ::flow::WeightBlocksAttr",
+                 "#flow.panels or #flow.weight_blocks">,
     Flow_Plain<RankedTensorOf<[BF16]>>], "", "::mlir::RankedTensorType">
     /*weight_ref (C3)*/:$result);
   let assemblyFormat = "$weight attr-dict `:` type($result)";

@@ -52,19 +52,21 @@ LogicalResult flow::verifyLayouts(Operation *op, StringRef constraint,
                                   Attribute rows, RankedTensorType weight) {
   auto panels = dyn_cast_or_null<PanelsAttr>(weight.getEncoding());
   auto kind = panels ? panels.getKind() : PanelKind::F32;
-  bool meet = kind == PanelKind::F32;
+  bool isBlocks = isa_and_nonnull<WeightBlocksAttr>(weight.getEncoding());
+  bool meet = kind == PanelKind::F32 && !isBlocks;
   if (auto quantized = dyn_cast_or_null<QuantizedRowsAttr>(rows))
     meet =
         kind == PanelKind::I8 && panels.getBlock() % quantized.getBlock() == 0;
   else if (rows)
-    meet = kind == PanelKind::BF16;
+    meet = kind == PanelKind::BF16 || isBlocks;
   if (meet)
     return success();
-  auto diagnostic = op->emitOpError()
-                    << constraint
-                    << ": rows without encoding meet f32 panels, bf16 rows "
-                       "bf16 panels, quantised rows i8 panels of the same "
-                       "block or twice it, got rows ";
+  auto diagnostic =
+      op->emitOpError()
+      << constraint
+      << ": rows without encoding meet f32 panels, bf16 rows "
+         "bf16 panels or weight blocks, quantised rows i8 panels of the same "
+         "block or twice it, got rows ";
   if (rows)
     diagnostic << rows;
   else

@@ -33,7 +33,7 @@ def Flow_EmbedOp : Flow_Op<"embed", [Pure]> {
     - (C2) `scale` is finite and positive.
   }];
   let arguments = (ins Arg<Flow_Tokens, "[T]">:$tokens,
-    Arg<Flow_Matrix, "[V, d]">:$table, F64Attr:$scale);
+    Arg<Flow_TableWeight, "[V, d]">:$table, F64Attr:$scale);
   let results = (outs Res<Flow_Matrix, "[T, d]">:$result);
   let assemblyFormat = [{
     $tokens `,` $table `scale` $scale attr-dict

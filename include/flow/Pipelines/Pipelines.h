@@ -32,6 +32,11 @@ struct PipelineOptions : mlir::PassPipelineOptions<PipelineOptions> {
       *this, "numerics",
       llvm::cl::desc("arithmetic of products: auto, f32, bf16 or int8"),
       llvm::cl::init("auto")};
+  Option<bool> weightBlocks{
+      *this, "weight-blocks",
+      llvm::cl::desc("keep integer blocks of weights beside rows of bf16, as "
+                     "kernels of a GPU multiply them"),
+      llvm::cl::init(false)};
   Option<std::string> cacheType{
       *this, "cache-type",
       llvm::cl::desc(

@@ -16,13 +16,21 @@
 namespace flow::runtime {
 
 /// Version of the plan's form; another one is refused.
-constexpr int64_t kPlanVersion = 7;
+constexpr int64_t kPlanVersion = 8;
 
 /// How the sources of a weight become one matrix.
 enum class Combine { Concat, Interleave };
 
 /// How a weight lies in memory; docs/Artifact.md has the element formulas.
-enum class Packing { Raw, Dense, DenseBf16, PanelsF32, PanelsBf16, PanelsI8 };
+enum class Packing {
+  Raw,
+  Dense,
+  DenseBf16,
+  WeightBlocks,
+  PanelsF32,
+  PanelsBf16,
+  PanelsI8
+};
 
 enum class ScaleType { F16, F32 };
 
@@ -56,9 +64,11 @@ struct PackedWeight {
   double add = 0;
   Packing packing = Packing::Dense;
   int64_t rows = 0, cols = 0;
-  /// Of `PanelsI8` only: values of a row that share a scale, the scales' type,
-  /// whether there are minima, the bits of a quant (4, 5, 6 or 8) and what was
-  /// added to it (128 for 8 bits, else 0 or `2^(bits - 1)`).
+  /// Of `PanelsI8` and `WeightBlocks` only: values of a row that share a scale,
+  /// the scales' type, whether there are minima, the bits of a quant (4, 5, 6
+  /// or 8) and what was added to it (128 for 8 bits, else 0 or `2^(bits - 1)`).
+  /// `WeightBlocks` have quants of 4 or 8 bits; those of 8 bits are signed, and
+  /// to those of 4 bits 8 was added unless there are minima.
   int64_t block = 32;
   ScaleType scale = ScaleType::F16;
   bool hasMin = false;

@@ -379,6 +379,12 @@ def ChooseLayouts : Pass<"flow-choose-layouts", "::mlir::ModuleOp"> {
     %y = flow.linear %r, %w : …
     ```
 
+    With `weight-blocks`, which is for GPUs, a weight that is marked bf16 and
+    whose sources are all stored in integer blocks keeps them, in
+    `#flow.weight_blocks`: of 4 bits where all quants fit, else of 8, with scales
+    and minima as above. So does the table of a `flow.embed`, so that one that
+    serves as head too lies in memory once.
+
     A weight that is also read otherwise, such as an embedding that serves as
     head too, has a second `flow.weight_ref` without layout for that. A weight
     with a layout keeps it. Each layout is a passed remark `layout`.
@@ -399,7 +405,9 @@ def ChooseLayouts : Pass<"flow-choose-layouts", "::mlir::ModuleOp"> {
   }];
   let options = [
     Option<"rowsBlock", "rows-block", "int64_t", "16",
-           "values of a row that share a scale: 16 or 32">
+           "values of a row that share a scale: 16 or 32">,
+    Option<"weightBlocks", "weight-blocks", "bool", "false",
+           "keep integer blocks of weights beside rows of bf16">
   ];
   let dependentDialects = ["::flow::FlowDialect"];
 }

@@ -156,13 +156,22 @@ void KernelBuilder::store(Val value, Val pointer, int64_t align) {
   LLVM::StoreOp::create(*this, value, pointer, static_cast<unsigned>(align));
 }
 
-Vals KernelBuilder::load4(Type element, Val pointer) {
-  Val vector = load(VectorType::get({4}, element), pointer, 16);
+/// `count` elements of 4 bytes in one access.
+static Vals loadVector(KernelBuilder &k, Type element, int64_t count,
+                       Val pointer) {
+  Val vector = k.load(VectorType::get({count}, element), pointer, 4 * count);
   Vals values;
-  for (int64_t i = 0; i != 4; ++i)
+  for (int64_t i = 0; i != count; ++i)
     values.push_back(
-        wrap(LLVM::ExtractElementOp::create(*this, vector, i32(i))));
+        k.wrap(LLVM::ExtractElementOp::create(k, vector, k.i32(i))));
   return values;
+}
+
+Vals KernelBuilder::load4(Type element, Val pointer) {
+  return loadVector(*this, element, 4, pointer);
+}
+Vals KernelBuilder::load2(Type element, Val pointer) {
+  return loadVector(*this, element, 2, pointer);
 }
 
 /// `values` as one vector.
@@ -203,6 +212,12 @@ Val KernelBuilder::bitcast(Type type, Val value) {
 }
 Val KernelBuilder::lowHalf(Val bits) {
   return fold<arith::TruncIOp>(*this, getI16Type(), bits);
+}
+Val KernelBuilder::selectBytes(Val low, Val high, Val selector) {
+  return wrap(LLVM::CallIntrinsicOp::create(*this, getI32Type(),
+                                            getStringAttr("llvm.nvvm.prmt"),
+                                            ValueRange{low, high, selector})
+                  .getResult(0));
 }
 Val KernelBuilder::fma(Val a, Val b, Val c) {
   return wrap(LLVM::FMAOp::create(*this, a, b, c));
@@ -255,6 +270,17 @@ Val KernelBuilder::packBf16(Val low, Val high) {
 std::pair<Val, Val> KernelBuilder::unpackBf16(Val pair) {
   Type f32Type = getF32Type();
   return {bitcast(f32Type, pair << 16), bitcast(f32Type, pair & i32(-65536))};
+}
+
+Val KernelBuilder::addBf16(Val a, Val b) {
+  // As a product with 1, the only form before sm_90.
+  Type pair = VectorType::get({2}, getBF16Type());
+  Val one = bitcast(pair, i32(0x3f803f80));
+  return bitcast(getI32Type(), fma(bitcast(pair, a), one, bitcast(pair, b)));
+}
+Val KernelBuilder::widenF16(Val bits) {
+  Val half = bitcast(getF16Type(), lowHalf(bits));
+  return wrap(LLVM::FPExtOp::create(*this, getF32Type(), half));
 }
 
 Vals KernelBuilder::loop(Val lower, Val upper, int64_t step,
@@ -314,6 +340,11 @@ void KernelBuilder::barrier(Val id, int64_t threads) {
 void KernelBuilder::copyAsync16(Val shared, Val global, Val bytes) {
   NVVM::CpAsyncOp::create(*this, shared, global, 16,
                           NVVM::LoadCacheModifierKind::CG, bytes);
+}
+void KernelBuilder::copyAsyncCached(Val shared, Val global, int64_t size,
+                                    Val bytes) {
+  NVVM::CpAsyncOp::create(*this, shared, global, static_cast<uint32_t>(size),
+                          NVVM::LoadCacheModifierKind::CA, bytes);
 }
 void KernelBuilder::commitCopies() {
   NVVM::CpAsyncCommitGroupOp::create(*this);

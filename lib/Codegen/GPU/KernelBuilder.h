@@ -119,6 +119,8 @@ public:
   void store(Val value, Val pointer, int64_t align);
   /// 16 bytes as four i32 or four f32, one access.
   Vals load4(mlir::Type element, Val pointer);
+  /// The same of 8 bytes.
+  Vals load2(mlir::Type element, Val pointer);
   void store4(const Vals &values, Val pointer);
   void store2(Val first, Val second, Val pointer);
 
@@ -131,6 +133,9 @@ public:
   Val bitcast(mlir::Type type, Val value);
   /// The low half of an i32, as i16.
   Val lowHalf(Val bits);
+  /// The bytes of two i32, those of `low` first, that the four lower digits of
+  /// `selector` name, its lowest digit the lowest byte.
+  Val selectBytes(Val low, Val high, Val selector);
   Val fma(Val a, Val b, Val c);
   /// i32, not negative, to f64, which is exact.
   Val toF64(Val value);
@@ -154,6 +159,10 @@ public:
   Val packBf16(Val low, Val high);
   /// The two bf16 in an i32 as f32.
   std::pair<Val, Val> unpackBf16(Val pair);
+  /// `a + b` of the two bf16 in each, rounded once.
+  Val addBf16(Val a, Val b);
+  /// The f16 in the low half of an i32 as f32.
+  Val widenF16(Val bits);
 
   using LoopBody = llvm::function_ref<Vals(Val iv, const Vals &carried)>;
   /// `for (iv = lower; iv < upper; iv += step)` over i32 with carried values.
@@ -170,6 +179,8 @@ public:
   /// Starts a copy of 16 bytes to shared memory, of which the first `bytes` are
   /// read and the others are zero.
   void copyAsync16(Val shared, Val global, Val bytes);
+  /// The same of 4, 8 or 16 bytes that lie near what others read: through L1.
+  void copyAsyncCached(Val shared, Val global, int64_t size, Val bytes);
   void commitCopies();
   /// Waits until at most so many groups of this thread's copies are under way.
   void waitForCopies(int64_t groups);

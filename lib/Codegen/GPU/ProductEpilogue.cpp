@@ -4,6 +4,7 @@
 #include "ProductEpilogue.h"
 
 #include "KernelFunction.h"
+#include "WeightBlocks.h"
 
 #include "llvm/Support/FormatVariadic.h"
 
@@ -11,8 +12,8 @@ using namespace mlir;
 using namespace flow::cuda;
 
 std::string flow::cuda::nameOf(const Product &product) {
-  std::string name =
-      llvm::formatv("product_{0}x{1}_", product.columns, product.depth);
+  std::string name = llvm::formatv("product_{0}x{1}{2}_", product.columns,
+                                   product.depth, suffixOf(product.weights));
   switch (product.epilogue) {
   case Epilogue::F32:
     return name + "f32";

@@ -3,6 +3,7 @@
 
 #include "BlockRow.h"
 #include "KernelFunction.h"
+#include "WeightBlocks.h"
 
 #include "llvm/Support/FormatVariadic.h"
 
@@ -31,28 +32,77 @@ static void forColumns(KernelBuilder &k, int64_t width, int64_t lanes,
          });
 }
 
+/// Row `token` of a table in bf16, times `scale`.
+static void embedDense(KernelBuilder &k, Val table, Val token, Val result,
+                       int64_t width, double scale) {
+  Val source = k.at(table, k.wide(token) * (2 * width));
+  forColumns(k, width, 8, [&](Val column) {
+    Vals pairs = k.load4(k.getI32Type(), k.at(source, k.wide(column << 1)));
+    for (int64_t i = 0; i != 2; ++i) {
+      auto [a, b] = k.unpackBf16(pairs[2 * i]);
+      auto [c, d] = k.unpackBf16(pairs[2 * i + 1]);
+      k.store4({a * scale, b * scale, c * scale, d * scale},
+               k.at(result, k.wide((column + 4 * i) << 2)));
+    }
+  });
+}
+
+/// The same of a table in blocks, of so many rows: a word of quants a thread.
+static void embedBlocks(KernelBuilder &k, const WeightFormat &format, Val table,
+                        int64_t rows, Val token, Val result, int64_t width,
+                        double factor) {
+  Val quants = k.at(table, k.wide(token) * rowBytes(format, width));
+  Val scales = k.at(k.at(table, rows * rowBytes(format, width)),
+                    k.wide(token) * scaleRowBytes(format, width));
+  int64_t weightsOfWord = weightsOfChunk(format) / 4;
+  forColumns(k, width, weightsOfWord, [&](Val first) {
+    Val word = first / weightsOfWord;
+    Val chunk = word >> 2, t = word & 3;
+    Val firstOfChunk = chunk * weightsOfChunk(format);
+    Val block = firstOfChunk / format.block;
+    // A pair of scales is the least that is read.
+    int64_t size = std::max<int64_t>(4, scaleBytes(format));
+    Vals words;
+    for (int64_t i = 0; i != size; i += 4)
+      words.push_back(k.loadI32(k.at(
+          scales, k.wide(block / (size / scaleBytes(format)) * size + i))));
+    BlockScale scale = readScale(k, format, words, block);
+    Val turn = turnOf(format, firstOfChunk >> 5);
+    SmallVector<QuantPair> pairs =
+        widenToF32(k, format, k.loadI32(k.at(quants, k.wide(word << 2))));
+    for (auto [i, pair] : llvm::enumerate(pairs)) {
+      auto value = [&](Val quant) {
+        Val scaled = quant * scale.scale;
+        return (format.hasMin ? scaled + scale.min : scaled) * factor;
+      };
+      Val column = firstOfChunk + ((turn ^ k.i32(i)) << 3) + (t << 1);
+      k.store2(value(pair.first), value(pair.second),
+               k.at(result, k.wide(column << 2)));
+    }
+  });
+}
+
 KernelLaunch flow::cuda::buildEmbed(OpBuilder &builder,
                                     const KernelTarget &target, int64_t width,
-                                    double scale) {
-  KernelLaunch launch =
-      launchOfRows(llvm::formatv("embed_{0}_{1}", width, bitsOf(scale)));
+                                    double scale, const WeightFormat &table,
+                                    int64_t rows) {
+  // Where scales are depends on the number of rows.
+  std::string name =
+      llvm::formatv("embed_{0}{1}_{2}", width, suffixOf(table), bitsOf(scale));
+  if (table.isBlocks())
+    name += "_of_" + std::to_string(rows);
+  KernelLaunch launch = launchOfRows(std::move(name));
   addKernel(builder, target, launch,
             {Access::ReadOnly, Access::ReadOnly, Access::ReadWrite},
             [&](KernelBuilder &k, const Vals &parameters) {
               Val row = k.blockIdX();
               Val token = k.loadI32(k.at(parameters[0], k.wide(row << 2)));
-              Val source = k.at(parameters[1], k.wide(token) * (2 * width));
               Val result = k.at(parameters[2], k.wide(row) * (4 * width));
-              forColumns(k, width, 8, [&](Val column) {
-                Vals pairs =
-                    k.load4(k.getI32Type(), k.at(source, k.wide(column << 1)));
-                for (int64_t i = 0; i != 2; ++i) {
-                  auto [a, b] = k.unpackBf16(pairs[2 * i]);
-                  auto [c, d] = k.unpackBf16(pairs[2 * i + 1]);
-                  k.store4({a * scale, b * scale, c * scale, d * scale},
-                           k.at(result, k.wide((column + 4 * i) << 2)));
-                }
-              });
+              if (table.isBlocks())
+                embedBlocks(k, table, parameters[1], rows, token, result, width,
+                            scale);
+              else
+                embedDense(k, parameters[1], token, result, width, scale);
             });
   return launch;
 }

@@ -4,6 +4,7 @@
 
 #include "KernelFunction.h"
 #include "ProductEpilogue.h"
+#include "WeightTile.h"
 
 using namespace mlir;
 using namespace flow::cuda;
@@ -19,12 +20,24 @@ struct Tile {
   /// Bytes of a tile's row, and 16-byte chunks in it.
   int64_t rowBytes() const { return 2 * depth; }
   int64_t chunks() const { return depth / 8; }
-  int64_t stageBytes() const { return (rows + columns) * rowBytes(); }
+  /// Of x, and of both operands.
+  int64_t xBytes() const { return rows * rowBytes(); }
+  int64_t stageBytes(const WeightFormat &weights) const {
+    return xBytes() + (weights.isBlocks() ? WeightTile::bytes(weights, columns)
+                                          : columns * rowBytes());
+  }
 };
 
 /// Warps of 64 x 64 give four mma an ldmatrix, the most that the accumulators
-/// leave registers for. Two CTAs fit on an SM of any architecture.
-constexpr Tile kTile = {128, 128, 32, 3, 64, 64};
+/// leave registers for. Two CTAs fit on an SM of any architecture. Minima and
+/// short blocks need registers of their own, which fewer rows leave.
+Tile tileOf(const Product &product) {
+  if (product.weights.block == 16)
+    return {64, 128, 32, 3, 32, 64};
+  if (product.weights.hasMin)
+    return {96, 128, 32, 3, 48, 64};
+  return {128, 128, 32, 3, 64, 64};
+}
 
 /// Builds the body of one product.
 class RowsProductBody {
@@ -44,10 +57,17 @@ private:
   };
   Copies planCopies(Val matrix, Val firstRow, int64_t tileRows,
                     int64_t sharedOffset, llvm::function_ref<Val(Val)> exists);
-  /// Starts the copies of the depth that begins at `depth` into the slot at
-  /// byte `slot`, as one group.
-  void copyTile(Val depth, Val slot);
-  Vals multiply(Val slot, Vals sums);
+  /// Starts the copies of tile `i` of the depth into the slot at byte `slot`,
+  /// as one group.
+  void copyTile(Val i, Val slot);
+  /// The address that this lane gives to ldmatrix for chunk `chunk` of row
+  /// `row` of x or dense weights.
+  Val matrixAddress(Val slot, Val row, Val chunk);
+  Vals multiply(Val slot, Val i, const Vals &sums) {
+    return blocks ? multiplyBlocks(slot, i, sums) : multiplyDense(slot, sums);
+  }
+  Vals multiplyDense(Val slot, Vals sums);
+  Vals multiplyBlocks(Val slot, Val i, Vals sums);
 
   KernelBuilder &k;
   const Product &product;
@@ -58,6 +78,8 @@ private:
   /// a slot.
   Val copyRow, copyChunk, copyOffset;
   Copies xCopies, weightCopies;
+  /// The weights, if they are in blocks.
+  std::optional<WeightTile> blocks;
   /// Rows and columns of the warp in the tile.
   Val warpRow, warpColumn;
 };
@@ -86,9 +108,13 @@ RowsProductBody::RowsProductBody(KernelBuilder &k, const Product &product,
                (swizzle(copyRow, copyChunk, tile.chunks()) << 4);
   xCopies = planCopies(x, firstRow, tile.rows, 0,
                        [&](Val row) { return row < rowCount; });
+  if (product.weights.isBlocks()) {
+    blocks.emplace(k, product, weights, firstColumn, tile.columns, thread);
+    return;
+  }
   bool isWhole = product.columns % tile.columns == 0;
   weightCopies = planCopies(
-      weights, firstColumn, tile.columns, tile.rows * tile.rowBytes(),
+      weights, firstColumn, tile.columns, tile.xBytes(),
       [&](Val row) { return isWhole ? Val() : row < product.columns; });
 }
 
@@ -109,7 +135,8 @@ RowsProductBody::planCopies(Val matrix, Val first, int64_t tileRows,
   return copies;
 }
 
-void RowsProductBody::copyTile(Val depth, Val slot) {
+void RowsProductBody::copyTile(Val i, Val slot) {
+  Val depth = i * tile.depth;
   int64_t rowsOfPass = tile.threads() / tile.chunks();
   // A chunk lies within the depth or beyond it. Of one beyond, or of a row that
   // does not exist, nothing is read and zeros are written.
@@ -117,32 +144,36 @@ void RowsProductBody::copyTile(Val depth, Val slot) {
   Val bytes = k.select(within, k.i32(16), k.i32(0));
   Val target = k.at(shared, slot + copyOffset);
   for (const Copies *copies : {&xCopies, &weightCopies}) {
+    if (copies->passes == 0)
+      continue;
     Val source = k.at(copies->source, k.wide(depth << 1));
-    for (int64_t i = 0; i != copies->passes; ++i)
-      k.copyAsync16(
-          k.at(target, copies->sharedOffset + i * rowsOfPass * tile.rowBytes()),
-          k.at(source, i * rowsOfPass * 2 * product.depth),
-          copies->exists.empty()
-              ? bytes
-              : k.select(copies->exists[i], bytes, k.i32(0)));
+    for (int64_t pass = 0; pass != copies->passes; ++pass)
+      k.copyAsync16(k.at(target, copies->sharedOffset +
+                                     pass * rowsOfPass * tile.rowBytes()),
+                    k.at(source, pass * rowsOfPass * 2 * product.depth),
+                    copies->exists.empty()
+                        ? bytes
+                        : k.select(copies->exists[pass], bytes, k.i32(0)));
   }
+  if (blocks)
+    blocks->copy(k.at(shared, slot + tile.xBytes()), i);
   k.commitCopies();
 }
 
-Vals RowsProductBody::multiply(Val slot, Vals sums) {
-  // The addresses that this lane gives to ldmatrix.
+Val RowsProductBody::matrixAddress(Val slot, Val row, Val chunk) {
+  Val swizzled = swizzle(row, chunk, tile.chunks());
+  return k.at(shared, slot + row * tile.rowBytes() + (swizzled << 4));
+}
+
+Vals RowsProductBody::multiplyDense(Val slot, Vals sums) {
   Val matrix = lane >> 3, r = lane & 7;
   Val xRow = warpRow + (matrix & 1) * 8 + r, xChunk = matrix >> 1;
   Val wRow = warpColumn + (matrix >> 1) * 8 + r, wChunk = matrix & 1;
   int64_t rowBlocks = tile.warpRows / 16, columnBlocks = tile.warpColumns / 8;
   for (int64_t kk = 0; kk != tile.depth / 16; ++kk) {
-    auto address = [&](Val row, Val chunk, int64_t offset) {
-      Val swizzled = swizzle(row, chunk ^ (2 * kk), tile.chunks());
-      return k.at(k.at(shared, slot + row * tile.rowBytes() + (swizzled << 4)),
-                  offset);
-    };
-    Val xAddress = address(xRow, xChunk, 0);
-    Val wAddress = address(wRow, wChunk, tile.rows * tile.rowBytes());
+    Val xAddress = matrixAddress(slot, xRow, xChunk ^ (2 * kk));
+    Val wAddress =
+        k.at(matrixAddress(slot, wRow, wChunk ^ (2 * kk)), tile.xBytes());
     SmallVector<Vals> xFragments, wFragments;
     for (int64_t i = 0; i != rowBlocks; ++i)
       xFragments.push_back(
@@ -163,14 +194,65 @@ Vals RowsProductBody::multiply(Val slot, Vals sums) {
   return sums;
 }
 
+Vals RowsProductBody::multiplyBlocks(Val slot, Val step, Vals sums) {
+  const WeightFormat &format = product.weights;
+  int64_t rowBlocks = tile.warpRows / 16, columnBlocks = tile.warpColumns / 8;
+  // The columns of x in the order in which the blocks have them.
+  Val matrix = lane >> 3;
+  Val xRow = warpRow + (matrix & 1) * 8 + (lane & 7);
+  Val xChunk = (matrix >> 1) ^ turnOf(format, step);
+  SmallVector<std::array<Vals, 2>> x(rowBlocks);
+  for (int64_t half = 0; half != 2; ++half) {
+    Val address = matrixAddress(slot, xRow, xChunk ^ (2 * half));
+    for (int64_t i = 0; i != rowBlocks; ++i)
+      x[i][half] = k.loadMatrices(k.at(address, i * 16 * tile.rowBytes()));
+  }
+  // Halves of the depth that are one block.
+  SmallVector<SmallVector<int64_t, 2>> halvesOfBlock = {{0, 1}};
+  if (format.block == 16)
+    halvesOfBlock = {{0}, {1}};
+  // Of each block, the sums of x, in the fragments' first and third register.
+  SmallVector<SmallVector<Vals>> plain(halvesOfBlock.size());
+  if (format.hasMin)
+    for (auto [b, halves] : llvm::enumerate(halvesOfBlock))
+      for (int64_t i = 0; i != rowBlocks; ++i) {
+        Val ones = k.i32(0x3f803f80);
+        Vals total = k.zeros(4);
+        for (int64_t half : halves)
+          total = k.mma(x[i][half], {ones, ones}, total);
+        plain[b].push_back(total);
+      }
+
+  Val weightSlot = k.at(shared, slot + tile.xBytes());
+  for (int64_t j = 0; j != columnBlocks; ++j) {
+    WeightTile::Fragments w =
+        blocks->load(weightSlot, warpColumn + 8 * j, lane, step);
+    for (auto [b, halves] : llvm::enumerate(halvesOfBlock))
+      for (int64_t i = 0; i != rowBlocks; ++i) {
+        Vals part = k.zeros(4);
+        for (int64_t half : halves)
+          part = k.mma(x[i][half], w.quants[half], part);
+        for (int64_t at = 0; at != 4; ++at) {
+          const BlockScale &scale = w.scales[b][at % 2];
+          Val &sum = sums[4 * (i * columnBlocks + j) + at];
+          sum = k.fma(scale.scale, part[at], sum);
+          if (format.hasMin)
+            sum = k.fma(scale.min, plain[b][i][at / 2 * 2], sum);
+        }
+      }
+  }
+  return sums;
+}
+
 void RowsProductBody::build() {
   int64_t rowBlocks = tile.warpRows / 16, columnBlocks = tile.warpColumns / 8;
   int64_t steps = (product.depth + tile.depth - 1) / tile.depth;
-  int64_t ringBytes = tile.stages * tile.stageBytes();
+  int64_t stageBytes = tile.stageBytes(product.weights);
+  int64_t ringBytes = tile.stages * stageBytes;
   for (int64_t s = 0; s != tile.stages - 1; ++s)
-    copyTile(k.i32(s * tile.depth), k.i32(s * tile.stageBytes()));
+    copyTile(k.i32(s), k.i32(s * stageBytes));
 
-  Vals carried{k.i32(0), k.i32((tile.stages - 1) * tile.stageBytes())};
+  Vals carried{k.i32(0), k.i32((tile.stages - 1) * stageBytes)};
   carried.append(k.zeros(4 * rowBlocks * columnBlocks));
   auto wrapped = [&](Val slot) {
     return k.select(slot.equals(k.i32(ringBytes)), k.i32(0), slot);
@@ -182,11 +264,11 @@ void RowsProductBody::build() {
         k.waitForCopies(tile.stages - 2);
         k.barrier();
         Val readSlot = values[0], writeSlot = values[1];
-        copyTile((i + (tile.stages - 1)) * tile.depth, writeSlot);
-        Vals next{wrapped(readSlot + tile.stageBytes()),
-                  wrapped(writeSlot + tile.stageBytes())};
+        copyTile(i + (tile.stages - 1), writeSlot);
+        Vals next{wrapped(readSlot + stageBytes),
+                  wrapped(writeSlot + stageBytes)};
         next.append(
-            multiply(readSlot, Vals(ArrayRef<Val>(values).drop_front(2))));
+            multiply(readSlot, i, Vals(ArrayRef<Val>(values).drop_front(2))));
         return next;
       });
 
@@ -214,19 +296,19 @@ void RowsProductBody::build() {
 KernelLaunch flow::cuda::buildRowsProduct(OpBuilder &builder,
                                           const KernelTarget &target,
                                           const Product &product) {
+  Tile tile = tileOf(product);
   KernelLaunch launch;
   launch.kernel = "rows_" + nameOf(product);
-  launch.threads = kTile.threads();
-  launch.sharedBytes = kTile.stages * kTile.stageBytes();
+  launch.threads = tile.threads();
+  launch.sharedBytes = tile.stages * tile.stageBytes(product.weights);
   launch.blocksOfSm = 2;
-  launch.grid = {
-      GridSize{(product.columns + kTile.columns - 1) / kTile.columns},
-      GridSize{1, kTile.rows}, GridSize{1}};
+  launch.grid = {GridSize{(product.columns + tile.columns - 1) / tile.columns},
+                 GridSize{1, tile.rows}, GridSize{1}};
   addKernel(
       builder, target, launch,
       {Access::ReadOnly, Access::ReadOnly, Access::ReadWrite, Access::ReadOnly},
       [&](KernelBuilder &k, const Vals &parameters) {
-        RowsProductBody(k, product, kTile, parameters).build();
+        RowsProductBody(k, product, tile, parameters).build();
       });
   return launch;
 }

@@ -6,6 +6,7 @@
 #include "BlockRow.h"
 #include "KernelFunction.h"
 #include "ProductEpilogue.h"
+#include "WeightStream.h"
 
 using namespace mlir;
 using namespace flow::cuda;
@@ -14,11 +15,8 @@ namespace {
 
 /// Warps of a CTA; more where all of them need the same norm.
 int64_t warpsOf(bool isNormed) { return isNormed ? 8 : 4; }
-/// Copies of 16 bytes that a lane has under way, and one more. The scheduler of
-/// ptxas moves loads to their uses, so that plain ones would not be ahead.
-constexpr int64_t kQueue = 8;
-/// Weights that a warp takes at a time, and of them a lane.
-constexpr int64_t kLaneWeights = 8, kStepWeights = 32 * kLaneWeights;
+
+constexpr int64_t kQueue = WeightStream::kQueue;
 
 /// Results that a warp makes. Few where there are few, so that all of a device
 /// has work.
@@ -45,9 +43,7 @@ private:
   int64_t rowsOfResult() const {
     return product.epilogue == Epilogue::Gated ? 2 : 1;
   }
-  int64_t stepsOfRow() const {
-    return (product.depth + kStepWeights - 1) / kStepWeights;
-  }
+  int64_t stepsOfRow() const { return WeightStream::stepsOfRow(product); }
   /// The row of the weights that is the warp's `index`-th, of the result
   /// `column`.
   Val weightRow(Val column, Val index);
@@ -58,28 +54,23 @@ private:
 
   KernelBuilder &k;
   const Product &product;
-  Val x, weights, result;
-  Val lane, firstColumn, slot;
+  Val x, result;
+  Val warp, lane;
+  WeightStream weights;
+  Val firstColumn;
   int64_t results;
 };
 
 } // namespace
 
-/// Shared memory of the copies of so many warps.
-static int64_t bytesOfQueues(int64_t warps) { return warps * kQueue * 32 * 16; }
-
 VectorProductBody::VectorProductBody(KernelBuilder &k, const Product &product,
                                      int64_t warps, Val x, Val weights,
                                      Val result)
-    : k(k), product(product), x(x), weights(weights), result(result),
-      results(resultsOfWarp(product)) {
-  Val thread = k.threadId();
-  lane = thread & 31;
-  Val warp = thread >> 5;
-  firstColumn = (k.blockIdX() * warps + warp) * results;
-  // Slots of a lane are 512 bytes apart: those of a warp fill all banks.
-  slot = k.at(k.sharedMemory(), (warp * (32 * kQueue) + lane) << 4);
-}
+    : k(k), product(product), x(x), result(result), warp(k.threadId() >> 5),
+      lane(k.threadId() & 31),
+      weights(k, product, weights, k.sharedMemory(), warp, warps, lane),
+      firstColumn((k.blockIdX() * warps + warp) * resultsOfWarp(product)),
+      results(resultsOfWarp(product)) {}
 
 Val VectorProductBody::weightRow(Val column, Val index) {
   if (product.epilogue != Epilogue::Gated)
@@ -91,17 +82,9 @@ Val VectorProductBody::weightRow(Val column, Val index) {
 void VectorProductBody::copyStep(Val item) {
   Val index = item / stepsOfRow();
   Val column = firstColumn + index / rowsOfResult();
-  Val depth = (item % stepsOfRow()) * kStepWeights + lane * kLaneWeights;
   Val exists = (item < results * rowsOfResult() * stepsOfRow()) &
                (column < resultColumns(product));
-  if (product.depth % kStepWeights != 0)
-    exists = exists & (depth < product.depth);
-  Val source =
-      k.at(weights, k.wide(weightRow(column, index)) * (2 * product.depth) +
-                        k.wide(depth << 1));
-  k.copyAsync16(k.at(slot, (item & (kQueue - 1)) << 9), source,
-                k.select(exists, k.i32(16), k.i32(0)));
-  k.commitCopies();
+  weights.copy(item, weightRow(column, index), item % stepsOfRow(), exists);
 }
 
 Val VectorProductBody::sumRow(Val index) {
@@ -111,24 +94,7 @@ Val VectorProductBody::sumRow(Val index) {
                        // Into the slot that the last step emptied.
                        copyStep(item + (kQueue - 1));
                        k.waitForCopies(kQueue - 1);
-                       Vals w = k.load4(k.getI32Type(),
-                                        k.at(slot, (item & (kQueue - 1)) << 9));
-                       Val depth = i * kStepWeights + lane * kLaneWeights;
-                       auto multiply = [&] {
-                         Vals values =
-                             k.load4(k.getI32Type(), k.at(x, depth << 1));
-                         Val low = carried[0], high = carried[1];
-                         for (auto [a, b] : llvm::zip(w, values)) {
-                           auto [a0, a1] = k.unpackBf16(a);
-                           auto [b0, b1] = k.unpackBf16(b);
-                           low = k.fma(a0, b0, low);
-                           high = k.fma(a1, b1, high);
-                         }
-                         return Vals{low, high};
-                       };
-                       if (product.depth % kStepWeights == 0)
-                         return multiply();
-                       return k.when(depth < product.depth, carried, multiply);
+                       return weights.dot(item, i, x, carried);
                      });
   return k.warpSum(sums[0] + sums[1]);
 }
@@ -168,7 +134,7 @@ static KernelLaunch launchOf(const Product &product, std::string kernel,
   KernelLaunch launch;
   launch.kernel = std::move(kernel);
   launch.threads = 32 * warps;
-  launch.sharedBytes = bytesOfQueues(warps);
+  launch.sharedBytes = WeightStream::sharedBytes(product, warps);
   // Enough for the bytes that must be under way. Without a bound ptxas saves
   // registers for more blocks, and spills; for five it does where rows are
   // long.
@@ -206,6 +172,11 @@ KernelLaunch flow::cuda::buildNormedVectorProduct(OpBuilder &builder,
   int64_t rowOffset = launch.sharedBytes;
   int64_t sumsOffset = rowOffset + 2 * product.depth;
   launch.sharedBytes = sumsOffset + bytesOfSumNorm(launch.threads);
+  // A CTA takes a kilobyte more than it asks for, and one may have the whole
+  // shared memory of its SM.
+  launch.blocksOfSm = std::clamp<int64_t>((target.sharedMemoryLimit + 1024) /
+                                              (launch.sharedBytes + 1024),
+                                          1, launch.blocksOfSm);
   SmallVector<Access> access = accessOf(norm);
   access.append({Access::ReadOnly, Access::ReadWrite, Access::ReadWrite});
   addKernel(builder, target, launch, access,

@@ -69,7 +69,9 @@ private:
     return RankedTensorType::get({typeOf(rows).getDimSize(0), width}, element);
   }
   Value weight(WeightRefOp ref, Type element);
-  /// The weight of a product, as bf16; null after an error.
+  /// The same of a weight that keeps the layout it has.
+  Value weight(WeightRefOp ref, RankedTensorType type);
+  /// The weight of a product, as bf16 or in blocks; null after an error.
   Value productWeight(Operation *op, Value operand);
   FailureOr<cuda::RowNorm> normOf(Operation *op, RankedTensorType result,
                                   const APFloat &eps, bool hasWeight);
@@ -159,16 +161,26 @@ LogicalResult StepLowering::checkStep(Operation *op, Value start, Value rows) {
 }
 
 Value StepLowering::weight(WeightRefOp ref, Type element) {
-  Value &value = weights[{ref.getWeightAttr(), element}];
+  return weight(ref, RankedTensorType::get(ref.getType().getShape(), element));
+}
+
+Value StepLowering::weight(WeightRefOp ref, RankedTensorType type) {
+  Value &value = weights[{ref.getWeightAttr(), type}];
   if (!value) {
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToStart(&step.front());
-    value = WeightRefOp::create(
-        b, ref.getLoc(),
-        RankedTensorType::get(ref.getType().getShape(), element),
-        ref.getWeight());
+    value = WeightRefOp::create(b, ref.getLoc(), type, ref.getWeight());
   }
   return value;
+}
+
+/// How a weight of `type` lies in the memory of a device.
+static cuda::WeightFormat formatOf(RankedTensorType type) {
+  auto blocks = dyn_cast_or_null<WeightBlocksAttr>(type.getEncoding());
+  if (!blocks)
+    return {};
+  return {blocks.getBits(), blocks.getBlock(),
+          blocks.getScale() == ScaleKind::F32, blocks.getMin()};
 }
 
 Value StepLowering::productWeight(Operation *op, Value operand) {
@@ -177,8 +189,10 @@ Value StepLowering::productWeight(Operation *op, Value operand) {
                     : PanelsAttr();
   if (panels && panels.getKind() == PanelKind::BF16)
     return weight(ref, bf16());
+  if (ref && isa_and_nonnull<WeightBlocksAttr>(ref.getType().getEncoding()))
+    return weight(ref, ref.getType());
   op->emitOpError("has a product that no kernel computes: a weight must be in "
-                  "bf16 panels, got ")
+                  "bf16 panels or in blocks, got ")
       << operand.getType();
   return {};
 }
@@ -190,6 +204,7 @@ Value StepLowering::product(Operation *op, Value rows, Value weight,
   product.depth = typeOf(weight).getDimSize(1);
   product.epilogue = epilogue;
   product.cap = cap;
+  product.weights = formatOf(typeOf(weight));
   bool isGated = epilogue == cuda::Epilogue::Gated;
   if (product.depth % 8 != 0 || product.columns % (isGated ? 64 : 8) != 0) {
     op->emitOpError("multiplies by ")
@@ -246,11 +261,15 @@ LogicalResult StepLowering::lower(EmbedOp op) {
   int64_t width = typeOf(op.getTable()).getDimSize(1);
   if (!ref || width % 8 != 0)
     return op.emitOpError("has a table that no kernel reads");
+  cuda::WeightFormat format = formatOf(ref.getType());
   Arguments arguments;
-  arguments.inputs = {op.getTokens(), weight(ref, bf16())};
+  arguments.inputs = {op.getTokens(), format.isBlocks()
+                                          ? weight(ref, ref.getType())
+                                          : weight(ref, bf16())};
   lowered[op] =
       launch(op.getLoc(),
-             buildEmbed(b, target, width, op.getScale().convertToDouble()),
+             buildEmbed(b, target, width, op.getScale().convertToDouble(),
+                        format, ref.getType().getDimSize(0)),
              arguments, op.getType())[0];
   return success();
 }

@@ -83,7 +83,7 @@ func.func @open_depths(%x: tensor<?x?xf32>, %gu: tensor<256x?xf32>, %d: tensor<6
 
 // gated_mlp (C2)
 func.func @plain_input(%x: tensor<?x64xf32>, %gu: tensor<256x64xf32, #flow.panels<i8, block = 32>>, %d: tensor<64x128xf32>) {
-  // expected-error @+1 {{(C2): rows without encoding meet f32 panels, bf16 rows bf16 panels, quantised rows i8 panels of the same block or twice it, got rows without encoding}}
+  // expected-error @+1 {{(C2): rows without encoding meet f32 panels, bf16 rows bf16 panels or weight blocks, quantised rows i8 panels of the same block or twice it, got rows without encoding}}
   %y = flow.gated_mlp %x, %gu, %d : tensor<?x64xf32>, tensor<256x64xf32, #flow.panels<i8, block = 32>>, tensor<64x128xf32> -> tensor<?x64xf32>
   return
 }
@@ -92,7 +92,7 @@ func.func @plain_input(%x: tensor<?x64xf32>, %gu: tensor<256x64xf32, #flow.panel
 
 // gated_mlp (C2)
 func.func @plain_hidden(%x: tensor<?x64xf32>, %gu: tensor<256x64xf32>, %d: tensor<64x128xf32, #flow.panels<i8, block = 32>>) {
-  // expected-error @+1 {{(C2): rows without encoding meet f32 panels, bf16 rows bf16 panels, quantised rows i8 panels of the same block or twice it, got rows without encoding}}
+  // expected-error @+1 {{(C2): rows without encoding meet f32 panels, bf16 rows bf16 panels or weight blocks, quantised rows i8 panels of the same block or twice it, got rows without encoding}}
   %y = flow.gated_mlp %x, %gu, %d : tensor<?x64xf32>, tensor<256x64xf32>, tensor<64x128xf32, #flow.panels<i8, block = 32>> -> tensor<?x64xf32>
   return
 }
@@ -101,7 +101,7 @@ func.func @plain_hidden(%x: tensor<?x64xf32>, %gu: tensor<256x64xf32>, %d: tenso
 
 // gated_mlp (C2)
 func.func @plain_down(%x: tensor<?x64xf32>, %gu: tensor<256x64xf32>, %d: tensor<64x128xf32>) {
-  // expected-error @+1 {{(C2): rows without encoding meet f32 panels, bf16 rows bf16 panels, quantised rows i8 panels of the same block or twice it, got rows #flow.quantized_rows<block = 32>}}
+  // expected-error @+1 {{(C2): rows without encoding meet f32 panels, bf16 rows bf16 panels or weight blocks, quantised rows i8 panels of the same block or twice it, got rows #flow.quantized_rows<block = 32>}}
   %y = flow.gated_mlp %x, %gu, %d hidden(#flow.quantized_rows<block = 32>) : tensor<?x64xf32>, tensor<256x64xf32>, tensor<64x128xf32> -> tensor<?x64xf32>
   return
 }

@@ -38,7 +38,7 @@ func.func @open_weight(%x: tensor<4x?xf32>, %w: tensor<128x?xf32>) {
 
 // linear (C2)
 func.func @plain_rows(%x: tensor<?x64xf32>, %w: tensor<128x64xf32, #flow.panels<i8, block = 32>>) {
-  // expected-error @+1 {{(C2): rows without encoding meet f32 panels, bf16 rows bf16 panels, quantised rows i8 panels of the same block or twice it, got rows without encoding}}
+  // expected-error @+1 {{(C2): rows without encoding meet f32 panels, bf16 rows bf16 panels or weight blocks, quantised rows i8 panels of the same block or twice it, got rows without encoding}}
   %y = flow.linear %x, %w : tensor<?x64xf32>, tensor<128x64xf32, #flow.panels<i8, block = 32>> -> tensor<?x128xf32>
   return
 }
@@ -47,7 +47,7 @@ func.func @plain_rows(%x: tensor<?x64xf32>, %w: tensor<128x64xf32, #flow.panels<
 
 // linear (C2)
 func.func @coarser_rows(%x: tensor<?x64xf32, #flow.quantized_rows<block = 32>>, %w: tensor<128x64xf32, #flow.panels<i8, block = 16>>) {
-  // expected-error @+1 {{(C2): rows without encoding meet f32 panels, bf16 rows bf16 panels, quantised rows i8 panels of the same block or twice it, got rows #flow.quantized_rows<block = 32>}}
+  // expected-error @+1 {{(C2): rows without encoding meet f32 panels, bf16 rows bf16 panels or weight blocks, quantised rows i8 panels of the same block or twice it, got rows #flow.quantized_rows<block = 32>}}
   %y = flow.linear %x, %w : tensor<?x64xf32, #flow.quantized_rows<block = 32>>, tensor<128x64xf32, #flow.panels<i8, block = 16>> -> tensor<?x128xf32>
   return
 }
@@ -56,7 +56,7 @@ func.func @coarser_rows(%x: tensor<?x64xf32, #flow.quantized_rows<block = 32>>, 
 
 // linear (C2)
 func.func @f32_panels(%x: tensor<?x64xf32, #flow.quantized_rows<block = 32>>, %w: tensor<128x64xf32, #flow.panels<f32>>) {
-  // expected-error @+1 {{(C2): rows without encoding meet f32 panels, bf16 rows bf16 panels, quantised rows i8 panels of the same block or twice it, got rows #flow.quantized_rows<block = 32>}}
+  // expected-error @+1 {{(C2): rows without encoding meet f32 panels, bf16 rows bf16 panels or weight blocks, quantised rows i8 panels of the same block or twice it, got rows #flow.quantized_rows<block = 32>}}
   %y = flow.linear %x, %w : tensor<?x64xf32, #flow.quantized_rows<block = 32>>, tensor<128x64xf32, #flow.panels<f32>> -> tensor<?x128xf32>
   return
 }
@@ -65,7 +65,7 @@ func.func @f32_panels(%x: tensor<?x64xf32, #flow.quantized_rows<block = 32>>, %w
 
 // linear (C2)
 func.func @plain_weight(%x: tensor<?x64xf32, #flow.quantized_rows<block = 32>>, %w: tensor<128x64xf32>) {
-  // expected-error @+1 {{(C2): rows without encoding meet f32 panels, bf16 rows bf16 panels, quantised rows i8 panels of the same block or twice it, got rows #flow.quantized_rows<block = 32>}}
+  // expected-error @+1 {{(C2): rows without encoding meet f32 panels, bf16 rows bf16 panels or weight blocks, quantised rows i8 panels of the same block or twice it, got rows #flow.quantized_rows<block = 32>}}
   %y = flow.linear %x, %w : tensor<?x64xf32, #flow.quantized_rows<block = 32>>, tensor<128x64xf32> -> tensor<?x128xf32>
   return
 }
@@ -83,7 +83,7 @@ func.func @rows_in_panels(%x: tensor<32x64xf32, #flow.panels<f32>>, %w: tensor<1
 
 // linear (C2)
 func.func @weight_in_rows(%x: tensor<?x64xf32>, %w: tensor<128x64xf32, #flow.quantized_rows<block = 32>>) {
-  // expected-error @+1 {{operand #1 must be 2D tensor of f32, bf16 or f16 values without encoding or in #flow.panels}}
+  // expected-error @+1 {{operand #1 must be 2D tensor of f32, bf16 or f16 values without encoding or in #flow.panels or #flow.weight_blocks}}
   %y = flow.linear %x, %w : tensor<?x64xf32>, tensor<128x64xf32, #flow.quantized_rows<block = 32>> -> tensor<?x128xf32>
   return
 }

@@ -20,7 +20,7 @@ func.func @columns(%x: tensor<?x64xf32>, %t: tensor<512x64xf32>) {
 
 // lm_head (C2)
 func.func @plain_table(%x: tensor<?x64xf32, #flow.quantized_rows<block = 32>>, %t: tensor<512x64xf32>) {
-  // expected-error @+1 {{(C2): rows without encoding meet f32 panels, bf16 rows bf16 panels, quantised rows i8 panels of the same block or twice it, got rows #flow.quantized_rows<block = 32>}}
+  // expected-error @+1 {{(C2): rows without encoding meet f32 panels, bf16 rows bf16 panels or weight blocks, quantised rows i8 panels of the same block or twice it, got rows #flow.quantized_rows<block = 32>}}
   %l = flow.lm_head %x, %t : tensor<?x64xf32, #flow.quantized_rows<block = 32>>, tensor<512x64xf32> -> tensor<?x512xf32>
   return
 }
@@ -29,7 +29,7 @@ func.func @plain_table(%x: tensor<?x64xf32, #flow.quantized_rows<block = 32>>, %
 
 // lm_head (C2)
 func.func @plain_rows(%x: tensor<?x64xf32>, %t: tensor<512x64xf32, #flow.panels<i8, block = 32>>) {
-  // expected-error @+1 {{(C2): rows without encoding meet f32 panels, bf16 rows bf16 panels, quantised rows i8 panels of the same block or twice it, got rows without encoding}}
+  // expected-error @+1 {{(C2): rows without encoding meet f32 panels, bf16 rows bf16 panels or weight blocks, quantised rows i8 panels of the same block or twice it, got rows without encoding}}
   %l = flow.lm_head %x, %t : tensor<?x64xf32>, tensor<512x64xf32, #flow.panels<i8, block = 32>> -> tensor<?x512xf32>
   return
 }

@@ -146,7 +146,7 @@ func.func @odd_heads(%x: tensor<?x64xf32>, %w: tensor<124x64xf32>, %a: tensor<?x
 
 // qkv_rope_append (C5)
 func.func @plain_rows(%x: tensor<?x64xf32>, %w: tensor<128x64xf32, #flow.panels<i8, block = 32>>, %a: tensor<?x16x2xf32>, %c: tensor<?x1x32xf32>, %i: index) {
-  // expected-error @+1 {{(C5): rows without encoding meet f32 panels, bf16 rows bf16 panels, quantised rows i8 panels of the same block or twice it, got rows without encoding}}
+  // expected-error @+1 {{(C5): rows without encoding meet f32 panels, bf16 rows bf16 panels or weight blocks, quantised rows i8 panels of the same block or twice it, got rows without encoding}}
   %q, %k, %v = flow.qkv_rope_append %x, %w rope %a into %c, %c at %i count %i : tensor<?x64xf32>, tensor<128x64xf32, #flow.panels<i8, block = 32>>, tensor<?x16x2xf32>, tensor<?x1x32xf32> -> tensor<?x2x32xf32>
   return
 }
@@ -155,7 +155,7 @@ func.func @plain_rows(%x: tensor<?x64xf32>, %w: tensor<128x64xf32, #flow.panels<
 
 // qkv_rope_append (C5)
 func.func @plain_weight(%x: tensor<?x64xf32, #flow.quantized_rows<block = 32>>, %w: tensor<128x64xf32>, %a: tensor<?x16x2xf32>, %c: tensor<?x1x32xf32>, %i: index) {
-  // expected-error @+1 {{(C5): rows without encoding meet f32 panels, bf16 rows bf16 panels, quantised rows i8 panels of the same block or twice it, got rows #flow.quantized_rows<block = 32>}}
+  // expected-error @+1 {{(C5): rows without encoding meet f32 panels, bf16 rows bf16 panels or weight blocks, quantised rows i8 panels of the same block or twice it, got rows #flow.quantized_rows<block = 32>}}
   %q, %k, %v = flow.qkv_rope_append %x, %w rope %a into %c, %c at %i count %i : tensor<?x64xf32, #flow.quantized_rows<block = 32>>, tensor<128x64xf32>, tensor<?x16x2xf32>, tensor<?x1x32xf32> -> tensor<?x2x32xf32>
   return
 }

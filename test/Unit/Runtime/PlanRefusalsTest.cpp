@@ -37,7 +37,7 @@ constexpr const char *kCall = "/schedules/0/steps/2";
 constexpr Change kChanges[] = {
     // The plan itself.
     {"NoVersion", "/version", nullptr, "'version' is missing"},
-    {"AnotherVersion", "/version", "1", "version 1, expected 7"},
+    {"AnotherVersion", "/version", "1", "version 1, expected 8"},
     {"VersionAsText", "/version", "\"3\"", "'version' must be an integer"},
     {"NoHidden", "/hidden", nullptr, "'hidden' is missing"},
     {"ZeroHidden", "/hidden", "0", "'hidden' must be an integer from 1"},

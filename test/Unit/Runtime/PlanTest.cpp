@@ -177,6 +177,29 @@ TEST(Plan, KeepsItsLaunches) {
   EXPECT_EQ(layer.args[5].kind, Argument::Kind::Capacity);
 }
 
+TEST(Plan, KeepsItsBlocks) {
+  Plan plan = launchPlan();
+  PackedWeight &weight = plan.weights[0];
+  weight.packing = Packing::WeightBlocks;
+  weight.cols = 64;
+  weight.scale = ScaleType::F32;
+  weight.bits = 4;
+  weight.offset = 8;
+  Result<Plan> read = planFromJson(toJson(plan));
+  ASSERT_TRUE(bool(read)) << read.error();
+  EXPECT_EQ(toJson(*read), toJson(plan));
+  EXPECT_EQ(read->weights[0].packing, Packing::WeightBlocks);
+  EXPECT_EQ(read->weights[0].scale, ScaleType::F32);
+  EXPECT_EQ(read->weights[0].bits, 4);
+  // What was added follows from the rest.
+  EXPECT_EQ(read->weights[0].offset, 8);
+  weight.bits = 6;
+  read = planFromJson(toJson(plan));
+  ASSERT_FALSE(bool(read));
+  EXPECT_NE(read.error().find("needs 4 or 8 bits in blocks of 32"),
+            std::string::npos);
+}
+
 TEST(Plan, KeepsEveryBitOfItsNumbers) {
   Plan plan = fullPlan();
   // sqrt(640) rounded to f64, and the largest step below 1e6.

@@ -147,6 +147,47 @@ void expectSameValues(const PackedWeight &weight, const LoadedWeight &loaded,
           << "row " << n << ", column " << k;
 }
 
+/// Element (n, k) of a weight in blocks, by the formulas of docs/Artifact.md.
+float blockElement(const PackedWeight &weight, const LoadedWeight &loaded,
+                   int64_t n, int64_t k) {
+  const BlockSlice &part = loaded.parts[0];
+  int64_t quant, t = k % 8 / 2;
+  if (weight.bits == 8) {
+    int64_t c = k / 16, i = 2 * ((k / 8 % 2) ^ (c / 4 % 2)) + k % 2;
+    quant = at<int8_t>(part, n * weight.cols + 16 * c + 4 * t + i);
+  } else {
+    int64_t c = k / 32, i = ((k / 8 % 4) ^ (c / 2 % 4)) + 4 * (k % 2);
+    auto word = at<uint32_t>(part, n * weight.cols / 8 + 4 * c + t);
+    quant = (word >> (4 * i) & 15) - weight.offset;
+  }
+  int64_t numbers = weight.hasMin ? 2 : 1;
+  int64_t bytes = weight.scale == ScaleType::F16 ? 2 : 4;
+  int64_t pitch = (weight.cols / weight.block * numbers * bytes + 3) / 4 * 4;
+  int64_t scales = weight.rows * weight.cols * weight.bits / 8 + n * pitch;
+  auto number = [&](int64_t which) {
+    int64_t index = scales / bytes + k / weight.block * numbers + which;
+    return bytes == 2 ? ggml::f16ToF32(at<uint16_t>(part, index))
+                      : at<float>(part, index);
+  };
+  Element element{static_cast<int>(quant), number(0),
+                  weight.hasMin ? number(1) : 0};
+  return element.value(weight.hasMin);
+}
+
+/// The fewest bits of blocks that hold `type`.
+PackedWeight blocksOf(Type type, int64_t rows, int64_t cols) {
+  PackedWeight weight = weightOf({"t"}, Packing::WeightBlocks, rows, cols);
+  ggml::IntegerForm form = *ggml::integerForm(type);
+  weight.block = form.block;
+  weight.hasMin = form.hasMin;
+  weight.scale = form.scaleIsF16 ? ScaleType::F16 : ScaleType::F32;
+  bool isNarrow =
+      type == Type::Q4_0 || type == Type::Q4_1 || type == Type::Q4_K;
+  weight.bits = isNarrow ? 4 : 8;
+  weight.offset = type == Type::Q4_0 ? 8 : 0;
+  return weight;
+}
+
 std::vector<Type> decodableTypes() {
   std::vector<Type> types = ggml::quantisedTypes();
   types.insert(types.end(), {Type::F32, Type::F16, Type::BF16});
@@ -161,6 +202,25 @@ class PackFloats : public testing::TestWithParam<Type> {};
 class PackIntegers : public testing::TestWithParam<Type> {};
 
 } // namespace
+
+TEST_P(PackIntegers, BlocksForADevice) {
+  // An odd number of blocks of 32, where a type has them.
+  int64_t cols =
+      ggml::typeInfo(static_cast<uint32_t>(GetParam()))->blockElements == 32
+          ? 544
+          : 768;
+  TestTensors tensors;
+  tensors.addRandom("t", GetParam(), 5, cols, 3);
+  PackedWeight weight = blocksOf(GetParam(), 5, cols);
+  Result<LoadedAlone> loaded = load(weight, tensors);
+  ASSERT_TRUE(loaded) << loaded.error();
+  ASSERT_EQ(loaded->parts.size(), 1u);
+  std::vector<float> expected = tensors.decoded("t");
+  for (int64_t n = 0; n != weight.rows; ++n)
+    for (int64_t k = 0; k != weight.cols; ++k)
+      ASSERT_EQ(blockElement(weight, *loaded, n, k), expected[n * cols + k])
+          << "row " << n << ", column " << k;
+}
 
 TEST_P(PackFloats, DenseRows) {
   TestTensors tensors;

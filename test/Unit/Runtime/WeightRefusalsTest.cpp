@@ -54,6 +54,20 @@ TEST(WeightRefusals, MissingTensor) {
             "weight w: tensor 'u' is not in the model file");
 }
 
+TEST(WeightRefusals, BlocksThatDoNotHoldTheTensor) {
+  PackedWeight weight = narrowPanels();
+  weight.packing = Packing::WeightBlocks;
+  weight.offset = 0;
+  EXPECT_EQ(errorOfType(weight, Type::Q8_0), "(loaded)");
+  EXPECT_EQ(errorOfType(weight, Type::Q4_1), misfit("Q4_1"));
+  EXPECT_EQ(errorOfType(weight, Type::IQ4_XS), misfit("IQ4_XS"));
+  EXPECT_EQ(errorOfType(weight, Type::F16), misfit("F16"));
+  weight.bits = 4;
+  weight.offset = 8;
+  EXPECT_EQ(errorOfType(weight, Type::Q4_0), "(loaded)");
+  EXPECT_EQ(errorOfType(weight, Type::Q5_0), misfit("Q5_0"));
+}
+
 TEST(WeightRefusals, AnotherWidth) {
   TestTensors tensors;
   tensors.addRandom("t", Type::Q8_0, 32, 512, 1);

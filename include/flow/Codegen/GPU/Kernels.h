@@ -60,13 +60,25 @@ enum class Epilogue {
   Gated
 };
 
-/// `x [T, depth] bf16` times `weights [columns, depth] bf16` transposed, with
-/// sums in f32.
+/// How a matrix of weights lies in memory: as bf16 where `bits` is 16, else as
+/// `#flow.weight_blocks` of 8 or 4 bits says, whose parameters the others are.
+struct WeightFormat {
+  int64_t bits = 16;
+  int64_t block = 32;
+  bool wideScales = false, hasMin = false;
+
+  bool isBlocks() const { return bits != 16; }
+};
+
+/// `x [T, depth] bf16` times `weights [columns, depth]` transposed. Weights are
+/// exact, sums are f32.
 struct Product {
-  /// Multiples of 8, `columns` of 64 if gated.
+  /// Multiples of 8, `columns` of 64 if gated, `depth` of 32 if the weights are
+  /// in blocks.
   int64_t columns = 0, depth = 0;
   Epilogue epilogue = Epilogue::F32;
   double cap = 0;
+  WeightFormat weights = {};
 };
 
 /// Any number of rows, by tiles of tensor-core products.
@@ -81,9 +93,11 @@ KernelLaunch buildVectorProduct(mlir::OpBuilder &builder,
                                 const Product &product);
 
 /// `table[tokens[t], :] * scale`, f32. Parameters: tokens [T] i32, table [V,
-/// width] bf16, result [T, width] f32. The width is a multiple of 8.
+/// width], result [T, width] f32. The width is a multiple of 8, or of 32 if the
+/// table is in blocks, which alone needs to know the V `rows` of it.
 KernelLaunch buildEmbed(mlir::OpBuilder &builder, const KernelTarget &target,
-                        int64_t width, double scale);
+                        int64_t width, double scale,
+                        const WeightFormat &table = {}, int64_t rows = 0);
 
 /// The last row of the step. Parameters: x [T, rowBytes], result [1, rowBytes],
 /// step. Rows are a multiple of 16 bytes.

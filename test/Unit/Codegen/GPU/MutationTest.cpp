@@ -92,6 +92,35 @@ TEST(Mutations, OfVectorProductsAreCaught) {
       1U);
 }
 
+TEST(Mutations, OfProductsOfBlocksAreCaught) {
+  // Whatever the bytes are: only what is missing matters.
+  for (WeightFormat format : {WeightFormat{8}, WeightFormat{4}}) {
+    Product product{128, 8192, Epilogue::F32, 0, format};
+    int64_t bytes = 128 * (8192 * format.bits / 8 + 8192 / 32 * 2);
+    std::vector<uint8_t> weights(bytes, 1);
+    std::vector<uint16_t> x = someBf16(product.depth, 1);
+    std::vector<float> result(128);
+    for (bool ofRows : {false, true}) {
+      KernelModule module;
+      KernelLaunch launch =
+          ofRows
+              ? buildRowsProduct(module.builder(), module.target(), product)
+              : buildVectorProduct(module.builder(), module.target(), product);
+      EXPECT_GE(expectAllAreCaught(module, launch, 1,
+                                   [&] {
+                                     auto arguments =
+                                         std::make_unique<KernelArguments>();
+                                     arguments->input(x).input(weights);
+                                     arguments->output(result);
+                                     if (ofRows)
+                                       arguments->step(0, 1);
+                                     return arguments;
+                                   }),
+                ofRows ? 2U : 1U);
+    }
+  }
+}
+
 TEST(Mutations, OfSumNormsAreCaught) {
   constexpr int64_t width = 512;
   std::vector<float> stream = someFloats(width, 1), branch = stream,

@@ -99,6 +99,26 @@ TEST_P(Resources, NormedVectorProducts) {
   check(module, launches);
 }
 
+/// The formats of Q8_0, Q6_K, Q2_K, Q4_0 and Q4_K, whose kernels differ most.
+static const WeightFormat kFormats[] = {
+    {8}, {8, 16, true}, {8, 16, true, true}, {4}, {4, 32, true, true}};
+
+TEST_P(Resources, ProductsOfBlocks) {
+  KernelModule module(GetParam());
+  std::vector<KernelLaunch> launches;
+  for (const WeightFormat &format : kFormats)
+    for (Product product :
+         {Product{4096, 640, Epilogue::Gated}, Product{640, 2048},
+          Product{262144, 640, Epilogue::Softcap, 30.0}}) {
+      product.weights = format;
+      launches.push_back(
+          buildRowsProduct(module.builder(), module.target(), product));
+      launches.push_back(
+          buildVectorProduct(module.builder(), module.target(), product));
+    }
+  check(module, launches);
+}
+
 /// Of the layers of 270M, 1B, 4B, 12B, Gemma 2B, 9B and 27B, of heads of 512,
 /// and of the smallest ones.
 static const Attention kAttentions[] = {{4, 1, 256, 512, {}, 0.0625},
