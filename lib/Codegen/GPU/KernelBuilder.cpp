@@ -126,6 +126,9 @@ Val KernelBuilder::blockIdZ() {
 Val KernelBuilder::gridDimX() {
   return wrap(NVVM::GridDimXOp::create(*this, getI32Type()));
 }
+Val KernelBuilder::gridDimZ() {
+  return wrap(NVVM::GridDimZOp::create(*this, getI32Type()));
+}
 Val KernelBuilder::sharedMemory() {
   return wrap(LLVM::AddressOfOp::create(
       *this, LLVM::LLVMPointerType::get(getContext(), kSharedSpace),

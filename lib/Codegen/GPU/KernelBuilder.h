@@ -105,6 +105,7 @@ public:
   Val blockIdY();
   Val blockIdZ();
   Val gridDimX();
+  Val gridDimZ();
   /// The front of the CTA's dynamic shared memory.
   Val sharedMemory();
 

@@ -4,7 +4,10 @@
 // they suffice.
 
 #include "KernelModule.h"
+#include "flow/Codegen/GPU/ExpertKernels.h"
 #include "gtest/gtest.h"
+
+#include <numeric>
 
 using namespace flow;
 using namespace flow::cuda;
@@ -119,6 +122,71 @@ TEST(Mutations, OfProductsOfBlocksAreCaught) {
                 ofRows ? 2U : 1U);
     }
   }
+}
+
+TEST(Mutations, OfExpertsOfRowsAreCaught) {
+  // More tiles than CTAs that share them, and a depth whose last step reads a
+  // slot that the next tile fills first.
+  constexpr ExpertMlp mlp{2, 1, 256, 16, 128};
+  constexpr int32_t rows = 130;
+  std::vector<uint16_t> x = someBf16(rows * mlp.width, 1),
+                        weights = someBf16(2 * 2 * mlp.hidden * mlp.width, 2),
+                        hidden(rows * mlp.hidden);
+  std::vector<int32_t> experts(rows, 1), order(rows), bounds{0, 0, 0, rows};
+  std::iota(order.begin(), order.end(), 0);
+  KernelModule module;
+  RowsExperts kernels =
+      buildRowsExperts(module.builder(), module.target(), mlp);
+  EXPECT_EQ(expectAllAreCaught(module, kernels.gates, /*rows=*/64,
+                               [&] {
+                                 auto arguments =
+                                     std::make_unique<KernelArguments>();
+                                 arguments->input(x).input(weights);
+                                 arguments->input(order).input(bounds);
+                                 arguments->output(hidden);
+                                 return arguments;
+                               }),
+            4U);
+  EXPECT_EQ(expectAllAreCaught(module, kernels.order, rows,
+                               [&] {
+                                 auto arguments =
+                                     std::make_unique<KernelArguments>();
+                                 arguments->input(experts).output(order);
+                                 arguments->output(bounds).step(0, rows);
+                                 return arguments;
+                               }),
+            1U);
+}
+
+TEST(Mutations, OfExpertsOfOneRowAreCaught) {
+  constexpr ExpertMlp mlp{2, 2, 2048, 2048, 8};
+  std::vector<uint16_t> x = someBf16(mlp.width, 1),
+                        gates = someBf16(2 * 2 * mlp.hidden * mlp.width, 2),
+                        down = someBf16(2 * mlp.columns * mlp.hidden, 3),
+                        hidden = someBf16(2 * mlp.hidden, 4);
+  std::vector<int32_t> experts{1, 0};
+  std::vector<float> shares{0.5, 0.25}, result(mlp.columns);
+  KernelModule module;
+  VectorExperts kernels =
+      buildVectorExperts(module.builder(), module.target(), mlp);
+  EXPECT_GE(
+      expectAllAreCaught(module, kernels.gates, 1,
+                         [&] {
+                           auto arguments = std::make_unique<KernelArguments>();
+                           arguments->input(x).input(gates).input(experts);
+                           arguments->output(hidden);
+                           return arguments;
+                         }),
+      1U);
+  EXPECT_GE(
+      expectAllAreCaught(module, kernels.down, 1,
+                         [&] {
+                           auto arguments = std::make_unique<KernelArguments>();
+                           arguments->input(hidden).input(down).input(experts);
+                           arguments->input(shares).output(result);
+                           return arguments;
+                         }),
+      1U);
 }
 
 TEST(Mutations, OfSumNormsAreCaught) {

@@ -3,6 +3,7 @@
 // are meant for. Skipped where there is no ptxas.
 
 #include "KernelModule.h"
+#include "flow/Codegen/GPU/ExpertKernels.h"
 #include "gtest/gtest.h"
 
 using namespace flow;
@@ -116,6 +117,21 @@ TEST_P(Resources, ProductsOfBlocks) {
       launches.push_back(
           buildVectorProduct(module.builder(), module.target(), product));
     }
+  check(module, launches);
+}
+
+TEST_P(Resources, Experts) {
+  KernelModule module(GetParam());
+  // Of 26B-A4B, and of many and of few experts.
+  ExpertMlp mlp{128, 8, 2816, 704, 2816};
+  RowsExperts rows = buildRowsExperts(module.builder(), module.target(), mlp);
+  VectorExperts vector =
+      buildVectorExperts(module.builder(), module.target(), mlp);
+  std::vector<KernelLaunch> launches{rows.order, rows.gates,   rows.down,
+                                     rows.sum,   vector.gates, vector.down};
+  for (Router router :
+       {Router{128, 8, 0.0188444}, Router{1024, 32, 1}, Router{4, 1, 1}})
+    launches.push_back(buildRouter(module.builder(), module.target(), router));
   check(module, launches);
 }
 
