@@ -3,6 +3,7 @@
 
 #include "flow/Conversion/Passes.h"
 
+#include "ExpertLaunches.h"
 #include "flow/Codegen/GPU/Kernels.h"
 #include "flow/IR/FlowOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -46,6 +47,8 @@ private:
   LogicalResult lower(LinearOp op);
   LogicalResult lower(LmHeadOp op);
   LogicalResult lower(GatedMlpOp op);
+  LogicalResult lower(RouterOp op);
+  LogicalResult lower(GroupedMlpOp op);
   LogicalResult lower(QkvRopeAppendOp op);
   LogicalResult lower(AttentionOp op);
   LogicalResult lower(QuantizeRowsOp op);
@@ -114,6 +117,16 @@ private:
   AttentionOp fusedAttention(QkvRopeAppendOp op);
   ResultRange launch(Location loc, const cuda::KernelLaunch &kernel,
                      const Arguments &arguments, TypeRange results);
+  /// What launches kernels for `op`.
+  auto launcherOf(Operation *op) {
+    return [this, op](const cuda::KernelLaunch &kernel, ArrayRef<Value> inputs,
+                      bool readsStep, TypeRange types) {
+      Arguments arguments;
+      llvm::append_range(arguments.inputs, inputs);
+      arguments.readsStep = readsStep;
+      return launch(op->getLoc(), kernel, arguments, types);
+    };
+  }
 
   func::FuncOp step;
   const cuda::KernelTarget &target;
@@ -465,6 +478,36 @@ LogicalResult StepLowering::lower(GatedMlpOp op) {
   return success(bool(lowered[op]));
 }
 
+LogicalResult StepLowering::lower(RouterOp op) {
+  Value weight = productWeight(op, op.getWeight());
+  Value logits = weight
+                     ? product(op, op.getInput(), weight, cuda::Epilogue::F32)
+                     : Value();
+  if (!logits)
+    return failure();
+  FailureOr<ResultRange> routed = launchRouter(
+      b, target, op, logits, now(op.getExpertScale()), launcherOf(op));
+  if (failed(routed))
+    return failure();
+  for (auto [old, made] : llvm::zip(op->getResults(), *routed))
+    lowered[old] = made;
+  return success();
+}
+
+LogicalResult StepLowering::lower(GroupedMlpOp op) {
+  Value gateUp = productWeight(op, op.getGateUp());
+  Value down = gateUp ? productWeight(op, op.getDown()) : Value();
+  if (!down)
+    return failure();
+  FailureOr<Value> sum =
+      launchExperts(b, target, op,
+                    {now(op.getInput()), now(op.getExperts()),
+                     now(op.getShares()), gateUp, down},
+                    launcherOf(op));
+  lowered[op] = sum.value_or(Value());
+  return sum;
+}
+
 AttentionOp StepLowering::fusedAttention(QkvRopeAppendOp op) {
   Value query = op.getQuery();
   RankedTensorType type = typeOf(query);
@@ -710,10 +753,10 @@ LogicalResult StepLowering::lower(Operation &op) {
     replaced.push_back(&op);
   return llvm::TypeSwitch<Operation *, LogicalResult>(&op)
       .Case<WeightRefOp, CacheRefOp, EmbedOp, RopeAnglesOp, RmsNormOp,
-            AddRmsNormOp, LinearOp, LmHeadOp, GatedMlpOp, QkvRopeAppendOp,
-            AttentionOp, QuantizeRowsOp, PerLayerGateOp, RopeOp, arith::AddFOp,
-            tensor::ExpandShapeOp, tensor::CollapseShapeOp,
-            tensor::ExtractSliceOp, func::ReturnOp>(
+            AddRmsNormOp, LinearOp, LmHeadOp, GatedMlpOp, RouterOp,
+            GroupedMlpOp, QkvRopeAppendOp, AttentionOp, QuantizeRowsOp,
+            PerLayerGateOp, RopeOp, arith::AddFOp, tensor::ExpandShapeOp,
+            tensor::CollapseShapeOp, tensor::ExtractSliceOp, func::ReturnOp>(
           [&](auto typed) { return lower(typed); })
       .Default(
           [](Operation *other) { return other->emitOpError("has no kernel"); });

@@ -3,9 +3,9 @@
 """Compares a GPU with the interpreter, over a prompt in steps of a few sizes and
 over generated tokens.
 
-  compare_gpu.py FLOW_RUN MODEL FOLDER ROWS [TARGET]
+  compare_gpu.py FLOW_RUN MODEL FOLDER ROWS [TARGET [FREE]]
 
-TARGET is nvvm-emulated by itself.
+TARGET is nvvm-emulated by itself, FREE 0.
 
 A GPU rounds to bf16 what `--numerics bf16 --cache-type bf16` does on a CPU, seven
 tensors a layer, and queries and probabilities besides. Roundings are independent,
@@ -13,6 +13,10 @@ so the root mean square of its distance from the interpreter is to be at most
 sqrt(9 / 7) of the CPU's, and twice that is too much. Logits of another model are
 at least ten times as far. A token that it would choose is the interpreter's
 choice, or within four times the CPU's root mean square of it.
+
+Where two experts are as good as each other, roundings choose, and what is chosen
+is another model. So the FREE positions that are farthest off, on a GPU and on the
+CPU, may be anywhere.
 
 Exit: 0 if so, 1 otherwise.
 """
@@ -40,7 +44,13 @@ def rms(values):
     return float(np.sqrt(np.mean(np.square(values, dtype=np.float64))))
 
 
-def main(flow_run, model, folder, rows, target="nvvm-emulated"):
+def nearest(found, exact, free):
+    """The positions of `found` without the `free` that are farthest off."""
+    distances = np.square(found - exact, dtype=np.float64).sum(axis=1)
+    return np.sort(np.argsort(distances)[:len(distances) - free])
+
+
+def main(flow_run, model, folder, rows, target="nvvm-emulated", free="0"):
     out = pathlib.Path(folder) / "logits.bin"
     prompt = [2 + 37 * i % 500 for i in range(int(rows))]
     gpu = {}
@@ -52,7 +62,8 @@ def main(flow_run, model, folder, rows, target="nvvm-emulated"):
     exact, _ = logits(flow_run, model, out, tokens, 0, "--target", "reference")
     cpu, _ = logits(flow_run, model, out, tokens, 0, "--numerics", "bf16",
                     "--cache-type", "bf16")
-    unit = rms(cpu - exact)
+    kept = nearest(cpu, exact, int(free))
+    unit = rms(cpu[kept] - exact[kept])
     status = 0
     if rms(exact) < 10 * unit:
         print(f"logits of {rms(exact):.3g} say nothing beside roundings of {unit:.3g}")
@@ -60,12 +71,14 @@ def main(flow_run, model, folder, rows, target="nvvm-emulated"):
     for chunk, found in gpu.items():
         # Tokens that were generated after other roundings may differ.
         found = found[:len(exact if chunk == "1" else prompt)]
-        distance = rms(found - exact[:len(found)])
+        kept = nearest(found, exact[:len(found)], int(free))
+        distance = rms(found[kept] - exact[kept])
         print(f"steps of {chunk}: {distance:.3g} from exact, CPU {unit:.3g}")
         if not distance <= 2 * unit:
             print(f"steps of {chunk}: too far")
             status = 1
-        for position, (mine, its) in enumerate(zip(found, exact)):
+        for position in kept:
+            mine, its = found[position], exact[position]
             short = its.max() - its[mine.argmax()]
             if short > 4 * unit:
                 print(f"steps of {chunk}: position {position} chooses a token that "
