@@ -41,6 +41,9 @@ def parse_arguments():
     parser.add_argument("--heads", type=int, default=4)
     parser.add_argument("--kv-heads", type=int, default=2)
     parser.add_argument("--head-dim", type=int)
+    parser.add_argument("--dead-heads", type=int, default=0, help="first heads "
+                        "of each layer whose weights are zero, with the "
+                        "key/value heads that they alone read")
     parser.add_argument("--full-kv-heads", type=int, help="of the full layers "
                         "of a gemma4, whose values are their keys; 0: as the "
                         "others, with values of their own", default=1)
@@ -134,8 +137,11 @@ class ModelWriter:
             return gguf.quants.quantize(values, raw), raw
         return values.astype(np.float16 if kind == "f16" else np.float32), None
 
-    def matrix(self, name, rows, cols, sigma, layer=0):
+    def matrix(self, name, rows, cols, sigma, layer=0, zeros=0):
+        """Writes one whose first `zeros` rows are zero: a block of zero bytes
+        is, in every type."""
         data, raw = self.values(name, rows, cols, sigma, layer)
+        data[:zeros] = 0
         self.out.add_tensor(name + ".weight", data, raw_dtype=raw)
 
     def slides(self, i):
@@ -259,11 +265,14 @@ class ModelWriter:
             layer = "blk.%d." % i
             head_dim, kv_heads, k_eq_v = self.heads(i)
             q, kv = a.heads * head_dim, kv_heads * head_dim
+            dead_q = a.dead_heads * head_dim
+            dead_kv = a.dead_heads * kv_heads // a.heads * head_dim
             self.norm(layer + "attn_norm", d)
-            self.matrix(layer + "attn_q", q, d, 1 / np.sqrt(d), i)
-            self.matrix(layer + "attn_k", kv, d, 1 / np.sqrt(d), i)
+            self.matrix(layer + "attn_q", q, d, 1 / np.sqrt(d), i, dead_q)
+            self.matrix(layer + "attn_k", kv, d, 1 / np.sqrt(d), i, dead_kv)
             if not k_eq_v:
-                self.matrix(layer + "attn_v", kv, d, 1 / np.sqrt(d), i)
+                self.matrix(layer + "attn_v", kv, d, 1 / np.sqrt(d), i,
+                            dead_kv)
             if self.has_head_norms:
                 # Scores of the order of 1: the fourth has no other scale.
                 mean = head_dim**-0.25 if self.is_fourth else 1.0
