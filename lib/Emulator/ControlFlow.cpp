@@ -26,12 +26,18 @@ bool flow::emulator::isBarrier(const Instruction &instruction) {
          !instruction.has("warp");
 }
 
+bool flow::emulator::isPhaseWait(const Instruction &instruction) {
+  return instruction.family() == "mbarrier" &&
+         (instruction.has("try_wait") || instruction.has("test_wait"));
+}
+
 bool flow::emulator::usesFrame(const Instruction &instruction) {
   StringRef family = instruction.family();
   if (family == "ld" || family == "st")
     return !instruction.has("param");
   return family == "atom" || family == "red" || family == "mma" ||
-         family == "ldmatrix" || family == "stmatrix" || family == "cp";
+         family == "ldmatrix" || family == "stmatrix" || family == "cp" ||
+         family == "wgmma";
 }
 
 /// True for instructions whose first operand is no result.
@@ -51,6 +57,7 @@ static bool hasNoResult(const Instruction &instruction) {
                                            "griddepcontrol",
                                            "nanosleep",
                                            "stmatrix",
+                                           "setmaxnreg",
                                            "prefetchu"};
   return llvm::is_contained(families, instruction.family());
 }
@@ -62,7 +69,9 @@ visitOperand(const Operand &operand, bool isDefined,
   case Operand::Kind::Register:
     return visit(operand, isDefined);
   case Operand::Kind::Address:
-    return visitOperand(operand.elements[0], /*isDefined=*/false, visit);
+    for (const Operand &element : operand.elements)
+      visitOperand(element, /*isDefined=*/false, visit);
+    return;
   case Operand::Kind::List:
   case Operand::Kind::Pair:
     for (const Operand &element : operand.elements)
@@ -93,8 +102,8 @@ namespace {
 /// True for what is put into a block of its own, behind a branch, when it has a
 /// guard: all lanes do it or none.
 bool isCollective(const Instruction &instruction) {
-  return isBarrier(instruction) || instruction.family() == "mma" ||
-         instruction.family() == "trap";
+  return stopsWarp(instruction) || instruction.family() == "mma" ||
+         instruction.family() == "wgmma" || instruction.family() == "trap";
 }
 
 bool isReturn(const Instruction &instruction) {
@@ -129,7 +138,7 @@ void BlockBuilder::findStarts() {
     bool isGuarded = isCollective(instruction) && instruction.guard;
     if (isGuarded)
       blockAt[i] = 0;
-    if (isGuarded || isBarrier(instruction) || isReturn(instruction) ||
+    if (isGuarded || stopsWarp(instruction) || isReturn(instruction) ||
         instruction.family() == "bra")
       blockAt[i + 1] = 0;
   }
@@ -182,7 +191,7 @@ llvm::Expected<std::vector<Block>> BlockBuilder::build() {
       block.guard = instruction.guard;
       block.guardNegated = instruction.guardNegated;
     }
-    if (isBarrier(instruction)) {
+    if (stopsWarp(instruction)) {
       block.end = Block::End::Barrier;
     } else if (isReturn(instruction)) {
       block.end = Block::End::Exit;

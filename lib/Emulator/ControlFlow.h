@@ -17,7 +17,7 @@ struct Block {
     Next,    ///< goes on with `next`
     Branch,  ///< goes to `taken` where the guard holds, else to `next`
     Exit,    ///< ends where the guard holds, else goes on with `next`
-    Barrier, ///< stops at the barrier `last - 1`, then goes on with `next`
+    Barrier, ///< stops at what `last - 1` waits for, then goes on with `next`
   };
   /// The instructions [first, last), without the branch or exit at the end.
   unsigned first = 0, last = 0;
@@ -56,8 +56,13 @@ void forEachRegister(
 /// True for what the runtime does on registers in the frame.
 bool usesFrame(const Instruction &instruction);
 
-/// True for `bar.sync` and its like, at which a warp waits for others.
+/// True for `bar.sync` and its like, at which a warp waits for others, and for
+/// questions for a phase of an mbarrier.
 bool isBarrier(const Instruction &instruction);
+bool isPhaseWait(const Instruction &instruction);
+inline bool stopsWarp(const Instruction &instruction) {
+  return isBarrier(instruction) || isPhaseWait(instruction);
+}
 
 } // namespace flow::emulator
 

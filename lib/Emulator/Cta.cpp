@@ -89,14 +89,22 @@ void Cta::start(uint64_t index) {
   shared.reset(context.kernel->dynamicShared + context.launch->sharedBytes,
                warps.size(), checks());
   barriers = {};
+  mbarriers.clear();
+  asyncTime = 0;
+  groupSteps.assign(llvm::divideCeil(warps.size(), 4), {});
   for (auto [i, warp] : llvm::enumerate(warps)) {
     warp.clock = WarpClock();
     warp.clock.warp = i;
     warp.clock.times[i] = 1;
-    warp.known = warp.heard = warp.told = GridClocks();
+    warp.heard = warp.told = GridClocks();
     warp.copies.clear();
     warp.groups.fill(0);
     warp.isDone = warp.isWaiting = false;
+    warp.phases.clear();
+    warp.products.clear();
+    warp.touched.clear();
+    warp.hasFenced = false;
+    warp.groupSteps = 0;
     uint8_t *frame = firstFrame + i * frameBytes;
     std::memset(frame, 0, context.kernel->frameBytes);
     WarpState &state = *reinterpret_cast<WarpState *>(frame);
@@ -128,12 +136,15 @@ bool Cta::run(uint64_t index) {
   for (bool moved = true; moved;) {
     moved = false;
     for (Warp &warp : warps) {
-      if (warp.isDone || warp.isWaiting)
+      if (!isReady(warp))
         continue;
       moved = true;
       WarpStatus status = context.kernel->function(warp.state);
       if (firstError)
         return false;
+      if (status == WarpStatus::AtPhase)
+        continue;
+      ++events;
       if (status == WarpStatus::Done)
         warp.isDone = true;
       else if (!join(warp))
@@ -148,7 +159,15 @@ bool Cta::run(uint64_t index) {
       reportDeadlock();
       return false;
     }
-  return true;
+  return checkEnd();
+}
+
+bool Cta::isReady(Warp &warp) {
+  if (warp.isDone || warp.isWaiting)
+    return false;
+  while (!warp.phases.empty() && acquire(warp, warp.phases.back()))
+    warp.phases.pop_back();
+  return warp.phases.empty();
 }
 
 void Cta::addCounts() {
@@ -161,6 +180,8 @@ void Cta::addCounts() {
     counters.mma += runs * block.mma;
     counters.ldmatrix += runs * block.ldmatrix;
     counters.asyncCopies += runs * block.asyncCopies;
+    counters.wgmma += runs * block.wgmma;
+    counters.bulkCopies += runs * block.bulkCopies;
     counters.special += runs * block.special;
     counters.barriers += runs * block.barriers;
     counters.tensorOperations += runs * block.tensorOperations;
@@ -201,10 +222,7 @@ bool Cta::enter(Barrier &barrier, uint32_t id, Warp &warp, uint32_t instruction,
   barrier.expected = threads;
   // A warp counts as a whole, whatever became of some of its lanes.
   barrier.arrived += threads ? kWarpSize : llvm::popcount(warp.state->alive);
-  for (unsigned w = 0; w < kMaxWarps; ++w)
-    barrier.times[w] = std::max(barrier.times[w], warp.clock.times[w]);
-  if (!warp.known.isEmpty())
-    barrier.known.join(warp.known);
+  barrier.known.join(warp.clock);
   return true;
 }
 
@@ -232,15 +250,15 @@ void Cta::arrive(WarpState &state, uint32_t instruction, uint32_t barrier,
   Warp &warp = warpOf(state);
   if (!enter(barriers[barrier], barrier, warp, instruction, threads))
     return;
-  ++warp.clock.times[warp.clock.warp];
+  warp.clock.advance();
   warp.clock.synchronize();
 }
 
 void Cta::tell(const WarpState &state) {
   Warp &warp = warpOf(state);
-  warp.told = warp.known;
+  warp.told = warp.clock.grid;
   warp.told.join(uint32_t(current) + 1, warp.clock.times);
-  ++warp.clock.times[state.warp];
+  warp.clock.advance();
 }
 
 void Cta::openBarriers() {
@@ -257,10 +275,8 @@ void Cta::openBarriers() {
 void Cta::release(Barrier &barrier) {
   for (unsigned index : barrier.waiting) {
     Warp &warp = warps[index];
-    warp.clock.times = barrier.times;
-    if (!barrier.known.isEmpty())
-      warp.known = barrier.known;
-    ++warp.clock.times[index];
+    warp.clock.join(barrier.known);
+    warp.clock.advance();
     warp.clock.synchronize();
     warp.isWaiting = false;
   }
@@ -278,9 +294,12 @@ void Cta::reportDeadlock() {
       continue;
     }
     others += (others.empty() ? "; also waiting: warp " : ", warp ") +
-              std::to_string(warp.clock.warp) + " at barrier " +
-              std::to_string(warp.state->barrier);
+              std::to_string(warp.clock.warp) + " at " + describeWait(warp);
   }
+  if (!first->phases.empty())
+    return fail(*first->state, first->state->barrierInstruction,
+                "deadlock: " + describeWait(*first) + ", and no warp can move" +
+                    others);
   const Barrier &barrier = barriers[first->state->barrier];
   uint32_t needed =
       barrier.expected ? barrier.expected : blockThreads - exitedThreads();

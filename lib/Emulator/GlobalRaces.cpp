@@ -1,28 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// Clocks of a grid, and the tags of its memory.
+// The tags of a grid's memory.
 
 #include "GlobalRaces.h"
 
-#include <algorithm>
 #include <cstdlib>
 
 using namespace flow::emulator;
-
-void GridClocks::join(const GridClocks &other) {
-  for (const auto &[cta, times] : other.ctas)
-    join(cta, times);
-}
-
-void GridClocks::join(uint32_t cta, const Times &times) {
-  Times &known = ctas[cta];
-  for (unsigned w = 0; w < kMaxWarps; ++w)
-    known[w] = std::max(known[w], times[w]);
-}
-
-bool GridClocks::covers(const GridTime &moment) const {
-  auto at = ctas.find(moment.cta);
-  return at != ctas.end() && at->second[moment.warp] >= moment.time;
-}
 
 GlobalRaces::~GlobalRaces() {
   for (auto &[range, shadow] : shadows)

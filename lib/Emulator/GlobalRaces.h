@@ -4,43 +4,14 @@
 #ifndef FLOW_LIB_EMULATOR_GLOBALRACES_H
 #define FLOW_LIB_EMULATOR_GLOBALRACES_H
 
-#include "SharedMemory.h"
+#include "Clocks.h"
 #include "flow/Emulator/Emulator.h"
 
 #include <atomic>
-#include <map>
 #include <mutex>
 #include <unordered_map>
 
 namespace flow::emulator {
-
-/// A moment of a warp in the grid. CTAs count from 1.
-struct GridTime {
-  uint32_t cta = 0, warp = 0, time = 0;
-
-  /// As the tag of a byte: 0 is nobody. Times end at 2^27.
-  uint64_t tag() const {
-    return uint64_t(cta) << 32 | uint64_t(warp) << 27 | time;
-  }
-  static GridTime ofTag(uint64_t tag) {
-    return {uint32_t(tag >> 32), uint32_t(tag >> 27) & 31,
-            uint32_t(tag) & 0x7ffffff};
-  }
-};
-
-/// Of other CTAs, the last time of each warp that someone told of.
-class GridClocks {
-public:
-  using Times = std::array<uint32_t, kMaxWarps>;
-
-  void join(const GridClocks &other);
-  void join(uint32_t cta, const Times &times);
-  bool covers(const GridTime &moment) const;
-  bool isEmpty() const { return ctas.empty(); }
-
-private:
-  std::map<uint32_t, Times> ctas;
-};
 
 /// Finds bytes that a warp reads or writes after another one wrote them, where
 /// nothing says that it is after: warps of other CTAs, and of the same one,

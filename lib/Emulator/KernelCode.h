@@ -6,6 +6,7 @@
 
 #include "PtxParser.h"
 #include "WarpState.h"
+#include "WarpgroupProduct.h"
 #include "flow/Emulator/Emulator.h"
 
 #include <deque>
@@ -23,6 +24,7 @@ struct KernelCode {
   std::vector<Counters> blocks;
   /// Generated code holds the addresses of these.
   std::deque<Access> accesses;
+  std::deque<WarpgroupProduct> products;
 };
 
 } // namespace flow::emulator

@@ -174,9 +174,15 @@ bool flow::emulator::watchShared(WarpState &state, const Access &access,
   ++clock.serial;
   for (uint32_t left = lanes.mask; left; left &= left - 1) {
     unsigned lane = llvm::countr_zero(left);
-    if (cta.shared.access(clock, lane, kind, lanes.address[lane], size))
+    bool isObject =
+        cta.hasMbarriers() && cta.touchesMbarrier(lanes.address[lane], size);
+    if (!isObject &&
+        cta.shared.access(clock, lane, kind, lanes.address[lane], size))
       continue;
-    cta.fail(state, access.instruction, cta.shared.problem());
+    cta.fail(state, access.instruction,
+             isObject ? "touches an mbarrier at shared byte " +
+                            std::to_string(lanes.address[lane])
+                      : cta.shared.problem());
     return false;
   }
   return true;
@@ -186,18 +192,18 @@ bool flow::emulator::watchShared(WarpState &state, const Access &access,
 static bool isAfter(const Warp &warp, const GridTime &now,
                     const GridTime &last) {
   if (last.cta != now.cta)
-    return warp.known.covers(last);
+    return warp.clock.grid.covers(last);
   return last.warp == now.warp || last.time <= warp.clock.times[last.warp];
 }
 
 /// Records that the warp writes `count` bytes at `tags`, or looks who wrote
 /// what it reads: the place of a byte that another warp wrote at a time that
 /// nobody told of, or -1; then also who it was.
-static int findOther(std::atomic<uint64_t> *tags, uint32_t count,
+static int findOther(std::atomic<uint64_t> *tags, uint64_t count,
                      const Warp &warp, const GridTime &now, bool writes,
                      GridTime &other) {
   uint64_t self = now.tag();
-  for (uint32_t i = 0; i < count; ++i) {
+  for (uint64_t i = 0; i < count; ++i) {
     uint64_t last = writes ? tags[i].exchange(self, std::memory_order_relaxed)
                            : tags[i].load(std::memory_order_relaxed);
     if (!last || last == self)
@@ -207,6 +213,16 @@ static int findOther(std::atomic<uint64_t> *tags, uint32_t count,
       return int(i);
   }
   return -1;
+}
+
+static std::string describeRace(bool writes, uint64_t byte,
+                                const GlobalMemory::Range &range,
+                                const GridTime &now, const GridTime &other) {
+  return (writes ? "writes byte " : "reads byte ") + std::to_string(byte) +
+         " of '" + range.name + "', which " +
+         (other.cta == now.cta ? "warp " + std::to_string(other.warp)
+                               : std::string("another CTA")) +
+         " wrote in the same launch";
 }
 
 bool flow::emulator::watchGlobal(WarpState &state, const Access &access,
@@ -235,15 +251,30 @@ bool flow::emulator::watchGlobal(WarpState &state, const Access &access,
     if (found < 0)
       continue;
     failAt(state, access, lanes, lane, sizes[lane],
-           (writes ? "writes" : "reads") + llvm::Twine(" byte ") +
-               llvm::Twine(begin + found) + " of '" + range->name +
-               "', which " +
-               (other.cta == now.cta ? "warp " + llvm::Twine(other.warp)
-                                     : llvm::Twine("another CTA")) +
-               " wrote in the same launch");
+           describeRace(writes, begin + found, *range, now, other));
     return false;
   }
   return true;
+}
+
+bool flow::emulator::watchGlobalRead(WarpState &state, uint32_t instruction,
+                                     uint64_t address, uint64_t bytes) {
+  Cta &cta = *state.cta;
+  GlobalRaces *races = cta.globalRaces();
+  const GlobalMemory::Range *range = cta.findGlobal(address);
+  std::atomic<uint64_t> *tags =
+      races && range ? races->writersOrNull(*range) : nullptr;
+  if (!tags)
+    return true;
+  uint64_t begin = address - range->begin;
+  GridTime now = cta.now(state), other;
+  int found = findOther(tags + begin, bytes, cta.warpOf(state), now,
+                        /*writes=*/false, other);
+  if (found < 0)
+    return true;
+  cta.fail(state, instruction,
+           describeRace(/*writes=*/false, begin + found, *range, now, other));
+  return false;
 }
 
 std::unique_lock<std::mutex> flow::emulator::lockPlaces(WarpState &state,
@@ -274,7 +305,7 @@ void flow::emulator::hearOthers(WarpState &state, const Access &access,
     warp.heard.join(cta.globalRaces()->place(lanes.address[lane]));
   });
   if (access.isAcquire)
-    warp.known.join(warp.heard);
+    warp.clock.grid.join(warp.heard);
 }
 
 bool flow::emulator::account(WarpState &state, const Access &access,

@@ -72,6 +72,10 @@ bool watchShared(WarpState &state, const Access &access, const Lanes &lanes,
 bool watchGlobal(WarpState &state, const Access &access, const Lanes &lanes,
                  const std::array<uint32_t, kWarpSize> &sizes, bool writes);
 
+/// The same for bytes that the asynchronous proxy reads.
+bool watchGlobalRead(WarpState &state, uint32_t instruction, uint64_t address,
+                     uint64_t bytes);
+
 /// What the warp has to say is said at the places that it writes, and it hears
 /// what has been said at those it reads: of atomics and strong accesses to
 /// global memory, while the places are locked.

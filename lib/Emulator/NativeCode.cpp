@@ -30,7 +30,8 @@ static void initializeNativeTarget() {
 static llvm::Error defineRuntime(llvm::orc::LLJIT &jit) {
   llvm::orc::SymbolMap symbols;
   for (llvm::ArrayRef<RuntimeFunction> functions :
-       {memoryFunctions(), warpFunctions(), laneFunctions()})
+       {memoryFunctions(), warpFunctions(), asyncFunctions(),
+        productFunctions(), laneFunctions()})
     for (const RuntimeFunction &function : functions)
       symbols[jit.mangleAndIntern("flow_emulator_" + function.name.str())] = {
           llvm::orc::ExecutorAddr::fromPtr(function.address),

@@ -95,9 +95,26 @@ static llvm::Expected<Operand> parseSimple(StringRef text,
   return operand;
 }
 
-/// `[base+offset]`, without the brackets.
+static llvm::Expected<Operand> parseElements(Operand::Kind kind,
+                                             llvm::ArrayRef<StringRef> texts,
+                                             FindRegister findRegister);
+
+/// `[base+offset]`, or `[base, {coordinates}]`, without the brackets.
 static llvm::Expected<Operand> parseAddress(StringRef inside,
                                             FindRegister findRegister) {
+  llvm::SmallVector<StringRef> parts = splitAtCommas(inside);
+  if (parts.size() == 2 && parts[1].consume_front("{") &&
+      parts[1].consume_back("}")) {
+    auto address = parseAddress(parts[0], findRegister);
+    if (!address)
+      return address.takeError();
+    auto coordinates = parseElements(Operand::Kind::List,
+                                     splitAtCommas(parts[1]), findRegister);
+    if (!coordinates)
+      return coordinates.takeError();
+    address->elements.push_back(std::move(*coordinates));
+    return address;
+  }
   size_t sign = inside.find_first_of("+-", 1);
   auto base = parseSimple(inside.take_front(sign).trim(), findRegister);
   if (!base)

@@ -121,6 +121,7 @@ private:
   llvm::Error parseVariable(StringRef space, StringRef text);
   llvm::Error parseGlobal(const Declaration &declaration, bool readOnly);
   llvm::Error parseInstruction(StringRef text, unsigned startLine);
+  void closeScope();
   llvm::Error addRegister(StringRef name, unsigned bits);
   std::optional<unsigned> findRegister(StringRef name) const;
   /// The operands of an instruction, with the line in their errors.
@@ -133,6 +134,15 @@ private:
   /// The kernel whose body is read, and the names of its registers by scope.
   Kernel *kernel = nullptr;
   std::vector<llvm::StringMap<unsigned>> scopes;
+  /// Braces within the body: the first instruction, and the names that labels
+  /// have among those of the kernel.
+  struct Scope {
+    unsigned number;
+    size_t first;
+    llvm::StringMap<StringRef> labels;
+  };
+  llvm::SmallVector<Scope> openScopes;
+  unsigned lastScope = 0;
   /// Shared variables outside kernels: every kernel has all of them.
   std::vector<Declaration> moduleShared;
 };
@@ -295,6 +305,7 @@ llvm::Error Parser::parseBodyStatement() {
   if (rest().starts_with("{")) {
     advance(1);
     scopes.emplace_back();
+    openScopes.push_back({++lastScope, kernel->instructions.size(), {}});
     return llvm::Error::success();
   }
   if (rest().starts_with("}")) {
@@ -302,6 +313,8 @@ llvm::Error Parser::parseBodyStatement() {
     scopes.pop_back();
     if (scopes.empty())
       kernel = nullptr;
+    else
+      closeScope();
     return llvm::Error::success();
   }
   if (rest().starts_with(";")) {
@@ -317,8 +330,16 @@ llvm::Error Parser::parseBodyStatement() {
   StringRef afterWord = rest().drop_front(word.size()).ltrim();
   if (!word.empty() && !word.starts_with(".") && afterWord.starts_with(":") &&
       !afterWord.starts_with("::")) {
-    if (!kernel->labels.try_emplace(word, kernel->instructions.size()).second)
+    std::string name = word.str();
+    // Those of an inner scope may be there again in the next.
+    if (scopes.size() > 1)
+      name += "@" + std::to_string(openScopes.back().number);
+    auto [label, isNew] =
+        kernel->labels.try_emplace(name, kernel->instructions.size());
+    if (!isNew)
       return fail("label '" + word + "' is defined twice");
+    if (scopes.size() > 1)
+      openScopes.back().labels[word] = label->getKey();
     advance(rest().find(':') + 1);
     return llvm::Error::success();
   }
@@ -340,6 +361,19 @@ llvm::Error Parser::parseBodyStatement() {
       word == ".branchtargets")
     return llvm::Error::success();
   return fail("unknown directive '" + word + "'");
+}
+
+/// Branches within the scope go to its own labels.
+void Parser::closeScope() {
+  const Scope scope = openScopes.pop_back_val();
+  for (size_t i = scope.first; i < kernel->instructions.size(); ++i) {
+    Instruction &instruction = kernel->instructions[i];
+    if (instruction.family() != "bra" || instruction.operands.size() != 1)
+      continue;
+    auto label = scope.labels.find(instruction.operands[0].name);
+    if (label != scope.labels.end())
+      instruction.operands[0].name = label->second;
+  }
 }
 
 llvm::Error Parser::addRegister(StringRef name, unsigned bits) {

@@ -29,7 +29,8 @@ struct Operand {
     Symbol,    ///< `name`: variable, parameter, special register or label
     Sink,      ///< `_`
     List,      ///< `{a, b}`: `elements`
-    Address,   ///< `[base+offset]`: `elements[0]` and `value`
+    Address,   ///< `[base+offset]`: `elements[0]` and `value`; of
+               ///< `[base, {x, y}]` the list is `elements[1]`
     Pair,      ///< `a|b`: `elements`
   };
   Kind kind = Kind::Sink;

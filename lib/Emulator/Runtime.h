@@ -38,6 +38,27 @@ llvm::ArrayRef<RuntimeFunction> memoryFunctions();
 ///   void trap(WarpState *, uint32_t instruction)
 llvm::ArrayRef<RuntimeFunction> warpFunctions();
 
+/// Of the asynchronous proxy. Addresses and other operands are 32 of 64 bits:
+///   void mbarrier(WarpState *, uint32_t instruction, uint32_t lanes,
+///                 uint32_t operation, const uint64_t *addresses,
+///                 const uint64_t *operands, uint64_t *result)
+///   uint32_t phase(WarpState *, uint32_t instruction, uint32_t lanes,
+///                  uint32_t waits, uint32_t isParity,
+///                  const uint64_t *addresses, const uint64_t *phases)
+///   void bulk(WarpState *, uint32_t instruction, uint32_t lanes,
+///             uint32_t isTensor, const uint64_t (*operands)[32])
+///   void fence_proxy(WarpState *, uint32_t isInit)
+llvm::ArrayRef<RuntimeFunction> asyncFunctions();
+
+/// Of wgmma:
+///   void product(WarpState *, const WarpgroupProduct *, uint32_t lanes,
+///                uint32_t adds, const uint64_t *a, const uint64_t *b,
+///                uint32_t (*aFragments)[32], uint32_t (*bFragments)[32])
+///   void product_step(WarpState *, uint32_t instruction, uint32_t lanes,
+///                     uint32_t step, uint32_t groupsLeft)
+///   void product_touch(WarpState *, uint32_t instruction, uint32_t offset)
+llvm::ArrayRef<RuntimeFunction> productFunctions();
+
 /// Arithmetic that has no vector code:
 /// `void (void *result, const void *a, const void *b, uint32_t count)`, named
 /// by what it does and the type: div_s32, rem_u64, ex2_f32, tanh_f32, …
@@ -52,6 +73,18 @@ enum class RoundedOperation : uint32_t { Add, Subtract, Multiply, Fma };
 enum class Direction : uint32_t { Zero, Down, Up };
 
 enum class ShuffleMode : uint32_t { Up, Down, Butterfly, Index };
+
+/// Of `mbarrier`, whose operands are a count of arrivals or of bytes.
+enum class MbarrierOperation : uint32_t {
+  Init,
+  Invalidate,
+  Arrive,
+  ArriveExpect,
+  Expect
+};
+
+/// Of `product_step`.
+enum class ProductStep : uint32_t { Fence, Commit, Wait };
 
 /// In `wait`: also what has not been committed.
 constexpr uint32_t kWaitForAll = UINT32_MAX;

@@ -195,7 +195,7 @@ static uint32_t match(uint32_t lanes, uint32_t bits, uint32_t isAll,
 
 static void fence(WarpState *state) {
   Warp &warp = state->cta->warpOf(*state);
-  warp.known.join(warp.heard);
+  warp.clock.grid.join(warp.heard);
   state->cta->tell(*state);
 }
 

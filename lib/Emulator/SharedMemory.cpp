@@ -27,6 +27,8 @@ bool SharedMemory::fail(const char *what, const WarpClock &clock, uint8_t lane,
                         std::optional<Party> other, uint32_t begin,
                         bool isUnfinished) {
   auto nameOf = [](const Party &party) {
+    if (party.warp == kAsyncProxy)
+      return std::string("the asynchronous proxy");
     std::string text = "warp " + std::to_string(party.warp);
     if (party.lane < kWarpSize)
       text += " lane " + std::to_string(party.lane);
@@ -82,6 +84,14 @@ bool SharedMemory::write(Tag &tag, const uint32_t *readTimes,
     return fail("write over an unfinished copy", clock, lane, writerOf(tag),
                 begin,
                 /*isUnfinished=*/true);
+  if (tag.openReads)
+    return fail("write over an operand of an unfinished wgmma", clock, lane,
+                std::nullopt, begin);
+  // The asynchronous proxy may overtake what it was not told of.
+  if (kind == Kind::BulkWrite && tag.writer < kMaxWarps &&
+      tag.writeTime > clock.fenced[tag.writer])
+    return fail("write by the asynchronous proxy without fence.proxy.async",
+                clock, lane, writerOf(tag), begin);
   bool strong = kind == Kind::StrongWrite || kind == Kind::Atomic;
   bool sameWarp = tag.writer == clock.warp;
   bool sameInstruction = sameWarp && tag.writeSerial == clock.serial;
@@ -115,7 +125,7 @@ bool SharedMemory::write(Tag &tag, const uint32_t *readTimes,
   tag.writeSerial = clock.serial;
   tag.readers = 0;
   tag.reader = kNobody;
-  tag.inFlight = kind == Kind::AsyncWrite;
+  tag.inFlight = kind == Kind::AsyncWrite || kind == Kind::BulkWrite;
   tag.isStrong = strong;
   return true;
 }
@@ -131,6 +141,7 @@ bool SharedMemory::touch(Tag &tag, uint32_t *readTimes, const WarpClock &clock,
            write(tag, readTimes, clock, lane, kind, begin);
   case Kind::Write:
   case Kind::AsyncWrite:
+  case Kind::BulkWrite:
   case Kind::StrongWrite:
     return write(tag, readTimes, clock, lane, kind, begin);
   }
@@ -189,13 +200,49 @@ bool SharedMemory::access(const WarpClock &clock, uint8_t lane, Kind kind,
     }
     // After a write of the whole line its pieces are alike again.
     if (isWhole && step != kLine &&
-        (kind == Kind::Write || kind == Kind::AsyncWrite)) {
+        (kind == Kind::Write || kind == Kind::AsyncWrite ||
+         kind == Kind::BulkWrite)) {
       freeSplits.push_back(lines[line].split);
       lines[line] = found.tags[0];
       lines[line].pieceBytes = kLine;
     }
   }
   return true;
+}
+
+bool SharedMemory::startRead(const WarpClock &clock, uint32_t begin) {
+  uint32_t line = begin / kLine, step = lines[line].pieceBytes;
+  Pieces found = piecesOf(line);
+  for (uint32_t i = 0; i < kLine / step; ++i) {
+    Tag &tag = found.tags[i];
+    uint32_t at = begin + i * step;
+    if (!read(tag, found.times + i * warps, clock, kWholeWarp, Kind::Read, at))
+      return false;
+    if (tag.writer < kMaxWarps && tag.writeTime > clock.fenced[tag.writer])
+      return fail("read by the asynchronous proxy without fence.proxy.async",
+                  clock, kWholeWarp, writerOf(tag), at);
+    ++tag.openReads;
+  }
+  return true;
+}
+
+void SharedMemory::finishRead(const WarpClock &clock, uint32_t begin) {
+  uint32_t line = begin / kLine, step = lines[line].pieceBytes;
+  Pieces found = piecesOf(line);
+  for (uint32_t i = 0; i < kLine / step; ++i) {
+    --found.tags[i].openReads;
+    found.times[i * warps + clock.warp] = clock.times[clock.warp];
+  }
+}
+
+void SharedMemory::landBulk(uint32_t time, uint32_t begin, uint32_t count) {
+  for (uint32_t end = begin + count; begin < end; begin += kLine) {
+    Tag &tag = lines[begin / kLine];
+    tag.inFlight = false;
+    tag.writer = kAsyncProxy;
+    tag.writerLane = kWholeWarp;
+    tag.writeTime = time;
+  }
 }
 
 void SharedMemory::land(const WarpClock &clock, uint8_t lane, uint32_t begin,

@@ -4,30 +4,14 @@
 #ifndef FLOW_LIB_EMULATOR_SHAREDMEMORY_H
 #define FLOW_LIB_EMULATOR_SHAREDMEMORY_H
 
-#include <array>
+#include "Clocks.h"
+
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
 
 namespace flow::emulator {
-
-constexpr unsigned kWarpSize = 32;
-constexpr unsigned kMaxWarps = 32;
-
-/// What a warp knows of the others, and where it stands itself.
-struct WarpClock {
-  /// The last time of each warp that a barrier told of; its own is now.
-  std::array<uint32_t, kMaxWarps> times{};
-  uint8_t warp = 0;
-  /// Numbers the accesses and synchronisations of the warp's lanes.
-  uint32_t serial = 1;
-  /// The number of the last synchronisation.
-  uint32_t synced = 1;
-
-  /// From here on the lanes see what each of them did before.
-  void synchronize() { synced = ++serial; }
-};
 
 /// Watches shared memory for accesses that nothing orders.
 ///
@@ -42,7 +26,16 @@ public:
   /// A lane that stands for all lanes of its warp.
   static constexpr uint8_t kWholeWarp = 0xfe;
 
-  enum class Kind { Read, Write, AsyncWrite, Atomic, StrongRead, StrongWrite };
+  enum class Kind {
+    Read,
+    Write,
+    /// cp.async, and copies by the asynchronous proxy.
+    AsyncWrite,
+    BulkWrite,
+    Atomic,
+    StrongRead,
+    StrongWrite
+  };
 
   /// Starts anew with `bytes` bytes, NaN whatever their type, for `warps`
   /// warps. Without `checks` there are no tags.
@@ -70,6 +63,14 @@ public:
     return true;
   }
 
+  /// An operand of wgmma: 16 aligned bytes that the asynchronous proxy reads
+  /// until `finishRead`.
+  bool startRead(const WarpClock &clock, uint32_t begin);
+  void finishRead(const WarpClock &clock, uint32_t begin);
+  /// What a copy of the asynchronous proxy has brought, at `time` of its own,
+  /// becomes visible to those who are told of it.
+  void landBulk(uint32_t time, uint32_t begin, uint32_t count);
+
   /// What cp.async has brought for `lane` becomes visible to that lane.
   void land(const WarpClock &clock, uint8_t lane, uint32_t begin,
             uint32_t count);
@@ -91,6 +92,8 @@ private:
     uint8_t writer = kNobody, writerLane = kNobody;
     uint8_t reader = kNobody, readerLane = kNobody;
     bool inFlight = false, isStrong = false;
+    /// How many products read it that nobody has waited for.
+    uint16_t openReads = 0;
     /// Of a line, how long its pieces are.
     uint8_t pieceBytes = kLine;
   };

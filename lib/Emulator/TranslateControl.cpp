@@ -47,7 +47,7 @@ void Translator::createBlocks(llvm::StringRef name) {
   builder.CreateRet(int32(uint32_t(WarpStatus::Done)));
 }
 
-/// Operations of a whole warp's mma of the shape `mMnNkK`.
+/// Operations of a whole mma or wgmma of the shape `mMnNkK`.
 static uint64_t tensorOperations(const Instruction &instruction) {
   for (llvm::StringRef part : instruction.parts) {
     uint64_t m = 0, n = 0, k = 0;
@@ -83,8 +83,14 @@ static void countInstruction(const Instruction &instruction,
   }
   counters.floatOperations += floatOperations(instruction);
   counters.ldmatrix += family == "ldmatrix";
-  counters.asyncCopies +=
-      family == "cp" && instruction.has("async") && instruction.has("global");
+  counters.asyncCopies += family == "cp" && instruction.has("async") &&
+                          instruction.has("global") && !instruction.has("bulk");
+  counters.bulkCopies += family == "cp" && instruction.has("bulk");
+  if (family == "wgmma" && instruction.has("mma_async")) {
+    ++counters.wgmma;
+    // Each of the four warps executes it for its 16 rows of 64.
+    counters.tensorOperations += tensorOperations(instruction) / 4;
+  }
   counters.barriers += isBarrier(instruction);
   static constexpr llvm::StringRef specials[] = {"ex2",  "lg2", "rcp", "rsqrt",
                                                  "sqrt", "sin", "cos", "tanh"};
@@ -314,13 +320,16 @@ llvm::Error Translator::endBarrier(unsigned index) {
   const Block &block = flow.blocks[index];
   const Instruction &instruction = kernel.instructions[block.last - 1];
   current = &instruction;
-  llvm::Error error = callBarrier(instruction, /*waits=*/true);
+  bool isPhase = isPhaseWait(instruction);
+  llvm::Error error = isPhase ? waitForPhase(instruction)
+                              : callBarrier(instruction, /*waits=*/true);
   current = nullptr;
   if (error)
     return error;
   if (!block.isMasked && flow.blocks[block.next].isMasked)
     storeField(offsetof(WarpState, active), mask());
   storeField(offsetof(WarpState, resume), int32(block.next));
-  builder.CreateRet(int32(uint32_t(WarpStatus::AtBarrier)));
+  builder.CreateRet(
+      int32(uint32_t(isPhase ? WarpStatus::AtPhase : WarpStatus::AtBarrier)));
   return llvm::Error::success();
 }

@@ -236,8 +236,9 @@ llvm::Error Translator::atomic(const Instruction &instruction) {
 
 /// `cp.async.cg.shared.global [to], [from], 16{, size}`, and what waits for it.
 llvm::Error Translator::asyncCopy(const Instruction &instruction) {
-  if (!instruction.has("async") || instruction.has("bulk") ||
-      instruction.has("mbarrier"))
+  if (instruction.has("bulk"))
+    return bulkCopy(instruction);
+  if (!instruction.has("async") || instruction.has("mbarrier"))
     return unsupported(instruction);
   llvm::ArrayRef<Operand> operands(instruction.operands);
   auto isNumber = [](const Operand &operand) {
@@ -336,8 +337,8 @@ llvm::Error Translator::nothing(const Instruction &) {
 /// Accesses happen in their order as it is. Between CTAs a fence tells and
 /// hears, unless it is for one CTA alone.
 llvm::Error Translator::fence(const Instruction &instruction) {
-  if (instruction.has("proxy"))
-    return unsupported(instruction);
+  if (instruction.has("proxy") || instruction.has("mbarrier_init"))
+    return fenceProxy(instruction);
   if (options.checks && !instruction.has("cta"))
     call("fence", {function->getArg(0)});
   return llvm::Error::success();

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// mma.sync, by lanes.
+// mma.sync and wgmma, by lanes.
 //
 // Lane l = 4g + t owns C(g, 2t + c) and C(g + 8, 2t + c). For each k it needs
 // A(g, k), which a lane of its own quad holds, and B(k, 2t + c), which lane
 // 4(2t + c) + k's quad place holds: two fixed permutations and a multiply-add
 // over all lanes, without going through matrices.
 
+#include "Runtime.h"
 #include "Translator.h"
 
 #include "llvm/ADT/StringSwitch.h"
@@ -171,6 +172,29 @@ std::optional<MmaShape> findShape(const Instruction &instruction) {
   return shape;
 }
 
+/// One function for each kind of product keeps the code small: a product is
+/// some 500 machine instructions.
+llvm::Function *productFunction(llvm::Module &module, const MmaShape &shape,
+                                StringRef opcode) {
+  std::string name = ("mma_" + opcode).str();
+  if (llvm::Function *known = module.getFunction(name))
+    return known;
+  llvm::LLVMContext &context = module.getContext();
+  llvm::SmallVector<llvm::Type *> types(8 + shape.aRegisters + shape.bRegisters,
+                                        llvm::PointerType::getUnqual(context));
+  auto *function = llvm::Function::Create(
+      llvm::FunctionType::get(llvm::Type::getVoidTy(context), types, false),
+      llvm::Function::InternalLinkage, name, module);
+  function->addFnAttr(llvm::Attribute::NoInline);
+  function->addFnAttr(llvm::Attribute::NoUnwind);
+  MmaEmitter(shape, function).emit();
+  return function;
+}
+
+bool isWarpgroupProduct(const Instruction &instruction) {
+  return instruction.family() == "wgmma" && instruction.has("mma_async");
+}
+
 } // namespace
 
 llvm::Error Translator::mma(const Instruction &instruction) {
@@ -186,7 +210,6 @@ llvm::Error Translator::mma(const Instruction &instruction) {
   isWholeChecked = true;
   const size_t counts[] = {4, shape->aRegisters, shape->bRegisters, 4};
   llvm::SmallVector<Value *> pointers;
-  llvm::SmallVector<llvm::Type *> types;
   for (auto [operand, count] : llvm::zip(instruction.operands, counts)) {
     // One register stands for a list of one.
     llvm::ArrayRef<Operand> elements = operand.kind == Operand::Kind::List
@@ -199,22 +222,10 @@ llvm::Error Translator::mma(const Instruction &instruction) {
       if (!pointer)
         return pointer.takeError();
       pointers.push_back(*pointer);
-      types.push_back(builder.getPtrTy());
     }
   }
-  // One function for each kind of product keeps the code small: a product is
-  // some 500 machine instructions.
-  std::string name = ("mma_" + instruction.opcode).str();
-  llvm::Function *product = module.getFunction(name);
-  if (!product) {
-    product = llvm::Function::Create(
-        llvm::FunctionType::get(builder.getVoidTy(), types, false),
-        llvm::Function::InternalLinkage, name, module);
-    product->addFnAttr(llvm::Attribute::NoInline);
-    product->addFnAttr(llvm::Attribute::NoUnwind);
-    MmaEmitter(*shape, product).emit();
-  }
-  builder.CreateCall(product, pointers);
+  builder.CreateCall(productFunction(module, *shape, instruction.opcode),
+                     pointers);
   for (const Operand &element : instruction.operands[0].elements)
     forget(element);
   return llvm::Error::success();
@@ -234,4 +245,150 @@ llvm::Expected<Value *> Translator::pinVector(const Operand &operand) {
   Slot slot = newSlot(32, /*isUniform=*/false);
   storeField(slot.offset, splat(*value));
   return framePointer(slot.offset);
+}
+
+/// The registers that only wgmma may touch while it is under way.
+void Translator::findProductRegisters() {
+  for (const Instruction &instruction : kernel.instructions)
+    if (isWarpgroupProduct(instruction))
+      for (const Operand &operand : instruction.operands)
+        if (operand.kind == Operand::Kind::List)
+          for (const Operand &element : operand.elements)
+            productRegisters.insert(element.reg);
+}
+
+void Translator::watchProductRegisters(const Instruction &instruction) {
+  if (productRegisters.empty() || !options.checks ||
+      isWarpgroupProduct(instruction))
+    return;
+  forEachRegister(instruction, [&](const Operand &operand, bool) {
+    if (productRegisters.contains(operand.reg))
+      call("product_touch", {function->getArg(0), int32(indexOf(instruction)),
+                             int32(slots[operand.reg].offset)});
+  });
+}
+
+/// `wgmma.fence.sync.aligned`, `.commit_group`, `.wait_group n`, and products.
+llvm::Error Translator::wgmma(const Instruction &instruction) {
+  if (isWarpgroupProduct(instruction))
+    return wgmmaProduct(instruction);
+  auto step = llvm::StringSwitch<std::optional<ProductStep>>(
+                  instruction.parts.size() == 4 ? instruction.parts[1] : "")
+                  .Case("fence", ProductStep::Fence)
+                  .Case("commit_group", ProductStep::Commit)
+                  .Case("wait_group", ProductStep::Wait)
+                  .Default(std::nullopt);
+  if (!step || !instruction.has("sync") || !instruction.has("aligned"))
+    return unsupported(instruction);
+  bool isWait = *step == ProductStep::Wait;
+  if (llvm::Error error = expectOperands(instruction, isWait))
+    return error;
+  if (isWait && instruction.operands[0].kind != Operand::Kind::Immediate)
+    return unsupported(instruction);
+  call("product_step", {function->getArg(0), int32(indexOf(instruction)),
+                        mask(), int32(uint32_t(*step)),
+                        int32(isWait ? instruction.operands[0].value : 0)});
+  return llvm::Error::success();
+}
+
+/// Where the words of a register of a product are, which join `offsets`.
+llvm::Expected<Value *> Translator::pinSum(const Operand &operand,
+                                           std::vector<uint32_t> &offsets) {
+  if (operand.kind != Operand::Kind::Register ||
+      kernel.registers[operand.reg].bits != 32 ||
+      flow.registers[operand.reg].isUniform)
+    return unsupported(*current, "expected registers of 32 bits");
+  offsets.push_back(slots[operand.reg].offset);
+  return framePointer(offsets.back());
+}
+
+/// `wgmma.mma_async.sync.aligned.m64nNk16.f32.bf16.bf16 {sums}, a, b, adds, 1,
+/// 1{, 0}, 0`, where a is a descriptor or four registers and b a descriptor.
+llvm::Error Translator::wgmmaProduct(const Instruction &instruction) {
+  llvm::ArrayRef<StringRef> parts = instruction.parts;
+  llvm::ArrayRef<Operand> operands(instruction.operands);
+  unsigned columns = 0;
+  StringRef shapeName = parts.size() == 8 ? parts[4] : "";
+  bool isShape = shapeName.consume_front("m64n") &&
+                 shapeName.consume_back("k16") &&
+                 !shapeName.getAsInteger(10, columns) && columns % 8 == 0 &&
+                 columns >= 8 && columns <= 256;
+  if (!isShape || parts[2] != "sync" || parts[3] != "aligned" ||
+      parts[5] != "f32" || parts[6] != parts[7] ||
+      (parts[6] != "bf16" && parts[6] != "f16"))
+    return unsupported(instruction);
+  bool hasRegisters =
+      operands.size() > 1 && operands[1].kind == Operand::Kind::List;
+  if (llvm::Error error = expectOperands(instruction, hasRegisters ? 7 : 8))
+    return error;
+  // Neither negated nor transposed.
+  for (size_t i = 4; i < operands.size(); ++i)
+    if (operands[i].kind != Operand::Kind::Immediate ||
+        operands[i].value != (i < 6 ? 1 : 0))
+      return unsupported(instruction, "negated or transposed operands");
+  WarpgroupProduct &product = code.products.emplace_back();
+  product.instruction = indexOf(instruction);
+  product.columns = columns;
+  product.hasRegisters = hasRegisters;
+  if (operands[0].elements.size() != columns / 2 ||
+      (hasRegisters && operands[1].elements.size() != 4))
+    return unsupported(instruction, "the registers do not fit the shape");
+  llvm::SmallVector<Value *> sums, a;
+  for (const Operand &element : operands[0].elements) {
+    auto pointer = pinSum(element, product.sums);
+    if (!pointer)
+      return pointer.takeError();
+    sums.push_back(*pointer);
+  }
+  // Fragments: four registers of A, then two for each 8 columns.
+  Type *row = llvm::FixedVectorType::get(builder.getInt32Ty(), kWarpSize);
+  if (!fragments) {
+    llvm::IRBuilder<> atEntry(entry, entry->begin());
+    fragments = atEntry.CreateAlloca(llvm::ArrayType::get(row, 4 + 2 * 32));
+    fragments->setAlignment(llvm::Align(64));
+  }
+  auto fragment = [&](unsigned index) {
+    return builder.CreateConstInBoundsGEP1_64(row, fragments, index);
+  };
+  for (unsigned i = 0; i < 4; ++i) {
+    a.push_back(fragment(i));
+    if (!hasRegisters)
+      continue;
+    auto pointer = pinSum(operands[1].elements[i], product.registers);
+    if (!pointer)
+      return pointer.takeError();
+    a.back() = *pointer;
+  }
+  auto descriptors = hasRegisters ? readAll({operands[2], operands[2]}, 64)
+                                  : readAll({operands[1], operands[2]}, 64);
+  if (!descriptors)
+    return descriptors.takeError();
+  auto adds = read(operands[3], 1);
+  if (!adds)
+    return adds.takeError();
+  call("product",
+       {function->getArg(0), pointerTo(&product), mask(), lanesOf(*adds),
+        scratch(0, splat((*descriptors)[0])),
+        scratch(1, splat((*descriptors)[1])), fragment(0), fragment(4)});
+  MmaShape shape;
+  shape.name = "m16n8k16";
+  shape.a = shape.b = *parseType(parts[6]);
+  std::string opcode = ("mma.sync.aligned.m16n8k16.row.col.f32." + parts[6] +
+                        "." + parts[6] + ".f32")
+                           .str();
+  llvm::Function *multiply = productFunction(module, shape, opcode);
+  for (unsigned tile = 0; tile < columns / 8; ++tile) {
+    llvm::ArrayRef<Value *> own = llvm::ArrayRef(sums).slice(4 * tile, 4);
+    llvm::SmallVector<Value *> pointers(own);
+    llvm::append_range(pointers, a);
+    pointers.push_back(fragment(4 + 2 * tile));
+    pointers.push_back(fragment(4 + 2 * tile + 1));
+    llvm::append_range(pointers, own);
+    builder.CreateCall(multiply, pointers);
+  }
+  for (const Operand &element : operands[0].elements)
+    forget(element);
+  // A block of LLVM's holds few instructions, and this is many.
+  stopIfFailed();
+  return llvm::Error::success();
 }

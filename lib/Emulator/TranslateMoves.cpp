@@ -56,16 +56,26 @@ llvm::Error Translator::mov(const Instruction &instruction) {
 llvm::Error Translator::cvta(const Instruction &instruction) {
   if (llvm::Error error = expectOperands(instruction, 2))
     return error;
-  if (llvm::Error error =
-          expectSuffixes(instruction, {"to", "global", "const", "shared",
-                                       "shared::cta", "local"}))
+  if (llvm::Error error = expectSuffixes(
+          instruction, {"to", "global", "const", "shared", "shared::cta",
+                        "shared::cluster", "local", "param"}))
     return error;
   if (instruction.type() != "u64")
     return unsupported(instruction);
   auto value = read(instruction.operands[1], 64);
   if (!value)
     return value.takeError();
-  bool isShared = instruction.has("shared") || instruction.has("shared::cta");
+  if (instruction.has("param") && !instruction.has("to")) {
+    Value *base =
+        loadField(offsetof(WarpState, parameters), builder.getInt64Ty());
+    return write(
+        instruction.operands[0],
+        builder.CreateAdd(*value, isVector(*value) ? splat(base) : base));
+  }
+  if (instruction.has("param"))
+    return unsupported(instruction);
+  bool isShared = instruction.has("shared") || instruction.has("shared::cta") ||
+                  instruction.has("shared::cluster");
   uint64_t window = isShared                   ? kSharedWindow
                     : instruction.has("local") ? kLocalWindow
                                                : 0;

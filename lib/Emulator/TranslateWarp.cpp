@@ -201,6 +201,25 @@ llvm::Error Translator::match(const Instruction &instruction) {
   return write(to.elements[1], predicatesOf(isOne));
 }
 
+/// `elect.sync d|p, members`: the first of the lanes is the leader.
+llvm::Error Translator::elect(const Instruction &instruction) {
+  if (llvm::Error error = expectOperands(instruction, 2))
+    return error;
+  const Operand &to = instruction.operands[0];
+  if (instruction.type() != "sync" || to.kind != Operand::Kind::Pair)
+    return unsupported(instruction);
+  if (llvm::Error error = converge(instruction, instruction.operands[1]))
+    return error;
+  Value *lanes = guardedMask(instruction);
+  Value *leader = builder.CreateAnd(lanes, builder.CreateNeg(lanes));
+  if (llvm::Error error = write(
+          to.elements[0],
+          builder.CreateIntrinsic(llvm::Intrinsic::cttz, {builder.getInt32Ty()},
+                                  {leader, builder.getFalse()})))
+    return error;
+  return write(to.elements[1], predicatesOf(leader));
+}
+
 llvm::Error Translator::activeMask(const Instruction &instruction) {
   if (llvm::Error error = expectOperands(instruction, 1))
     return error;

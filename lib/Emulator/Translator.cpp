@@ -57,6 +57,7 @@ llvm::Error Translator::translate(StringRef name) {
                            ? kernel.sharedBytes
                            : llvm::alignTo(kernel.sharedBytes, align);
   layOutRegisters();
+  findProductRegisters();
   createBlocks(name);
   for (unsigned i = 0; i < flow.blocks.size(); ++i)
     if (llvm::Error error = translateBlock(i))
@@ -168,6 +169,9 @@ Translator::findHandler(const Instruction &instruction) const {
       .Case("cp", &Translator::asyncCopy)
       .Cases({"ldmatrix", "stmatrix"}, &Translator::matrix)
       .Case("mma", &Translator::mma)
+      .Case("wgmma", &Translator::wgmma)
+      .Case("mbarrier", &Translator::mbarrier)
+      .Case("elect", &Translator::elect)
       .Cases({"bar", "barrier"}, &Translator::barrier)
       .Case("shfl", &Translator::shuffle)
       .Case("vote", &Translator::vote)
@@ -176,7 +180,8 @@ Translator::findHandler(const Instruction &instruction) const {
       .Case("activemask", &Translator::activeMask)
       .Case("trap", &Translator::trap)
       .Cases({"membar", "fence"}, &Translator::fence)
-      .Cases({"prefetch", "prefetchu", "griddepcontrol", "nanosleep"},
+      .Cases({"prefetch", "prefetchu", "griddepcontrol", "nanosleep",
+              "setmaxnreg"},
              &Translator::nothing)
       .Default(nullptr);
 }
@@ -186,6 +191,7 @@ llvm::Error Translator::translateInstruction(const Instruction &instruction) {
   if (!handler)
     return unsupported(instruction);
   current = &instruction;
+  watchProductRegisters(instruction);
   llvm::Error error = (this->*handler)(instruction);
   current = nullptr;
   return error;
@@ -283,6 +289,10 @@ std::optional<uint64_t> Translator::addressOf(StringRef variable) const {
     return at->second.offset;
   if (auto at = globals.find(variable); at != globals.end())
     return at->second;
+  // Where it is among the parameters; `cvta.param` makes an address of it.
+  if (auto at = kernel.parameterNames.find(variable);
+      at != kernel.parameterNames.end())
+    return at->second.offset;
   return std::nullopt;
 }
 

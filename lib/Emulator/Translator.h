@@ -8,6 +8,7 @@
 #include "KernelCode.h"
 #include "Runtime.h"
 
+#include "llvm/ADT/DenseSet.h"
 #include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/Module.h"
 
@@ -201,8 +202,24 @@ private:
   void finishAccess(const Instruction &instruction, llvm::StringRef name,
                     const Access &access);
 
-  // TranslateWarp.cpp: what lanes do together.
+  // TranslateAsync.cpp: mbarriers and the asynchronous proxy.
+  llvm::Error mbarrier(const Instruction &);
+  llvm::Error waitForPhase(const Instruction &);
+  llvm::Error bulkCopy(const Instruction &);
+  llvm::Error fenceProxy(const Instruction &);
+  llvm::Expected<Value *> readAddress(const Operand &operand);
+
+  // TranslateMma.cpp
   llvm::Error mma(const Instruction &);
+  llvm::Error wgmma(const Instruction &);
+  llvm::Error wgmmaProduct(const Instruction &);
+  void watchProductRegisters(const Instruction &);
+  void findProductRegisters();
+  llvm::Expected<Value *> pinSum(const Operand &operand,
+                                 std::vector<uint32_t> &offsets);
+
+  // TranslateWarp.cpp: what lanes do together.
+  llvm::Error elect(const Instruction &);
   llvm::Error barrier(const Instruction &);
   llvm::Error callBarrier(const Instruction &, bool waits);
   llvm::Error shuffle(const Instruction &);
@@ -225,7 +242,9 @@ private:
   llvm::BasicBlock *entry = nullptr, *done = nullptr, *dispatcher = nullptr;
   std::vector<llvm::BasicBlock *> starts;
   llvm::SmallVector<llvm::AllocaInst *> scratches;
-  llvm::AllocaInst *shuffleOperands = nullptr;
+  llvm::AllocaInst *shuffleOperands = nullptr, *fragments = nullptr;
+  /// Registers of any wgmma.
+  llvm::DenseSet<unsigned> productRegisters;
   std::vector<Slot> slots;
   uint32_t frameBytes = 0;
   /// In the frame: a mask of lanes a block, and which of them are not empty.

@@ -105,7 +105,8 @@ bool UniformityAnalysis::makesVarying(const Instruction &instruction,
   if (isGuardVarying)
     return true;
   if (family == "atom" || family == "shfl" || family == "mma" ||
-      family == "ldmatrix" || family == "match")
+      family == "ldmatrix" || family == "match" || family == "wgmma" ||
+      family == "mbarrier" || family == "elect")
     return true;
   // All lanes that vote hear the same.
   if (family == "vote" || family == "activemask" || family == "redux")

@@ -25,7 +25,7 @@ struct alignas(64) WarpState {
   /// A rule was broken: the warp stops at the next barrier or loop.
   uint32_t failed;
   /// Of the barrier at which the warp stands: its number, how many threads it
-  /// waits for (0: all), and the instruction.
+  /// waits for (0: all), and the instruction, or that of an mbarrier.
   uint32_t barrier, barrierThreads, barrierInstruction;
   uint32_t warp;
   uint32_t ctaid[3], nctaid[3], ntid[3];
@@ -44,7 +44,7 @@ constexpr uint32_t kRegistersBegin = sizeof(WarpState);
 static_assert(kRegistersBegin % 64 == 0);
 
 /// What a call of generated code returns.
-enum class WarpStatus : uint32_t { Done, AtBarrier };
+enum class WarpStatus : uint32_t { Done, AtBarrier, AtPhase };
 
 /// A warp, from `resume` to the next barrier or the end.
 using WarpFunction = WarpStatus (*)(WarpState *);

@@ -39,6 +39,8 @@ struct Counters {
   /// Instructions times the lanes that were active.
   uint64_t threadInstructions = 0;
   uint64_t mma = 0, ldmatrix = 0, asyncCopies = 0;
+  /// wgmma.mma_async, and copies by the asynchronous proxy.
+  uint64_t wgmma = 0, bulkCopies = 0;
   /// Those of the special function unit: ex2 lg2 rcp rsqrt sqrt sin cos tanh.
   uint64_t special = 0;
   uint64_t barriers = 0;

@@ -25,8 +25,9 @@ TEST(Program, unknownInstructionsAreNamed) {
   EXPECT_THAT(run("add.cc.u32 %r1, %r2, %r3; ret;").error,
               HasSubstr("of '.cc'"));
   for (const char *later :
-       {"wgmma.fence.sync.aligned;", "mbarrier.init.shared.b64 [smem], 1;",
-        "cp.async.bulk.commit_group;", "call.uni (%r1), f, (%r2);",
+       {"tcgen05.wait::ld.sync.aligned;",
+        "mbarrier.pending_count.b64 %r1, %rd1;", "cp.async.bulk.commit_group;",
+        "call.uni (%r1), f, (%r2);",
         "mma.sync.aligned.m8n8k4.row.col.f64.f64.f64.f64 {%fd1,%fd2}, {%fd3}, "
         "{%fd4}, {%fd1,%fd2};"})
     EXPECT_THAT(run(std::string(later) + "ret;").error,
