@@ -3,6 +3,8 @@
 
 #include "flow/Compiler/EmulatedDevice.h"
 
+#include "flow/Emulator/TensorMap.h"
+
 #include <cstring>
 
 using namespace flow;
@@ -54,6 +56,24 @@ Result<DeviceAddress> EmulatedDevice::place(const void *host, size_t bytes,
 
 void EmulatedDevice::free(DeviceAddress address) {
   memory.free(pointerTo(address));
+}
+
+Result<runtime::TensorMap>
+EmulatedDevice::tensorMap(const runtime::MatrixBoxes &boxes) {
+  emulator::MatrixMap map;
+  map.address = boxes.address;
+  map.rows = boxes.rows;
+  map.columns = boxes.columns;
+  map.elementBytes = sizeof(uint16_t);
+  map.rowBytes = map.columns * map.elementBytes;
+  map.boxRows = boxes.boxRows;
+  map.boxColumns = boxes.boxColumns;
+  map.swizzle = emulator::Swizzle::Bytes128;
+  llvm::Expected<emulator::TensorMapBytes> bytes =
+      emulator::encodeTensorMap(map);
+  if (!bytes)
+    return toError(bytes.takeError());
+  return runtime::TensorMap{*bytes};
 }
 
 Status EmulatedDevice::upload(DeviceAddress to, const void *from,

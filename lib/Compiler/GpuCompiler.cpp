@@ -36,6 +36,7 @@ static void describeTarget(const NvvmTarget &target,
   options.weightBlocks = asked.numerics == "auto";
   options.shareLayers = false;
   options.sharedMemory = target.sharedMemoryLimit;
+  options.warpgroups = target.hasWarpgroups;
 }
 
 /// The PTX of a step whose kernels have been lowered.
@@ -147,11 +148,10 @@ llvm::Expected<std::string> flow::emitGpuFatbin(ModuleOp recipe, StringRef name,
     llvm::Expected<AssembledPtx> assembled = assemblePtx(*ptx, target, *ptxas);
     if (!assembled)
       return assembled.takeError();
-    images.push_back(
-        {std::move(assembled->cubin), target.architecture(), false});
+    images.push_back({std::move(assembled->cubin), target.chip, false});
     // The oldest serves most GPUs.
     if (images.size() == 1)
-      images.push_back({std::move(*ptx), target.architecture(), true});
+      images.push_back({std::move(*ptx), target.chip, true});
   }
   return buildFatbin(images, *fatbinary);
 }

@@ -4,6 +4,7 @@
 #include "PlanBuilder.h"
 
 #include "flow/Codegen/CPU/Kernels.h"
+#include "flow/Codegen/GPU/Kernels.h"
 #include "flow/Conversion/BufferTypes.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -336,6 +337,19 @@ LogicalResult ScheduleReader::read(func::CallOp op) {
   return success();
 }
 
+/// Says which of the arguments, the first ones, the kernel of `op` takes as
+/// tensor maps.
+static void setBoxes(ModuleOp module, LaunchOp op, runtime::Step &step) {
+  Operation *kernel = SymbolTable::lookupSymbolIn(module, op.getKernel());
+  auto boxes =
+      kernel ? kernel->getAttrOfType<DenseI64ArrayAttr>(cuda::kBoxesAttrName)
+             : DenseI64ArrayAttr();
+  for (int64_t i = 0; boxes && i != boxes.size() / 2; ++i) {
+    step.args[i].boxRows = boxes[2 * i];
+    step.args[i].boxColumns = boxes[2 * i + 1];
+  }
+}
+
 LogicalResult ScheduleReader::read(LaunchOp op) {
   runtime::Step step;
   step.kind = runtime::StepKind::Launch;
@@ -350,6 +364,7 @@ LogicalResult ScheduleReader::read(LaunchOp op) {
     for (Value operand : operands)
       if (failed(addArguments(op, operand, step)))
         return failure();
+  setBoxes(module, op, step);
   auto cache = llvm::find_if(step.args, [](const runtime::Argument &argument) {
     return argument.kind == runtime::Argument::Kind::Keys;
   });

@@ -4,6 +4,7 @@
 #include "flow/Pipelines/Pipelines.h"
 
 #include "flow/Codegen/CPU/Passes.h"
+#include "flow/Codegen/GPU/Kernels.h"
 #include "flow/Conversion/Passes.h"
 #include "flow/Transforms/Passes.h"
 #include "mlir/Conversion/Passes.h"
@@ -176,7 +177,8 @@ void flow::buildCpuPipeline(OpPassManager &pm, const PipelineOptions &options) {
 }
 
 void flow::buildGpuPipeline(OpPassManager &pm, const PipelineOptions &options) {
-  pm.addPass(createConvertFlowToGpu({options.sharedMemory}));
+  pm.addPass(
+      createConvertFlowToGpu({options.sharedMemory, options.warpgroups}));
 }
 
 void flow::buildNvvmPipeline(OpPassManager &pm, const PipelineOptions &) {
@@ -185,6 +187,7 @@ void flow::buildNvvmPipeline(OpPassManager &pm, const PipelineOptions &) {
   kernels.addPass(createCSEPass());
   kernels.addPass(createSCFToControlFlowPass());
   kernels.addPass(createConvertGpuOpsToNVVMOps());
+  kernels.addPass(cuda::createPassTensorMapsByValue());
   kernels.addPass(createConvertNVVMToLLVMPass());
   kernels.addPass(createReconcileUnrealizedCastsPass());
   kernels.addPass(createCanonicalizerPass());

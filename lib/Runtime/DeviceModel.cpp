@@ -66,6 +66,7 @@ struct PreparedLaunch {
 
   DeviceLaunch launch;
   std::vector<DeviceAddress> pointers;
+  std::vector<TensorMap> maps;
 };
 
 /// The launches of a step.
@@ -259,6 +260,9 @@ struct DeviceSequence::State {
              int64_t first, int64_t rows);
   Result<PreparedLaunch> prepare(const Schedule &schedule, const Step &step,
                                  int64_t first, int64_t rows) const;
+  /// The map of the matrix at `address`, `argument` from row `first` on.
+  Result<TensorMap> tensorMap(const Argument &argument, DeviceAddress address,
+                              int64_t first) const;
   /// Runs all steps for the one row of `schedule`, by one graph.
   Status replay(const Schedule &schedule);
   Result<Recording> record(const Schedule &schedule);
@@ -272,6 +276,7 @@ struct DeviceSequence::State {
   DeviceModel::State &model;
   Device &device;
   std::vector<DeviceBlock> keys, values, buffers, table, tokenRows;
+  std::vector<std::vector<int64_t>> bufferShapes;
   std::vector<int32_t> capacities;
   int64_t position = 0;
   std::vector<float> hostLogits;
@@ -303,6 +308,7 @@ Status DeviceSequence::State::allocate() {
       if (Status status = add(*list, bytes, what + cache.name); !status)
         return status;
   }
+  bufferShapes = runtime::bufferShapes(plan, model.maxRows());
   std::vector<size_t> sizes = model.bufferBytes();
   for (size_t i = 0; i != sizes.size(); ++i)
     if (Status status =
@@ -333,6 +339,29 @@ Status DeviceSequence::State::beginStep(const int32_t *tokens, int64_t count) {
       !status)
     return status;
   return writeTable(0, count);
+}
+
+Result<TensorMap> DeviceSequence::State::tensorMap(const Argument &argument,
+                                                   DeviceAddress address,
+                                                   int64_t first) const {
+  MatrixBoxes boxes;
+  boxes.address = address;
+  boxes.boxRows = argument.boxRows;
+  boxes.boxColumns = argument.boxColumns;
+  if (argument.kind == Argument::Kind::Weight) {
+    const PackedWeight &weight = model.plan.weights[argument.index];
+    boxes.rows = weight.rows;
+    boxes.columns = weight.cols;
+    return device.tensorMap(boxes);
+  }
+  // All rows that there is room for: the map is the same in every step.
+  const std::vector<int64_t> &shape = bufferShapes[argument.index];
+  bool isOpen = model.plan.buffers[argument.index].dims.front() < 0;
+  boxes.rows = shape.front() - (isOpen ? first : 0);
+  boxes.columns = 1;
+  for (size_t d = 1; d != shape.size(); ++d)
+    boxes.columns *= shape[d];
+  return device.tensorMap(boxes);
 }
 
 Result<PreparedLaunch> DeviceSequence::State::prepare(const Schedule &schedule,
@@ -392,6 +421,15 @@ Result<PreparedLaunch> DeviceSequence::State::prepare(const Schedule &schedule,
     case Argument::Kind::Sequences:
       break; // of calls alone, which a plan for a device has none of
     }
+    if (!argument.isTensorMap())
+      continue;
+    Result<TensorMap> map = tensorMap(argument, pointers[i], first);
+    if (!map)
+      return Error{map.error()};
+    // As many as there may be, since the launch has their addresses.
+    prepared.maps.resize(step.args.size());
+    prepared.maps[i] = *map;
+    launch.parameters.back() = &prepared.maps[i];
   }
   return Result<PreparedLaunch>(std::move(prepared));
 }

@@ -47,6 +47,8 @@ json write(const Argument &argument) {
     result["index"] = argument.index;
   if (argument.kind == Argument::Kind::Weight)
     result["part"] = argument.part;
+  if (argument.isTensorMap())
+    result["box"] = {argument.boxRows, argument.boxColumns};
   return result;
 }
 
@@ -312,6 +314,26 @@ PackedWeight readWeight(Reader &r, const json &object) {
   return weight;
 }
 
+/// Reads the box of an argument that is a tensor map, if it is one.
+void readBox(Reader &r, const json &object, const Plan &plan,
+             Argument &argument) {
+  if (!r.ok() || !object.contains("box"))
+    return;
+  const json &box = r.list(object, "box");
+  if (box.size() != 2 || !box[0].is_number_integer() || box[0] < 1 ||
+      box[0] > 256 || box[1] != 64)
+    return r.fail("'box' must have 1 to 256 rows and 64 columns, got " +
+                  box.dump());
+  argument.boxRows = box[0].get<int64_t>();
+  argument.boxColumns = box[1].get<int64_t>();
+  bool isBf16 = (argument.kind == Argument::Kind::Buffer &&
+                 plan.buffers[argument.index].element == ElementType::BF16) ||
+                (argument.kind == Argument::Kind::Weight &&
+                 plan.weights[argument.index].packing == Packing::DenseBf16);
+  if (!isBf16)
+    r.fail("only a buffer or a weight of bf16 has a 'box'");
+}
+
 Argument readArgument(Reader &r, const json &object, const Plan &plan) {
   Argument argument;
   argument.kind =
@@ -346,6 +368,7 @@ Argument readArgument(Reader &r, const json &object, const Plan &plan) {
   case Argument::Kind::StepTable:
     break;
   }
+  readBox(r, object, plan, argument);
   return argument;
 }
 
@@ -442,6 +465,8 @@ Step readStep(Reader &r, const json &object, const Plan &plan, int64_t rows) {
         r.fail("'" + step.function + "' has an argument '" +
                kArguments[static_cast<size_t>(argument.kind)] + "', which no " +
                kSteps[static_cast<size_t>(step.kind)] + " has");
+      if (step.kind == StepKind::Call && argument.isTensorMap())
+        r.fail("'" + step.function + "' has a 'box', which no call has");
     }
     break;
   }

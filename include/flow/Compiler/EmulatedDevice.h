@@ -27,6 +27,8 @@ public:
   Result<runtime::DeviceAddress> place(const void *host, size_t bytes,
                                        const std::string &name) override;
   void free(runtime::DeviceAddress address) override;
+  Result<runtime::TensorMap>
+  tensorMap(const runtime::MatrixBoxes &boxes) override;
   Status upload(runtime::DeviceAddress to, const void *from,
                 size_t bytes) override;
   Status download(void *to, runtime::DeviceAddress from, size_t bytes) override;

@@ -68,6 +68,9 @@ struct PipelineOptions : mlir::PassPipelineOptions<PipelineOptions> {
       *this, "shared-memory",
       llvm::cl::desc("bytes of a GPU's shared memory that a block may ask for"),
       llvm::cl::init(101376)};
+  Option<bool> warpgroups{*this, "warpgroups",
+                          llvm::cl::desc("a GPU multiplies by wgmma"),
+                          llvm::cl::init(false)};
   Option<bool> avx512{*this, "avx512",
                       llvm::cl::desc("size tiles for 32 wide registers"),
                       llvm::cl::init(false)};

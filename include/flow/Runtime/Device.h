@@ -18,6 +18,23 @@ namespace flow::runtime {
 /// An address in a device's memory, as kernels see it.
 using DeviceAddress = uint64_t;
 
+/// A row-major matrix of bf16 in a device's memory, of which kernels fetch
+/// boxes.
+struct MatrixBoxes {
+  /// A multiple of 16, and so are the bytes of a row.
+  DeviceAddress address = 0;
+  int64_t rows = 0, columns = 0;
+  /// Rows of a box, up to 256, and its columns: 64, or 128 bytes.
+  int64_t boxRows = 0, boxColumns = 0;
+};
+
+/// What a kernel is told of a matrix, by value: 128 bytes of the device's own.
+/// The chunks of 16 bytes of a row lie in shared memory as the swizzle of 128
+/// bytes says, and what is beyond the matrix comes as zeros.
+struct alignas(64) TensorMap {
+  std::array<unsigned char, 128> bytes{};
+};
+
 /// One launch of a kernel.
 struct DeviceLaunch {
   std::string kernel;
@@ -25,7 +42,8 @@ struct DeviceLaunch {
   /// shared memory.
   std::array<uint32_t, 3> grid = {1, 1, 1};
   uint32_t threads = 1, sharedBytes = 0;
-  /// The address of each parameter's value, in order: `DeviceAddress` or i32.
+  /// The address of each parameter's value, in order: `DeviceAddress`, i32 or
+  /// `TensorMap`.
   std::vector<const void *> parameters;
 };
 
@@ -55,6 +73,12 @@ public:
   virtual void free(DeviceAddress address) = 0;
   /// Whether `place` copies, so that the memory at `host` may go afterwards.
   virtual bool placesCopies() const { return false; }
+
+  /// The tensor map of a matrix. An error on a device without such copies,
+  /// which is what there is unless a device says otherwise.
+  virtual Result<TensorMap> tensorMap(const MatrixBoxes &) {
+    return Error{"the device has no tensor maps"};
+  }
 
   virtual Status upload(DeviceAddress to, const void *from, size_t bytes) = 0;
   /// Waits for what was asked for before.

@@ -165,6 +165,9 @@ struct Argument {
   /// Of a weight.
   int64_t part = 0;
   Scalar scalar = Scalar::Start;
+  /// Of a buffer or a weight of bf16 that a launch gets as a tensor map rather
+  /// than a pointer: rows and columns of the map's boxes. Else 0.
+  int64_t boxRows = 0, boxColumns = 0;
 
   static Argument buffer(int64_t index) { return {Kind::Buffer, index}; }
   static Argument weight(int64_t index, int64_t part) {
@@ -188,6 +191,7 @@ struct Argument {
   bool isOfCalls() const {
     return kind == Kind::Scalar || kind == Kind::Sequences;
   }
+  bool isTensorMap() const { return boxRows != 0; }
   /// Whether `index` says which one.
   bool hasIndex() const {
     return kind != Kind::Scalar && kind != Kind::Sequences &&

@@ -22,8 +22,11 @@ struct NvvmTarget {
   std::string features;
   /// Bytes of shared memory that a CTA may ask for, and that an SM has.
   int64_t sharedMemoryLimit = 0, sharedMemory = 0;
+  /// Four warps multiply matrices in shared memory: wgmma. Such code runs on
+  /// GPUs of this architecture and on no newer ones.
+  bool hasWarpgroups = false;
 
-  /// 80 of `sm_80`.
+  /// 80 of `sm_80`, 90 of `sm_90a`.
   int architecture() const;
 };
 
@@ -80,10 +83,9 @@ llvm::Expected<AssembledPtx> assemblePtx(llvm::StringRef ptx,
                                          const NvvmTarget &target,
                                          llvm::StringRef path);
 
-/// PTX or machine code for `architecture`, 80 for sm_80.
+/// PTX or machine code for `chip`: `sm_80`.
 struct FatbinImage {
-  std::string bytes;
-  int architecture = 0;
+  std::string bytes, chip;
   bool isPtx = false;
 };
 

@@ -406,3 +406,115 @@ Vals KernelBuilder::mma(ArrayRef<Val> a, ArrayRef<Val> b, ArrayRef<Val> c) {
                                      NVVM::MMALayout::col});
   return membersOf(*this, product, 4);
 }
+
+void KernelBuilder::initBarrier(Val barrier, int64_t arrivals) {
+  NVVM::MBarrierInitOp::create(*this, barrier, i32(arrivals), Value());
+}
+void KernelBuilder::fenceAsyncProxy() {
+  NVVM::FenceProxyOp::create(
+      *this,
+      NVVM::ProxyKindAttr::get(getContext(), NVVM::ProxyKind::async_shared),
+      NVVM::SharedSpaceAttr::get(getContext(), NVVM::SharedSpace::shared_cta));
+}
+void KernelBuilder::expectBytes(Val barrier, int64_t bytes) {
+  NVVM::MBarrierArriveExpectTxOp::create(*this, Type(), barrier, i32(bytes),
+                                         NVVM::MemScopeKind::CTA, false,
+                                         Value());
+}
+void KernelBuilder::arrive(Val barrier) {
+  NVVM::MBarrierArriveOp::create(*this, getI64Type(), barrier, Value(),
+                                 NVVM::MemScopeKind::CTA, false);
+}
+void KernelBuilder::waitForPhase(Val barrier, Val parity) {
+  // How long the hardware may sleep between two looks, in nanoseconds.
+  constexpr int64_t kTicks = 10000000;
+  NVVM::MBarrierTryWaitParityOp::create(*this, barrier, parity, i32(kTicks));
+}
+
+void KernelBuilder::fetchBox(Val shared, Val map, Val row, Val column,
+                             Val barrier) {
+  constexpr unsigned kClusterSpace = 7;
+  Value target = LLVM::AddrSpaceCastOp::create(
+      *this, LLVM::LLVMPointerType::get(getContext(), kClusterSpace), shared);
+  Value coordinates[] = {column, row};
+  NVVM::CpAsyncBulkTensorGlobalToSharedClusterOp::create(
+      *this, target, map, coordinates, barrier, ValueRange(), Value(), Value(),
+      NVVM::TMALoadMode::TILE, /*isCTAOnly=*/false, NVVM::CTAGroupKindAttr(),
+      Value());
+}
+
+Val KernelBuilder::matrixDescriptor(Val shared) {
+  // Bits 0-13 the address, 16-29 and 32-45 the distances of neighbours in depth
+  // and of groups of 8 rows, all in units of 16 bytes; bits 62-63 the swizzle.
+  // The distance in depth is not used where rows are as long as the swizzle.
+  constexpr uint64_t kSwizzle128 = uint64_t(1) << 62;
+  constexpr uint64_t kRowGroups = uint64_t(8 * 128 / 16) << 32;
+  constexpr uint64_t kDepth = uint64_t(1) << 16;
+  Val address = wrap(LLVM::PtrToIntOp::create(*this, getI32Type(), shared));
+  Val fixed = wrap(arith::ConstantOp::create(
+      *this, getI64IntegerAttr(
+                 static_cast<int64_t>(kSwizzle128 | kRowGroups | kDepth))));
+  return wide((address & i32(0x3ffff)) >> 4) | fixed;
+}
+
+/// A struct of so many f32.
+static LLVM::LLVMStructType structOf(KernelBuilder &k, size_t count) {
+  return LLVM::LLVMStructType::getLiteral(
+      k.getContext(), SmallVector<Type>(count, k.getF32Type()));
+}
+
+Vals KernelBuilder::multiplyMatrices(Val a, Val b, const Vals &sums) {
+  LLVM::LLVMStructType type = structOf(*this, sums.size());
+  Value joinedSums = LLVM::PoisonOp::create(*this, type);
+  for (auto [i, sum] : llvm::enumerate(sums))
+    joinedSums = LLVM::InsertValueOp::create(*this, joinedSums, Value(sum),
+                                             static_cast<int64_t>(i));
+  MLIRContext *context = getContext();
+  auto scaleIn = NVVM::WGMMAScaleInAttr::get(context, NVVM::WGMMAScaleIn::one);
+  auto bf16 = NVVM::WGMMATypesAttr::get(context, NVVM::WGMMATypes::bf16);
+  // A lane has two of each 8 columns in two rows.
+  auto shape = NVVM::MMAShapeAttr::get(context, 64,
+                                       static_cast<int>(2 * sums.size()), 16);
+  Value product = NVVM::WgmmaMmaAsyncOp::create(
+      *this, type, joinedSums, a, b, shape, bf16, bf16,
+      NVVM::WGMMATypesAttr::get(context, NVVM::WGMMATypes::f32),
+      NVVM::WGMMAScaleOutAttr::get(context, NVVM::WGMMAScaleOut::one), scaleIn,
+      scaleIn, NVVM::MMALayoutAttr::get(context, NVVM::MMALayout::row),
+      NVVM::MMALayoutAttr::get(context, NVVM::MMALayout::col),
+      NVVM::MMAIntOverflowAttr());
+  return membersOf(*this, product, static_cast<int64_t>(sums.size()));
+}
+
+void KernelBuilder::commitProducts() {
+  NVVM::WgmmaGroupSyncAlignedOp::create(*this);
+}
+
+/// An instruction that `values` go through. The ops of the dialect say nothing
+/// of sums, and LLVM would move what touches them across.
+static Vals through(KernelBuilder &k, StringRef text, const Vals &values) {
+  std::string constraints;
+  for (size_t i = 0; i != values.size(); ++i)
+    constraints += "=f,";
+  for (size_t i = 0; i != values.size(); ++i)
+    constraints += std::to_string(i) + ",";
+  constraints.pop_back();
+  Value result =
+      LLVM::InlineAsmOp::create(
+          k, structOf(k, values.size()),
+          SmallVector<Value>(values.begin(), values.end()), text, constraints,
+          /*has_side_effects=*/true, /*is_align_stack=*/false,
+          LLVM::tailcallkind::TailCallKind::None, LLVM::AsmDialectAttr(),
+          ArrayAttr())
+          .getResult(0);
+  return membersOf(k, result, static_cast<int64_t>(values.size()));
+}
+
+Vals KernelBuilder::fenceProducts(const Vals &sums) {
+  return through(*this, "wgmma.fence.sync.aligned;", sums);
+}
+
+Vals KernelBuilder::waitForProducts(int64_t groups, const Vals &sums) {
+  return through(
+      *this, "wgmma.wait_group.sync.aligned " + std::to_string(groups) + ";",
+      sums);
+}

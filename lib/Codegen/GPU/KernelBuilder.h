@@ -198,6 +198,36 @@ public:
   Vals loadMatrices(Val shared, bool transposed = false);
   /// `a [16, 16] b [16, 8] + c [16, 8]` in the fragments of mma.m16n8k16.
   Vals mma(llvm::ArrayRef<Val> a, llvm::ArrayRef<Val> b, llvm::ArrayRef<Val> c);
+
+  /// Makes the 8 bytes at `barrier` an mbarrier whose phases end when so many
+  /// arrivals, and the bytes that they expect, have come.
+  void initBarrier(Val barrier, int64_t arrivals);
+  /// What this thread wrote to shared memory, mbarriers too, becomes visible to
+  /// copies of boxes and to wgmma.
+  void fenceAsyncProxy();
+  /// Arrives, and expects so many bytes of copies in the phase.
+  void expectBytes(Val barrier, int64_t bytes);
+  void arrive(Val barrier);
+  /// Waits until the phase of this parity, 0 or 1, is over.
+  void waitForPhase(Val barrier, Val parity);
+  /// Starts a copy of the box of `map` at `row` and `column` to `shared`, which
+  /// arrives at `barrier` with its bytes.
+  void fetchBox(Val shared, Val map, Val row, Val column, Val barrier);
+
+  /// The descriptor of a matrix at `shared` for wgmma: rows of 128 bytes one
+  /// after the other, from a multiple of 1024 bytes on, swizzled as copies of
+  /// boxes leave them.
+  Val matrixDescriptor(Val shared);
+  /// Orders what was done to `sums` before what wgmma does to them.
+  Vals fenceProducts(const Vals &sums);
+  /// `a [64, 16] b [columns, 16] transposed + sums`, of four warps: warp w of
+  /// them has rows 16 w to 16 w + 15, and of each 8 columns what a lane has of
+  /// an mma. Sums must not be touched before `waitForProducts` gives them back.
+  Vals multiplyMatrices(Val a, Val b, const Vals &sums);
+  void commitProducts();
+  /// Waits until at most so many groups of products are under way, and returns
+  /// `sums`, which none of them may be adding to if they are to be used.
+  Vals waitForProducts(int64_t groups, const Vals &sums);
 };
 
 /// 16-byte chunk `chunk` of row `row` lies at this chunk of the row, so that

@@ -11,7 +11,8 @@
 using namespace mlir;
 using namespace flow::cuda;
 
-/// Declares the dynamic shared memory of the kernels in `module`.
+/// Declares the dynamic shared memory of the kernels in `module`. Where tiles
+/// that tensor maps fetch begin, the pattern of their swizzle must, too.
 static void declareSharedMemory(OpBuilder &builder, gpu::GPUModuleOp module) {
   if (module.lookupSymbol(kSharedMemorySymbol))
     return;
@@ -21,7 +22,7 @@ static void declareSharedMemory(OpBuilder &builder, gpu::GPUModuleOp module) {
                          LLVM::LLVMArrayType::get(builder.getI8Type(), 0),
                          /*isConstant=*/false, LLVM::Linkage::External,
                          kSharedMemorySymbol, Attribute(),
-                         /*alignment=*/128, kSharedSpace);
+                         /*alignment=*/1024, kSharedSpace);
 }
 
 void flow::cuda::addKernel(OpBuilder &builder, const KernelTarget &target,
@@ -36,7 +37,10 @@ void flow::cuda::addKernel(OpBuilder &builder, const KernelTarget &target,
   Type pointer = LLVM::LLVMPointerType::get(builder.getContext(), kGlobalSpace);
   SmallVector<Type> types;
   for (Access access : parameters)
-    types.push_back(access == Access::Scalar ? builder.getI32Type() : pointer);
+    types.push_back(access == Access::Scalar ? Type(builder.getI32Type())
+                    : access == Access::TensorMap
+                        ? LLVM::LLVMPointerType::get(builder.getContext())
+                        : pointer);
   auto function =
       gpu::GPUFuncOp::create(builder, module.getLoc(), launch.kernel,
                              builder.getFunctionType(types, {}));
@@ -47,6 +51,11 @@ void flow::cuda::addKernel(OpBuilder &builder, const KernelTarget &target,
   function->setAttr(
       NVVM::NVVMDialect::getMinctasmAttrName(),
       builder.getI32IntegerAttr(static_cast<int32_t>(launch.blocksOfSm)));
+  SmallVector<int64_t> boxes;
+  for (const Box &box : launch.boxes)
+    boxes.append({box.rows, box.columns});
+  if (!boxes.empty())
+    function->setAttr(kBoxesAttrName, builder.getDenseI64ArrayAttr(boxes));
   for (auto [i, access] : llvm::enumerate(parameters))
     if (access == Access::ReadOnly) {
       function.setArgAttr(i, LLVM::LLVMDialect::getNoAliasAttrName(),

@@ -24,7 +24,9 @@ enum class Access {
   /// A pointer to what is written.
   ReadWrite,
   /// An i32.
-  Scalar
+  Scalar,
+  /// A tensor map, as a generic pointer: one of the launch's boxes.
+  TensorMap
 };
 
 using KernelBody =

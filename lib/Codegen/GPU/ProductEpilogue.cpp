@@ -53,9 +53,11 @@ static Val finished(KernelBuilder &k, const Product &product, Val sum) {
 void flow::cuda::storePairs(KernelBuilder &k, const Product &product, Val row,
                             Val column, ArrayRef<ColumnPair> pairs,
                             bool checkColumns) {
-  auto store = [&](Val at, Val first, Val second) {
+  // Columns lie `offset` apart from `from`: one address serves all.
+  auto store = [&](Val from, int64_t offset, Val first, Val second) {
     auto write = [&] {
-      Val pointer = k.at(row, k.wide(at) * resultElementBytes(product));
+      int64_t bytes = resultElementBytes(product);
+      Val pointer = k.at(k.at(row, k.wide(from) * bytes), offset * bytes);
       if (resultElementBytes(product) == 2)
         k.store(k.packBf16(first, second), pointer, 4);
       else
@@ -63,13 +65,13 @@ void flow::cuda::storePairs(KernelBuilder &k, const Product &product, Val row,
                  pointer);
     };
     if (checkColumns)
-      k.when(at < resultColumns(product), write);
+      k.when(from + offset < resultColumns(product), write);
     else
       write();
   };
   if (product.epilogue != Epilogue::Gated) {
     for (auto [i, pair] : llvm::enumerate(pairs))
-      store(column + 8 * static_cast<int64_t>(i), pair.first, pair.second);
+      store(column, 8 * static_cast<int64_t>(i), pair.first, pair.second);
     return;
   }
   constexpr size_t kPairs = kGateColumns / 8;
@@ -79,7 +81,7 @@ void flow::cuda::storePairs(KernelBuilder &k, const Product &product, Val row,
     for (size_t i = 0; i != kPairs; ++i) {
       const ColumnPair &gate = pairs[2 * kPairs * group + i];
       const ColumnPair &up = pairs[2 * kPairs * group + kPairs + i];
-      store(first + static_cast<int64_t>(kGateColumns * group + 8 * i),
+      store(first, static_cast<int64_t>(kGateColumns * group + 8 * i),
             k.gelu(gate.first) * up.first, k.gelu(gate.second) * up.second);
     }
 }

@@ -247,8 +247,12 @@ Value StepLowering::product(Operation *op, Value rows, Value weight,
     return launch(op->getLoc(), buildVectorProduct(b, target, product),
                   arguments, type)[0];
   arguments.readsStep = true;
-  return launch(op->getLoc(), buildRowsProduct(b, target, product), arguments,
-                type)[0];
+  // What tensor maps bring has to be bf16 already.
+  bool byWarpgroups = target.hasWarpgroups && !product.weights.isBlocks();
+  return launch(op->getLoc(),
+                byWarpgroups ? buildWarpgroupProduct(b, target, product)
+                             : buildRowsProduct(b, target, product),
+                arguments, type)[0];
 }
 
 LogicalResult StepLowering::lower(WeightRefOp op) {
@@ -785,7 +789,7 @@ struct ConvertFlowToGpu : flow::impl::ConvertFlowToGpuBase<ConvertFlowToGpu> {
       module->setAttr(gpu::GPUDialect::getContainerModuleAttrName(),
                       b.getUnitAttr());
     }
-    cuda::KernelTarget target{kernels, sharedMemory};
+    cuda::KernelTarget target{kernels, sharedMemory, warpgroups};
     for (auto function : module.getOps<func::FuncOp>()) {
       if (function.isExternal())
         continue;

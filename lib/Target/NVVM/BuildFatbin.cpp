@@ -23,7 +23,8 @@ flow::buildFatbin(llvm::ArrayRef<FatbinImage> images, llvm::StringRef path) {
       return input.takeError();
     arguments.push_back(
         (llvm::Twine("--image3=kind=") + (image.isPtx ? "ptx" : "elf") +
-         ",sm=" + llvm::Twine(image.architecture) + ",file=" + input->path())
+         ",sm=" + llvm::StringRef(image.chip).drop_front(sizeof("sm_") - 1) +
+         ",file=" + input->path())
             .str());
     inputs.push_back(std::move(*input));
   }

@@ -3,9 +3,10 @@
 """Compares a GPU with the interpreter, over a prompt in steps of a few sizes and
 over generated tokens.
 
-  compare_gpu.py FLOW_RUN MODEL FOLDER ROWS [TARGET [FREE]]
+  compare_gpu.py FLOW_RUN MODEL FOLDER ROWS [FREE [OPTION...]]
 
-TARGET is nvvm-emulated by itself, FREE 0.
+FREE is 0 by itself. The OPTIONs say which GPU, the emulated one by themselves:
+`--target nvvm-emulated`.
 
 A GPU rounds to bf16 what `--numerics bf16 --cache-type bf16` does on a CPU, seven
 tensors a layer, and queries and probabilities besides. Roundings are independent,
@@ -50,13 +51,14 @@ def nearest(found, exact, free):
     return np.sort(np.argsort(distances)[:len(distances) - free])
 
 
-def main(flow_run, model, folder, rows, target="nvvm-emulated", free="0"):
+def main(flow_run, model, folder, rows, free="0", *options):
+    options = options or ("--target", "nvvm-emulated")
     out = pathlib.Path(folder) / "logits.bin"
     prompt = [2 + 37 * i % 500 for i in range(int(rows))]
     gpu = {}
     for chunk in ("512", "17", "1"):
-        gpu[chunk], generated = logits(flow_run, model, out, prompt, 3, "--target",
-                                       target, "--prefill-chunk", chunk)
+        gpu[chunk], generated = logits(flow_run, model, out, prompt, 3, *options,
+                                       "--prefill-chunk", chunk)
     # Every position that anybody has logits of, for the others.
     tokens = prompt + generated
     exact, _ = logits(flow_run, model, out, tokens, 0, "--target", "reference")

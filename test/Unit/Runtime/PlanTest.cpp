@@ -159,6 +159,18 @@ TEST(Plan, KeepsTheArgumentsOfCalls) {
   }
 }
 
+TEST(Plan, KeepsTheBoxesOfTensorMaps) {
+  Plan plan = launchPlan();
+  Argument &table = plan.schedules[0].steps[3].args[1];
+  table.boxRows = 128;
+  table.boxColumns = 64;
+  std::string text = toJson(plan);
+  Result<Plan> read = planFromJson(text);
+  ASSERT_TRUE(bool(read)) << read.error();
+  EXPECT_EQ(toJson(*read), text);
+  EXPECT_NE(text, toJson(launchPlan()));
+}
+
 TEST(Plan, KeepsItsLaunches) {
   Plan plan = launchPlan();
   Result<Plan> read = planFromJson(toJson(plan));

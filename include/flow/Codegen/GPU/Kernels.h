@@ -12,6 +12,7 @@
 
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/IR/Builders.h"
+#include "mlir/Pass/Pass.h"
 
 #include <array>
 #include <optional>
@@ -29,6 +30,15 @@ struct GridSize {
   int64_t times = 1, per = 0;
 };
 
+/// Rows and columns of what a kernel fetches of a matrix at once.
+struct Box {
+  int64_t rows = 0, columns = 0;
+};
+
+/// The attribute of a kernel whose first parameters are tensor maps: rows and
+/// columns of the boxes of each, one after the other.
+constexpr llvm::StringLiteral kBoxesAttrName = "flow.boxes";
+
 /// A kernel and how it is launched, whatever its arguments.
 struct KernelLaunch {
   std::string kernel;
@@ -38,6 +48,9 @@ struct KernelLaunch {
   /// CTAs that an SM is to hold at the same time: a bound for the registers.
   int64_t blocksOfSm = 1;
   std::array<GridSize, 3> grid;
+  /// The boxes of the first parameters, which are tensor maps of matrices of
+  /// bf16 rather than pointers to them.
+  llvm::SmallVector<Box, 2> boxes;
 };
 
 /// Where kernels go, and for what they are built.
@@ -46,6 +59,8 @@ struct KernelTarget {
   /// Shared memory that a CTA may ask for: 101376 on sm_86, 89 and 120, 166912
   /// on sm_80, 232448 on sm_90 and 100.
   int64_t sharedMemoryLimit = 101376;
+  /// It has wgmma and copies by tensor maps: sm_90a.
+  bool hasWarpgroups = false;
 };
 
 /// What becomes of the sums of a product.
@@ -86,6 +101,17 @@ struct Product {
 KernelLaunch buildRowsProduct(mlir::OpBuilder &builder,
                               const KernelTarget &target,
                               const Product &product);
+
+/// The same by wgmma on tiles that tensor maps fetch, for a target that has
+/// both. Parameters: x and weights as tensor maps, result, step.
+KernelLaunch buildWarpgroupProduct(mlir::OpBuilder &builder,
+                                   const KernelTarget &target,
+                                   const Product &product);
+
+/// Makes the parameters that `kBoxesAttrName` counts 128 bytes by value, once
+/// kernels are functions of the LLVM dialect: `gpu.func` may not have the
+/// attributes that say so.
+std::unique_ptr<mlir::Pass> createPassTensorMapsByValue();
 
 /// One row, by a stream of the weights. Parameters: x, weights, result.
 KernelLaunch buildVectorProduct(mlir::OpBuilder &builder,

@@ -31,7 +31,7 @@ KernelModule::KernelModule(llvm::StringRef chip)
 KernelModule::~KernelModule() = default;
 
 cuda::KernelTarget KernelModule::target() {
-  return {kernels, nvvm.sharedMemoryLimit};
+  return {kernels, nvvm.sharedMemoryLimit, nvvm.hasWarpgroups};
 }
 
 const std::string &KernelModule::ptx() {
@@ -63,14 +63,36 @@ emulator::Program *KernelModule::program() {
   return translated.get();
 }
 
-void KernelArguments::add(const void *data, size_t bytes, void *back) {
+void *KernelArguments::place(const void *data, size_t bytes) {
   // Of its own, so that it begins where a device would let it begin.
   std::string name = "parameter " + std::to_string(parameters.size());
   void *copy = llvm::cantFail(memory.allocate(bytes, name));
   std::memcpy(copy, data, bytes);
+  return copy;
+}
+
+void KernelArguments::add(const void *data, size_t bytes, void *back) {
+  void *copy = place(data, bytes);
   if (back)
     outputs.push_back({copy, back, bytes});
   parameters.push_back(&pointers.emplace_back(copy));
+}
+
+KernelArguments &KernelArguments::matrix(const std::vector<uint16_t> &values,
+                                         int64_t columns,
+                                         const cuda::Box &box) {
+  emulator::MatrixMap map;
+  map.address = reinterpret_cast<uintptr_t>(
+      place(values.data(), sizeof(uint16_t) * values.size()));
+  map.columns = columns;
+  map.rows = values.size() / columns;
+  map.rowBytes = sizeof(uint16_t) * columns;
+  map.boxRows = box.rows;
+  map.boxColumns = box.columns;
+  map.swizzle = emulator::Swizzle::Bytes128;
+  maps.push_back(llvm::cantFail(emulator::encodeTensorMap(map)));
+  parameters.push_back(&maps.back());
+  return *this;
 }
 
 KernelArguments &KernelArguments::step(int32_t start, int32_t rows) {

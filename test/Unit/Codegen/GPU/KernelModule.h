@@ -6,6 +6,7 @@
 
 #include "flow/Codegen/GPU/Kernels.h"
 #include "flow/Emulator/Emulator.h"
+#include "flow/Emulator/TensorMap.h"
 #include "flow/Target/NvvmTarget.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/OwningOpRef.h"
@@ -56,6 +57,9 @@ public:
     add(values.data(), sizeof(T) * values.size(), values.data());
     return *this;
   }
+  /// A copy of rows of so many bf16, which the kernel fetches by `box`.
+  KernelArguments &matrix(const std::vector<uint16_t> &values, int64_t columns,
+                          const cuda::Box &box);
   /// The table of a step.
   KernelArguments &step(int32_t start, int32_t rows);
   KernelArguments &scalar(int32_t value);
@@ -70,6 +74,7 @@ private:
     void *host;
     size_t bytes;
   };
+  void *place(const void *data, size_t bytes);
   void add(const void *data, size_t bytes, void *back);
 
   emulator::GlobalMemory memory;
@@ -77,6 +82,7 @@ private:
   /// What `parameters` point to.
   std::deque<const void *> pointers;
   std::deque<int32_t> scalars;
+  std::deque<emulator::TensorMapBytes> maps;
   std::vector<Copy> outputs;
 };
 

@@ -15,16 +15,19 @@ using namespace flow::cuda;
 namespace {
 
 /// `ptx` without the lines, of kernel `kernel` alone, that `what` begins, one
-/// missing at a time.
+/// missing at a time. The loop around a wait for a phase goes on at once.
 std::vector<std::string> withoutOne(llvm::StringRef ptx, llvm::StringRef kernel,
                                     llvm::StringRef what) {
+  llvm::StringRef instead =
+      what == "mbarrier.try_wait" ? "setp.eq.b32 P1, 0, 0;" : "";
   std::vector<std::string> mutants;
   size_t begin = ptx.find((".entry " + kernel).str());
   size_t end = ptx.find(".entry ", begin + 1);
   for (size_t at = ptx.find(what, begin);
        at < end && at != llvm::StringRef::npos; at = ptx.find(what, at + 1)) {
     size_t stop = ptx.find(';', at);
-    mutants.push_back((ptx.take_front(at) + ptx.drop_front(stop + 1)).str());
+    mutants.push_back(
+        (ptx.take_front(at) + instead + ptx.drop_front(stop + 1)).str());
   }
   return mutants;
 }
@@ -36,7 +39,9 @@ size_t expectAllAreCaught(KernelModule &module, const KernelLaunch &launch,
   size_t count = 0;
   for (llvm::StringRef what :
        {"bar.sync", "barrier.sync", "barrier.cta.sync", "cp.async.wait_group",
-        "bar.warp.sync", "fence.acq_rel"})
+        "bar.warp.sync", "fence.acq_rel", "fence.proxy", "mbarrier.init",
+        "mbarrier.arrive", "mbarrier.try_wait", "wgmma.fence",
+        "wgmma.commit_group", "wgmma.wait_group"})
     for (const std::string &mutant :
          withoutOne(module.ptx(), launch.kernel, what)) {
       auto arguments = makeArguments();
@@ -75,6 +80,30 @@ TEST(Mutations, OfRowsProductsAreCaught) {
                                  return arguments;
                                }),
             2U);
+}
+
+TEST(Mutations, OfWarpgroupProductsAreCaught) {
+  // Many times around the ring, so that loops stay loops.
+  constexpr Product product{128, 4096};
+  constexpr int64_t rows = 128;
+  std::vector<uint16_t> x = someBf16(rows * product.depth, 1),
+                        weights = someBf16(128 * product.depth, 2);
+  std::vector<float> result(rows * 128);
+  KernelModule module("sm_90a");
+  KernelLaunch launch =
+      buildWarpgroupProduct(module.builder(), module.target(), product);
+  // Eight mbarriers, their fence and a barrier; a wait, an arrival and a copy
+  // on each side; and a fence, a commit and two waits of wgmma.
+  EXPECT_GE(expectAllAreCaught(
+                module, launch, rows,
+                [&] {
+                  auto arguments = std::make_unique<KernelArguments>();
+                  arguments->matrix(x, product.depth, launch.boxes[0]);
+                  arguments->matrix(weights, product.depth, launch.boxes[1]);
+                  arguments->output(result).step(0, rows);
+                  return arguments;
+                }),
+            8U + 2 + 4 + 4);
 }
 
 TEST(Mutations, OfVectorProductsAreCaught) {

@@ -38,7 +38,11 @@ public:
   emulator::Counters run(KernelModule &module, const KernelLaunch &launch,
                          bool hasStep) {
     KernelArguments arguments;
-    arguments.input(x).input(weights);
+    if (launch.boxes.empty())
+      arguments.input(x).input(weights);
+    else
+      arguments.matrix(x, product.depth, launch.boxes[0])
+          .matrix(weights, product.depth, launch.boxes[1]);
     addResult(arguments);
     if (hasStep)
       arguments.step(0, static_cast<int32_t>(rows));
@@ -126,6 +130,7 @@ private:
 };
 
 class RowsProducts : public testing::TestWithParam<Product> {};
+class WarpgroupProducts : public testing::TestWithParam<Product> {};
 class VectorProducts : public testing::TestWithParam<Product> {};
 
 } // namespace
@@ -153,6 +158,34 @@ INSTANTIATE_TEST_SUITE_P(
                     Product{192, 96, Epilogue::Bf16},
                     Product{64, 40, Epilogue::Gated},
                     Product{256, 64, Epilogue::Gated},
+                    Product{136, 32, Epilogue::Softcap, 2.0}));
+
+TEST_P(WarpgroupProducts, AgreeWithLoops) {
+  KernelModule module("sm_90a");
+  KernelLaunch launch =
+      buildWarpgroupProduct(module.builder(), module.target(), GetParam());
+  for (int64_t rows : {1, 15, 16, 17, 127, 128, 129}) {
+    SCOPED_TRACE(launch.kernel + " of " + std::to_string(rows) + " rows");
+    ProductRun run(GetParam(), rows);
+    emulator::Counters counters = run.run(module, launch, true);
+    run.check();
+    EXPECT_EQ(counters.bankConflicts, 0U);
+    // Two boxes a stage feed 8 warps, each with 4 steps of 16 of its depth.
+    EXPECT_GT(counters.bulkCopies, 0U);
+    EXPECT_EQ(counters.wgmma, 8 * 4 * counters.bulkCopies / 2);
+    EXPECT_EQ(counters.mma, 0U);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Shapes, WarpgroupProducts,
+    testing::Values(Product{128, 64},
+                    // More stages than the ring has, and a depth and columns
+                    // that end within a tile.
+                    Product{136, 392}, Product{64, 8}, Product{8, 136},
+                    Product{192, 96, Epilogue::Bf16},
+                    Product{64, 40, Epilogue::Gated},
+                    Product{512, 320, Epilogue::Gated},
                     Product{136, 32, Epilogue::Softcap, 2.0}));
 
 TEST_P(VectorProducts, AgreeWithLoops) {

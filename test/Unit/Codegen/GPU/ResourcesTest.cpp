@@ -54,18 +54,36 @@ protected:
 
 } // namespace
 
+/// Of the layers of 270M, 1B and 4B, and a head.
+static const Product kRowsProducts[] = {{1536, 640},
+                                        {4096, 640, Epilogue::Gated},
+                                        {640, 2048},
+                                        {13824, 1152, Epilogue::Gated},
+                                        {2560, 2048},
+                                        {20480, 2560, Epilogue::Gated},
+                                        {640, 1024, Epilogue::Bf16},
+                                        {262144, 640, Epilogue::Softcap, 30.0}};
+
 TEST_P(Resources, RowsProducts) {
   KernelModule module(GetParam());
   std::vector<KernelLaunch> launches;
-  // Of the layers of 270M, 1B and 4B, and a head.
-  for (Product product :
-       {Product{1536, 640}, Product{4096, 640, Epilogue::Gated},
-        Product{640, 2048}, Product{13824, 1152, Epilogue::Gated},
-        Product{2560, 2048}, Product{20480, 2560, Epilogue::Gated},
-        Product{640, 1024, Epilogue::Bf16},
-        Product{262144, 640, Epilogue::Softcap, 30.0}})
+  for (const Product &product : kRowsProducts)
     launches.push_back(
         buildRowsProduct(module.builder(), module.target(), product));
+  check(module, launches);
+}
+
+TEST_P(Resources, WarpgroupProducts) {
+  KernelModule module(GetParam());
+  if (!module.chip().hasWarpgroups)
+    GTEST_SKIP() << "no wgmma";
+  std::vector<KernelLaunch> launches;
+  for (const Product &product : kRowsProducts)
+    launches.push_back(
+        buildWarpgroupProduct(module.builder(), module.target(), product));
+  // Of few columns, by smaller tiles.
+  launches.push_back(
+      buildWarpgroupProduct(module.builder(), module.target(), {128, 640}));
   check(module, launches);
 }
 
@@ -179,5 +197,5 @@ TEST_P(Resources, SplitAttention) {
 
 INSTANTIATE_TEST_SUITE_P(Chips, Resources,
                          testing::Values("sm_80", "sm_86", "sm_89", "sm_90",
-                                         "sm_100", "sm_120"),
+                                         "sm_90a", "sm_100", "sm_120"),
                          [](const auto &info) { return info.param; });
