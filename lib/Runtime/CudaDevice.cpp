@@ -418,6 +418,28 @@ Result<DeviceAddress> CudaDevice::place(const void *host, size_t bytes,
   return address;
 }
 
+Result<TensorMap> CudaDevice::tensorMap(const MatrixBoxes &boxes) {
+  // The innermost dimension first, whose stride is that of its elements.
+  const std::array<uint64_t, 2> sizes{static_cast<uint64_t>(boxes.columns),
+                                      static_cast<uint64_t>(boxes.rows)};
+  const uint64_t rowBytes = sizeof(uint16_t) * sizes[0];
+  const std::array<uint32_t, 2> box{static_cast<uint32_t>(boxes.boxColumns),
+                                    static_cast<uint32_t>(boxes.boxRows)};
+  const std::array<uint32_t, 2> steps{1, 1};
+  TensorMap map;
+  if (Status status = state->driver.check(
+          "a matrix of " + std::to_string(boxes.rows) + " x " +
+              std::to_string(boxes.columns) + " gets no tensor map",
+          state->driver.encodeTiled(
+              map.bytes.data(), cuda::kBfloat16, sizes.size(),
+              reinterpret_cast<void *>(boxes.address), sizes.data(), &rowBytes,
+              box.data(), steps.data(), cuda::kNoInterleave, cuda::kSwizzle128,
+              cuda::kPromote256, cuda::kFillZeros));
+      !status)
+    return Error{status.error()};
+  return map;
+}
+
 void CudaDevice::free(DeviceAddress address) {
   CurrentContext current(state->driver, state->context);
   // An address that the driver does not know, or a device that has failed:

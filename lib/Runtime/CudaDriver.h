@@ -37,6 +37,17 @@ constexpr unsigned kNonBlocking = 1;
 // CU_STREAM_CAPTURE_MODE_THREAD_LOCAL
 constexpr int kThreadLocal = 1;
 
+// CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, CU_TENSOR_MAP_SWIZZLE_128B,
+// CU_TENSOR_MAP_L2_PROMOTION_L2_256B; for interleaving and what is out of
+// bounds the numbers for none and for zeros.
+constexpr int kBfloat16 = 9, kSwizzle128 = 3, kPromote256 = 3;
+constexpr int kNoInterleave = 0, kFillZeros = 0;
+
+// CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, _INTERLEAVE_NONE, _SWIZZLE_128B,
+// _L2_PROMOTION_L2_256B, _FLOAT_OOB_FILL_NONE
+constexpr int kBfloat16 = 9, kNoInterleave = 0, kSwizzle128 = 3;
+constexpr int kPromote256 = 3, kFillZeros = 0;
+
 /// Dynamic shared memory that a kernel gets without being asked about it.
 constexpr uint32_t kPlainShared = 48 * 1024;
 
@@ -72,6 +83,12 @@ constexpr uint32_t kPlainShared = 48 * 1024;
   X(streamSynchronize, cuStreamSynchronize, Stream)                            \
   X(launch, cuLaunchKernel, Function, unsigned, unsigned, unsigned, unsigned,  \
     unsigned, unsigned, unsigned, Stream, void **, void **)                    \
+  X(encodeTiled, cuTensorMapEncodeTiled, void *, int, unsigned, void *,        \
+    const uint64_t *, const uint64_t *, const uint32_t *, const uint32_t *,    \
+    int, int, int, int)                                                        \
+  X(encodeTiled, cuTensorMapEncodeTiled, void *, int, unsigned, void *,        \
+    const uint64_t *, const uint64_t *, const uint32_t *, const uint32_t *,    \
+    int, int, int, int)                                                        \
   X(captureBegin, cuStreamBeginCapture_v2, Stream, int)                        \
   X(captureEnd, cuStreamEndCapture, Stream, Graph *)                           \
   X(graphInstantiate, cuGraphInstantiateWithFlags, ExecutableGraph *, Graph,   \

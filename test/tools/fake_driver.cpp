@@ -15,6 +15,7 @@
 //               released
 
 #include "flow/Emulator/Emulator.h"
+#include "flow/Emulator/TensorMap.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringMap.h"
 #include "llvm/Support/Regex.h"
@@ -133,7 +134,18 @@ std::unique_ptr<Context> context;
 bool isInitialized = false;
 thread_local int entered = 0;
 
-/// The sizes of the parameters in `ptx`, which are of 32 or 64 bits.
+/// The size of a parameter of `ptx`: of 32 or 64 bits, or an array of bytes.
+size_t sizeOf(llvm::StringRef parameter) {
+  llvm::SmallVector<llvm::StringRef, 2> groups;
+  size_t bytes = 4;
+  if (llvm::Regex("\\.b8 .*\\[([0-9]+)\\]").match(parameter, &groups))
+    groups[1].getAsInteger(10, bytes);
+  else if (llvm::Regex("\\.[usb]64").match(parameter))
+    bytes = 8;
+  return bytes;
+}
+
+/// The sizes of the parameters of the kernels in `ptx`.
 llvm::StringMap<std::vector<size_t>> readParameters(llvm::StringRef ptx) {
   llvm::StringMap<std::vector<size_t>> sizes;
   llvm::SmallVector<llvm::StringRef, 2> groups;
@@ -142,7 +154,7 @@ llvm::StringMap<std::vector<size_t>> readParameters(llvm::StringRef ptx) {
     std::vector<size_t> &list = sizes[groups[1]];
     for (llvm::StringRef parameter : llvm::split(groups[2], ','))
       if (parameter.contains(".param"))
-        list.push_back(llvm::Regex("\\.[usb]64").match(parameter) ? 8 : 4);
+        list.push_back(sizeOf(parameter));
     ptx = ptx.drop_front(groups[0].end() - ptx.begin());
   }
   return sizes;
@@ -172,14 +184,16 @@ Code drain(Stream *stream) {
 Work makeLaunch(const Function &function, emulator::Launch launch,
                 void **parameters) {
   const std::vector<size_t> &sizes = function.module->parameters[function.name];
-  std::vector<uint64_t> values(sizes.size());
-  for (size_t i = 0; i != sizes.size(); ++i)
-    std::memcpy(&values[i], parameters[i], sizes[i]);
+  std::vector<std::vector<std::byte>> values(sizes.size());
+  for (size_t i = 0; i != sizes.size(); ++i) {
+    const auto *bytes = static_cast<const std::byte *>(parameters[i]);
+    values[i].assign(bytes, bytes + sizes[i]);
+  }
   emulator::Program *program = function.module->program.get();
   return [program, launch, values]() mutable -> Code {
     launch.parameters.clear();
-    for (const uint64_t &value : values)
-      launch.parameters.push_back(&value);
+    for (const std::vector<std::byte> &value : values)
+      launch.parameters.push_back(value.data());
     llvm::Expected<emulator::Counters> done =
         program->launch(launch, context->memory, /*threads=*/2);
     if (done)
@@ -319,9 +333,13 @@ int cuModuleLoadDataEx(Module **result, const void *image, unsigned count,
     return NoBinary;
   llvm::SmallVector<llvm::StringRef, 2> groups;
   int arch = 0;
-  if (llvm::Regex("\\.target sm_([0-9]+)").match(text, &groups))
+  bool isOfOne = false;
+  if (llvm::Regex("\\.target sm_([0-9]+)(a?)").match(text, &groups)) {
     groups[1].getAsInteger(10, arch);
-  if (arch > context->settings.arch)
+    isOfOne = !groups[2].empty();
+  }
+  if (arch > context->settings.arch ||
+      (isOfOne && arch != context->settings.arch))
     return NoBinary;
   auto fail = [&](llvm::StringRef log) {
     // The log's buffer, and its size, which is a value in a pointer.
@@ -460,6 +478,37 @@ int cuMemcpyDtoHAsync_v2(void *to, unsigned long long from, size_t bytes,
     std::memcpy(to, reinterpret_cast<const void *>(from), bytes);
     return Success;
   });
+}
+
+int cuTensorMapEncodeTiled(void *result, int type, unsigned rank, void *address,
+                           const uint64_t *sizes, const uint64_t *strides,
+                           const uint32_t *box, const uint32_t *steps,
+                           int interleave, int swizzle, int promotion,
+                           int fill) {
+  // bf16 in two dimensions, dense rows of swizzled chunks, zeros outside.
+  if (context->settings.arch < 90 || type != 9 || rank != 2 || interleave ||
+      swizzle != 3 || promotion > 3 || fill || steps[0] != 1 || steps[1] != 1 ||
+      reinterpret_cast<uintptr_t>(result) % 64 != 0 ||
+      !context->holds(reinterpret_cast<uintptr_t>(address),
+                      sizes[1] * strides[0]))
+    return InvalidValue;
+  emulator::MatrixMap map;
+  map.address = reinterpret_cast<uintptr_t>(address);
+  map.columns = sizes[0];
+  map.rows = sizes[1];
+  map.rowBytes = strides[0];
+  map.elementBytes = 2;
+  map.boxColumns = box[0];
+  map.boxRows = box[1];
+  map.swizzle = emulator::Swizzle::Bytes128;
+  llvm::Expected<emulator::TensorMapBytes> bytes =
+      emulator::encodeTensorMap(map);
+  if (!bytes) {
+    llvm::consumeError(bytes.takeError());
+    return InvalidValue;
+  }
+  std::memcpy(result, bytes->data(), bytes->size());
+  return Success;
 }
 
 int cuStreamCreate(Stream **result, unsigned) {

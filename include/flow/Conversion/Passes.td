@@ -65,9 +65,10 @@ def ConvertFlowToGpu : Pass<"convert-flow-to-gpu", "::mlir::ModuleOp"> {
     Every stage of a step becomes one or a few `flow.launch`, and the kernels
     that they launch stand in the `gpu.module` `@kernels`. Tensors become what
     lies in memory: rows in `#flow.bf16_rows` and weights in `bf16` panels are
-    row-major tensors of bf16. Steps of one row multiply by streams of weights
-    and share the keys of that row between blocks; steps of any number of rows
-    use tensor cores for both.
+    row-major tensors of bf16. Weights in `#flow.weight_blocks` stay what they
+    are, also where `flow.embed` looks up their rows. Steps of one row multiply by
+    streams of weights and share the keys of that row between blocks; steps of any
+    number of rows use tensor cores for both.
 
     `flow.rope_angles` is left to the runtime, which the schedule that remains
     is for.
@@ -92,8 +93,8 @@ def ConvertFlowToGpu : Pass<"convert-flow-to-gpu", "::mlir::ModuleOp"> {
     ```
 
     Refuses with an error at the op: a stage that has no kernel, a product of
-    other than bf16, a cache of other than bf16, sizes that a kernel has no
-    tiles for.
+    other than bf16 and blocks, a cache of other than bf16, sizes that a kernel has
+    no tiles for.
   }];
   let options = [
     Option<"sharedMemory", "shared-memory", "int64_t", "101376",

@@ -42,6 +42,7 @@ public:
                               const std::string &name) override;
   void free(DeviceAddress address) override;
   bool placesCopies() const override { return true; }
+  Result<TensorMap> tensorMap(const MatrixBoxes &boxes) override;
   Status upload(DeviceAddress to, const void *from, size_t bytes) override;
   Status download(void *to, DeviceAddress from, size_t bytes) override;
   Status launch(const DeviceLaunch &launch) override;

@@ -38,9 +38,9 @@ llvm::ArrayRef<llvm::StringLiteral> nvvmChips();
 llvm::Expected<NvvmTarget> resolveNvvmTarget(llvm::StringRef chip);
 
 /// The targets in `list`, which has commas between them, the oldest first. They
-/// are told of no more shared memory for a CTA than all of them have, so that
-/// one plan launches the kernels of each. A name that is unknown or comes twice
-/// is an error.
+/// are told of no more shared memory for a CTA than all of them have, and of
+/// warpgroups if all have them, so that one plan launches the kernels of each.
+/// A name that is unknown or comes twice is an error.
 llvm::Expected<std::vector<NvvmTarget>>
 resolveNvvmTargets(llvm::StringRef list);
 

@@ -61,7 +61,8 @@ flow::resolveNvvmTargets(llvm::StringRef list) {
     targets.push_back(std::move(*target));
   }
   llvm::sort(targets, [](const NvvmTarget &a, const NvvmTarget &b) {
-    return a.architecture() < b.architecture();
+    return std::pair(a.architecture(), a.chip) <
+           std::pair(b.architecture(), b.chip);
   });
   // One plan serves them all, so they launch the same kernels.
   int64_t limit = targets.front().sharedMemoryLimit;

@@ -301,6 +301,22 @@ TEST_F(EmulatingDriver, RefusesImagesOfOtherArchitectures) {
             "device (CUDA error 209)");
 }
 
+TEST_F(EmulatingDriver, MakesTensorMapsOfWhatItHas) {
+  auto device = open("arch=90");
+  ASSERT_TRUE(bool(device)) << device.error();
+  auto matrix = (*device)->allocate(96 * 80 * 2, "matrix");
+  ASSERT_TRUE(bool(matrix)) << matrix.error();
+  MatrixBoxes boxes{*matrix, 96, 80, 128, 64};
+  auto map = (*device)->tensorMap(boxes);
+  ASSERT_TRUE(bool(map)) << map.error();
+  EXPECT_NE(map->bytes, TensorMap().bytes);
+  boxes.rows = 97;
+  EXPECT_EQ((*device)->tensorMap(boxes).error(),
+            "a matrix of 97 x 80 gets no tensor map: invalid argument (CUDA "
+            "error 1)");
+  (*device)->free(*matrix);
+}
+
 // The first image that has a kernel counts.
 TEST_F(EmulatingDriver, LooksThroughImages) {
   auto device = open("");
