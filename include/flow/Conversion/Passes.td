@@ -70,9 +70,6 @@ def ConvertFlowToGpu : Pass<"convert-flow-to-gpu", "::mlir::ModuleOp"> {
     streams of weights and share the keys of that row between blocks; steps of any
     number of rows use tensor cores for both.
 
-    `flow.rope_angles` is left to the runtime, which the schedule that remains
-    is for.
-
     Example:
 
     ```mlir
