@@ -37,12 +37,6 @@ constexpr unsigned kNonBlocking = 1;
 // CU_STREAM_CAPTURE_MODE_THREAD_LOCAL
 constexpr int kThreadLocal = 1;
 
-// CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, CU_TENSOR_MAP_SWIZZLE_128B,
-// CU_TENSOR_MAP_L2_PROMOTION_L2_256B; for interleaving and what is out of
-// bounds the numbers for none and for zeros.
-constexpr int kBfloat16 = 9, kSwizzle128 = 3, kPromote256 = 3;
-constexpr int kNoInterleave = 0, kFillZeros = 0;
-
 // CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, _INTERLEAVE_NONE, _SWIZZLE_128B,
 // _L2_PROMOTION_L2_256B, _FLOAT_OOB_FILL_NONE
 constexpr int kBfloat16 = 9, kNoInterleave = 0, kSwizzle128 = 3;
@@ -83,9 +77,6 @@ constexpr uint32_t kPlainShared = 48 * 1024;
   X(streamSynchronize, cuStreamSynchronize, Stream)                            \
   X(launch, cuLaunchKernel, Function, unsigned, unsigned, unsigned, unsigned,  \
     unsigned, unsigned, unsigned, Stream, void **, void **)                    \
-  X(encodeTiled, cuTensorMapEncodeTiled, void *, int, unsigned, void *,        \
-    const uint64_t *, const uint64_t *, const uint32_t *, const uint32_t *,    \
-    int, int, int, int)                                                        \
   X(encodeTiled, cuTensorMapEncodeTiled, void *, int, unsigned, void *,        \
     const uint64_t *, const uint64_t *, const uint32_t *, const uint32_t *,    \
     int, int, int, int)                                                        \

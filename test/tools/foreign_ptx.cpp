@@ -120,7 +120,7 @@ std::vector<uint16_t> bf16Of(const std::vector<float> &values) {
   return rounded;
 }
 
-constexpr double kUnitF32 = 0x1p-24;
+constexpr double kUnitF32 = 0x1p-24, kUnitBf16 = 0x1p-8;
 
 //===----------------------------------------------------------------------===//
 // warps.cu
@@ -455,7 +455,7 @@ std::string checkFragmentsOfBytes(Program &program) {
 }
 
 //===----------------------------------------------------------------------===//
-// products.cu, rows.cu
+// products.cu, attention.cu, rows.cu
 //===----------------------------------------------------------------------===//
 
 /// Compares with sums of doubles: `depth` roundings of sums of that size.
@@ -508,6 +508,56 @@ std::string checkVectorProduct(Program &program) {
   return run.problem;
 }
 
+std::string checkAttention(Program &program) {
+  constexpr int tokens = 192, heads = 2, dim = 128;
+  constexpr double scale = 0.5;
+  Run run(program, "attention", {tokens / 64, heads}, {128});
+  std::vector<float> query = fractions(tokens * heads * dim, 23),
+                     keys = fractions(tokens * dim, 24),
+                     values = fractions(tokens * dim, 25);
+  std::vector<uint16_t> query16 = bf16Of(query), keys16 = bf16Of(keys),
+                        values16 = bf16Of(values), out(query.size());
+  run.memoryOf(query16);
+  run.memoryOf(keys16);
+  run.memoryOf(values16);
+  run.memoryOf(out);
+  run.scalar(1);
+  run.scalar(static_cast<float>(scale));
+  run.start();
+  for (int row = 0; row != tokens * heads; ++row) {
+    int seen = row / heads + 1;
+    std::vector<double> weights(seen);
+    // What a weight's exponent is off by: the sum of the score, and the
+    // products and difference behind it.
+    double slack = 0, sum = 0;
+    for (int key = 0; key != seen; ++key) {
+      double score = 0, size = 0;
+      for (int i = 0; i != dim; ++i) {
+        double term =
+            static_cast<double>(query[row * dim + i]) * keys[key * dim + i];
+        score += term;
+        size += std::abs(term);
+      }
+      weights[key] = std::exp2(score * scale);
+      slack = std::max(slack, (dim + 6) * kUnitF32 * size * scale);
+      sum += weights[key];
+    }
+    for (int i = 0; i != dim; ++i) {
+      double exact = 0, size = 0;
+      for (int key = 0; key != seen; ++key) {
+        exact += weights[key] / sum * values[key * dim + i];
+        size += weights[key] / sum * std::abs(values[key * dim + i]);
+      }
+      // Weights are rounded to bf16 for the values and not for their sum, and
+      // the result is.
+      double bound = size * (kUnitBf16 + 2 * slack + 2 * tokens * kUnitF32);
+      bound += kUnitBf16 * (std::abs(exact) + bound);
+      run.near("out", row * dim + i, floatOf(out[row * dim + i]), exact, bound);
+    }
+  }
+  return run.problem;
+}
+
 std::string checkSoftmax(Program &program) {
   constexpr int rows = 4, columns = 300;
   Run run(program, "softmax", {rows}, {128});
@@ -556,7 +606,7 @@ std::string checkRmsNorm(Program &program) {
       double exact = in[row * columns + i] * factor * weight[i];
       // The rounding to bf16, and what f32 adds to it.
       run.near("out", row * columns + i, floatOf(out[row * columns + i]), exact,
-               std::abs(exact) * (0x1p-8 + (columns + 8) * kUnitF32));
+               std::abs(exact) * (kUnitBf16 + (columns + 8) * kUnitF32));
     }
   }
   return run.problem;
@@ -624,6 +674,7 @@ const llvm::StringMap<Check> &checks() {
       {"fragmentsOfBytes", checkFragmentsOfBytes},
       {"product", [](Program &program) { return checkProduct(program); }},
       {"vectorProduct", checkVectorProduct},
+      {"attention", checkAttention},
       {"softmax", checkSoftmax},
       {"rmsNorm", checkRmsNorm},
       {"functions", checkFunctions}};

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Compares main loops of products of rows by what flow-test-gpu-instructions says.
+"""Compares main loops of kernels by what flow-test-gpu-instructions says.
 
-  compare_instructions.py CUDA.md OURS.md
+  compare_instructions.py CUDA.md OURS.md THEIRS=PREFIX...
 
-CUDA.md has the kernel `product` of products.cu. Each of our kernels
-`rows_product_*` must spill nothing, have as many products of tensor cores,
-ldmatrix, copies and barriers, and no more instructions in all.
+CUDA.md has each of the kernels THEIRS. Each of our kernels whose name begins
+with PREFIX must spill nothing, have as many products of tensor cores, ldmatrix,
+copies and barriers in its loop, and no more instructions in all.
 
 Exit: 0 if so, 1 otherwise.
 """
@@ -24,17 +24,22 @@ def read(path):
     return {cells[0]: dict(zip(lines[0][1:], map(int, cells[1:]))) for cells in lines[1:]}
 
 
-def main(cuda, ours):
-    theirs = read(cuda)["product"]
-    kernels = {name: mix for name, mix in read(ours).items()
-               if name.startswith("rows_product_")}
-    wrong = [name for name, mix in kernels.items()
-             if mix["spilled B"] or mix["loop"] > theirs["loop"]
-             or any(mix[kind] != theirs[kind] for kind in WORK)]
-    print("CUDA C++", theirs)
-    for name, mix in kernels.items():
-        print(name, mix)
-    return bool(wrong) or not kernels
+def compare(theirs, ours, name, prefix):
+    """Whether all kernels of `ours` that begin with `prefix`, at least one, are
+    no worse than `name` of `theirs`."""
+    print("CUDA C++", name, theirs[name])
+    kernels = {kernel: mix for kernel, mix in ours.items() if kernel.startswith(prefix)}
+    for kernel, mix in kernels.items():
+        print(kernel, mix)
+    return bool(kernels) and not any(
+        mix["spilled B"] or mix["loop"] > theirs[name]["loop"]
+        or any(mix[kind] != theirs[name][kind] for kind in WORK)
+        for mix in kernels.values())
+
+
+def main(cuda, ours, *pairs):
+    theirs, own = read(cuda), read(ours)
+    return not all([compare(theirs, own, *pair.split("=")) for pair in pairs])
 
 
 if __name__ == "__main__":
