@@ -10,6 +10,7 @@
 #include "llvm/Support/Error.h"
 
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <string>
 #include <vector>
@@ -96,7 +97,8 @@ struct PtxModule {
   /// The text without comments; everything here that refers to text refers to
   /// it.
   std::unique_ptr<std::string> text;
-  std::vector<Kernel> kernels;
+  /// They stay where they are: operands refer to names of labels.
+  std::deque<Kernel> kernels;
   std::vector<GlobalVariable> globals;
 };
 

@@ -12,7 +12,7 @@ func.func @many_rows(%tokens: tensor<?xi32>, %start: index, %rows: index) -> (te
   %w = flow.weight_ref @tiny::@wide : tensor<256x64xf32, #flow.panels<bf16>>
   %n = flow.weight_ref @tiny::@narrow : tensor<64x64xf32, #flow.panels<bf16>>
   %t = flow.weight_ref @tiny::@wide : tensor<256x64xf32>
-  %e = flow.embed %tokens, %t : tensor<?xi32>, tensor<256x64xf32> -> tensor<?x64xf32>
+  %e = flow.embed %tokens, %t scale 8.0 : tensor<?xi32>, tensor<256x64xf32> -> tensor<?x64xf32>
   %x = flow.rms_norm %e : tensor<?x64xf32> -> tensor<?x64xf32, #flow.bf16_rows>
   // CHECK: flow.launch @kernels::@warpgroup_product_256x64_f32({{.*}}) step({{.*}}) grid [1, rows per 128, 1] threads 288 shared 196672 : (tensor<?x64xbf16>, tensor<256x64xbf16>) -> tensor<?x256xf32>
   %y = flow.linear %x, %w : tensor<?x64xf32, #flow.bf16_rows>, tensor<256x64xf32, #flow.panels<bf16>> -> tensor<?x256xf32>

@@ -97,6 +97,24 @@ $L__BB0_1:
             "");
 }
 
+TEST(Program, labelsOfScopes) {
+  // Each scope has its own, which others do not see, in every kernel.
+  std::string loop = "{ .reg .pred %done; LOOP: add.u32 %r1, %r1, 1; "
+                     "setp.ge.u32 %done, %r1, %r2; @%done bra.uni END; "
+                     "bra.uni LOOP; END: }";
+  Outcome outcome = run("mov.u32 %r1, 0; mov.u32 %r2, 5;" + loop +
+                        "mov.u32 %r2, 9;" + loop + storeWord("%r1") + "ret;");
+  ASSERT_EQ(outcome.error, "");
+  EXPECT_EQ(outcome.words[0], 9u);
+  EXPECT_THAT(run(loop + "bra END; ret;").error,
+              HasSubstr("no label for 'bra END'"));
+  std::string kernels;
+  for (char name : llvm::StringRef("abcdefgh"))
+    kernels += std::string(".entry ") + name + "() { .reg .b32 %r<3>;" + loop +
+               "ret; }";
+  EXPECT_EQ(createError(kernels), "");
+}
+
 TEST(Program, severalKernels) {
   auto program = Program::create(
       ".entry a() { ret; } .visible .entry b(.param .u32 b_0) { ret; }");
