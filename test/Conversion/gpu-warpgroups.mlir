@@ -25,7 +25,7 @@ func.func @many_rows(%tokens: tensor<?xi32>, %start: index, %rows: index) -> (te
 func.func @one_row(%tokens: tensor<1xi32>, %start: index, %rows: index) -> tensor<1x256xf32> {
   %w = flow.weight_ref @tiny::@wide : tensor<256x64xf32, #flow.panels<bf16>>
   %t = flow.weight_ref @tiny::@wide : tensor<256x64xf32>
-  %e = flow.embed %tokens, %t : tensor<1xi32>, tensor<256x64xf32> -> tensor<1x64xf32>
+  %e = flow.embed %tokens, %t scale 8.0 : tensor<1xi32>, tensor<256x64xf32> -> tensor<1x64xf32>
   %x = flow.rms_norm %e : tensor<1x64xf32> -> tensor<1x64xf32, #flow.bf16_rows>
   // CHECK: flow.launch @kernels::@vector_product_256x64_f32(
   %y = flow.linear %x, %w : tensor<1x64xf32, #flow.bf16_rows>, tensor<256x64xf32, #flow.panels<bf16>> -> tensor<1x256xf32>
