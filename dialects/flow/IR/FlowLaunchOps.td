@@ -17,7 +17,8 @@ def Flow_LaunchOp : Flow_Op<"launch",
     a pointer to each of `inputs`, which the kernel reads
     a pointer to each of `updates`, caches that it writes rows of
     a pointer to each result that is no updated cache
-    a pointer to the step's table, with `step`: its `start` and `rows` as i32
+    a pointer to the step's table, with `step`: its `start`, its `rows` and the
+        number of its spans, as i32
     the positions of a cache, an i32, with `capacity`
     ```
 

@@ -48,13 +48,17 @@ AttentionBody::AttentionBody(KernelBuilder &k, const Attention &attention,
   auto positionOf = [&](Val row) {
     return operands.start + row / headsOfGroup();
   };
-  firstPosition = positionOf(operands.firstRow);
-  lastPosition =
-      positionOf(operands.firstRow + (tile.rows() - 1)).min(keyEnd - 1);
+  Vals positions{
+      positionOf(operands.firstRow),
+      positionOf(operands.firstRow + (tile.rows() - 1)).min(keyEnd - 1)};
   Val groupRow = group * (16 * tile.rowBlocks);
   laneRow = groupRow + (lane >> 2);
   for (int64_t i = 0; i != rowsOfLane(); ++i)
     positions.push_back(positionOf(operands.firstRow + laneRow + 8 * i));
+  reaches = reachesOf(positions);
+  firstReach = reaches[0];
+  lastReach = reaches[1];
+  reaches.erase(reaches.begin(), reaches.begin() + 2);
 
   copyRow = thread / tile.chunks();
   copyChunk = thread % tile.chunks();
@@ -77,11 +81,45 @@ AttentionBody::AttentionBody(KernelBuilder &k, const Attention &attention,
                            member * (tile.memberDims() / 8) + (matrix >> 1));
 }
 
+SmallVector<AttentionBody::Reach>
+AttentionBody::reachesOf(ArrayRef<Val> positions) {
+  SmallVector<Reach> result;
+  for (Val position : positions)
+    result.push_back({position, position});
+  if (attention.spans == Attention::Spans::None)
+    return result;
+
+  // Begin and end of the span of each position; without one, of itself alone.
+  Vals bounds;
+  for (Val position : positions)
+    bounds.append({position, position + 1});
+  bounds = k.loop(
+      k.i32(0), operands.spanCount, 1, bounds, [&](Val i, const Vals &known) {
+        Vals span = k.load2(k.getI32Type(), k.at(operands.spans, i << 3));
+        Vals next;
+        for (auto [p, position] : llvm::enumerate(positions)) {
+          Val holds = (position >= span[0]) & (position < span[1]);
+          for (size_t end : {0, 1})
+            next.push_back(k.select(holds, span[end], known[2 * p + end]));
+        }
+        return next;
+      });
+  // No further than the keys that are present.
+  Val oldest = (keyEnd - operands.capacity).max(k.i32(0));
+  for (auto [p, reach] : llvm::enumerate(result)) {
+    reach.last = reach.last.max(bounds[2 * p + 1].min(keyEnd) - 1);
+    if (attention.spans == Attention::Spans::Free && attention.window != 0)
+      reach.anchor =
+          reach.anchor.min(bounds[2 * p].max(oldest) + (attention.window - 1));
+  }
+  return result;
+}
+
 KeyTiles AttentionBody::visibleTiles() {
   Val first = k.i32(0);
   if (attention.window != 0)
-    first = (firstPosition - (attention.window - 1)).max(first) / tile.keys;
-  return {first, lastPosition / tile.keys + 1};
+    first = (firstReach.anchor - (attention.window - 1)).max(first) / tile.keys;
+  return {first, lastReach.last / tile.keys + 1};
 }
 
 AttentionBody::Fragment AttentionBody::fragment(Val row, Val chunk) {
@@ -173,14 +211,15 @@ Vals AttentionBody::masked(const Vals &scores, Val firstKey) {
   Val hidden = k.f32(kHidden);
   Val laneKey = firstKey + member * tile.memberKeys() + ((lane & 3) << 1);
   for (int64_t row = 0; row != rowsOfLane(); ++row) {
-    // Keys from the lane's first one to the row's own.
-    Val reach = positions[row] - laneKey;
+    // Keys from the lane's first one to the row's last, and to its anchor.
+    Val last = reaches[row].last - laneKey;
+    Val anchor = reaches[row].anchor - laneKey;
     for (int64_t n = 0; n != scoreBlocks(); ++n)
       for (int64_t e = 0; e != 2; ++e) {
         Val &score = results[fragmentIndex(row, n, e, scoreBlocks())];
-        Val visible = reach >= 8 * n + e;
+        Val visible = last >= 8 * n + e;
         if (attention.window != 0)
-          visible = visible & (reach < 8 * n + e + attention.window);
+          visible = visible & (anchor < 8 * n + e + attention.window);
         score = k.select(visible, score, hidden);
       }
   }
@@ -315,9 +354,9 @@ AttentionBody::State AttentionBody::step(Val keyTile, Val ringRow,
 
   // Most tiles are seen whole by all rows.
   Vals tileScores = scores();
-  Val isPartial = firstKey + (tile.keys - 1) > firstPosition;
+  Val isPartial = firstKey + (tile.keys - 1) > firstReach.last;
   if (attention.window != 0)
-    isPartial = isPartial | (firstKey <= lastPosition - attention.window);
+    isPartial = isPartial | (firstKey <= lastReach.anchor - attention.window);
   tileScores = k.when(isPartial, tileScores,
                       [&] { return masked(tileScores, firstKey); });
   Vals tileWeights = weights(tileScores, state);

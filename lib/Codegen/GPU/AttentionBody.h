@@ -19,6 +19,8 @@ struct AttentionOperands {
   Val start, tokens;
   /// The CTA's KV head, and the first of its rows.
   Val kvHead, firstRow;
+  /// [spanCount, 2] i32, if attention has spans.
+  Val spans, spanCount;
 };
 
 /// Tiles of keys from `first` on and before `end`.
@@ -61,6 +63,14 @@ public:
 private:
   /// Rows of a lane: 8 apart, two of each row block.
   int64_t rowsOfLane() const { return 2 * tile.rowBlocks; }
+  /// The keys that a row sees: the window of position `anchor`, and what
+  /// follows up to `last`. Both are the row's own position, but in a span.
+  /// Neither moves back from a row to the next, so the first and the last row
+  /// say it of all.
+  struct Reach {
+    Val anchor, last;
+  };
+  llvm::SmallVector<Reach> reachesOf(llvm::ArrayRef<Val> positions);
   /// 8-column blocks of a warp's scores and of its sums.
   int64_t scoreBlocks() const { return tile.memberKeys() / 8; }
   int64_t valueBlocks() const { return tile.memberDims() / 8; }
@@ -112,10 +122,12 @@ private:
   /// What a score is multiplied by before it is an exponent of 2.
   double exponentScale;
   Val shared, lane, group, member;
-  /// The first of the lane's rows in the tile, and the position of each.
+  /// The first of the lane's rows in the tile, and the reach of each.
   Val laneRow;
-  Vals positions;
-  Val firstPosition, lastPosition, keyEnd;
+  llvm::SmallVector<Reach> reaches;
+  /// Of the first and of the last row of the CTA.
+  Reach firstReach, lastReach;
+  Val keyEnd;
   /// Of this thread's copies: row and chunk in a pass.
   Val copyRow, copyChunk, keySource, valueSource;
   Fragment queryFragment, keyFragment, valueFragment;

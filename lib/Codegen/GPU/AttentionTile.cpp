@@ -81,6 +81,8 @@ std::string flow::cuda::nameOf(const Attention &attention) {
                                    attention.kvHeads, attention.headDim);
   if (attention.window != 0)
     name += "_w" + std::to_string(attention.window);
+  if (attention.spans != Attention::Spans::None)
+    name += attention.spans == Attention::Spans::Free ? "_free" : "_spans";
   name += "_scale" + bits(attention.scale);
   if (attention.softcap)
     name += "_cap" + bits(*attention.softcap);

@@ -18,19 +18,25 @@ KernelLaunch flow::cuda::buildRowsAttention(OpBuilder &builder,
   launch.blocksOfSm = blocksOfSm(attention, tile, target.sharedMemoryLimit);
   launch.grid = {GridSize{attention.heads / attention.kvHeads, tile.rows()},
                  GridSize{attention.kvHeads}, GridSize{1}};
+  bool hasSpans = attention.spans != Attention::Spans::None;
+  SmallVector<Access> accesses(hasSpans ? 4 : 3, Access::ReadOnly);
+  accesses.append({Access::ReadWrite, Access::ReadOnly, Access::Scalar});
   addKernel(
-      builder, target, launch,
-      {Access::ReadOnly, Access::ReadOnly, Access::ReadOnly, Access::ReadWrite,
-       Access::ReadOnly, Access::Scalar},
+      builder, target, launch, accesses,
       [&](KernelBuilder &k, const Vals &parameters) {
-        Val result = parameters[3], step = parameters[4];
+        ArrayRef<Val> rest = ArrayRef<Val>(parameters).take_back(3);
+        Val result = rest[0], step = rest[1];
         AttentionOperands operands;
         operands.query = parameters[0];
         operands.keys = parameters[1];
         operands.values = parameters[2];
-        operands.capacity = parameters[5];
+        operands.capacity = rest[2];
         operands.start = loadStep(k, step, StepField::Start);
         operands.tokens = loadStep(k, step, StepField::Rows);
+        if (hasSpans) {
+          operands.spans = parameters[3];
+          operands.spanCount = loadStep(k, step, StepField::Spans);
+        }
         operands.kvHead = k.blockIdY();
         // The last rows first: they see the most keys.
         operands.firstRow = (k.gridDimX() - 1 - k.blockIdX()) * tile.rows();

@@ -267,6 +267,7 @@ static SplitAttention buildSplit(OpBuilder &builder, const KernelTarget &target,
   int64_t headsOfGroup = attention.heads / attention.kvHeads;
   int64_t rowTiles = (headsOfGroup + tile.rows() - 1) / tile.rows();
   assert((!heads || rowTiles == 1) && "one CTA of a part makes its heads");
+  assert(attention.spans == Attention::Spans::None && "one row sees no span");
   SplitShape shape = {partsOf(attention, tile, rowTiles), attention.heads,
                       attention.headDim};
   SplitAttention split;

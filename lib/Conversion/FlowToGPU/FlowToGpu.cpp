@@ -100,6 +100,8 @@ private:
   /// `inputs` of f32 element by element.
   FailureOr<Value> elements(Operation *op, cuda::ElementOp kind,
                             ArrayRef<Value> inputs);
+  /// Gives `attention` the spans of `op`, if it has any.
+  LogicalResult setSpans(AttentionOp op, cuda::Attention &attention);
   /// Whether `op` reads where the step's rows stand from its own arguments.
   LogicalResult checkStep(Operation *op, Value start, Value rows);
 
@@ -572,6 +574,22 @@ LogicalResult StepLowering::lower(QkvRopeAppendOp op) {
   return success();
 }
 
+LogicalResult StepLowering::setSpans(AttentionOp op,
+                                     cuda::Attention &attention) {
+  if (!op.getSpans())
+    return success();
+  if (typeOf(op.getQuery()).getDimSize(0) == 1)
+    return op.emitOpError("attends from one row by a mask with spans, which no "
+                          "kernel does");
+  // Their number is in the step's table.
+  if (step.getNumArguments() != 4 || op.getSpans() != step.getArgument(3))
+    return op.emitOpError("has other spans than those of its step");
+  attention.spans = op.getMask().getSpans() == SpanRule::Free
+                        ? cuda::Attention::Spans::Free
+                        : cuda::Attention::Spans::Windowed;
+  return success();
+}
+
 LogicalResult StepLowering::lower(AttentionOp op) {
   RankedTensorType query = typeOf(op.getQuery());
   MaskAttr mask = op.getMask();
@@ -583,10 +601,11 @@ LogicalResult StepLowering::lower(AttentionOp op) {
   attention.scale = op.getScale().convertToDouble();
   if (std::optional<APFloat> cap = op.getSoftcap())
     attention.softcap = cap->convertToDouble();
-  if (op.getSequences() || op.getSpans() ||
-      mask.getPattern() != MaskPattern::Causal)
+  if (op.getSequences() || mask.getPattern() != MaskPattern::Causal)
     return op.emitOpError("attends by a mask that no kernel has: it must be "
-                          "causal, without spans, of one sequence");
+                          "causal, of one sequence");
+  if (failed(setSpans(op, attention)))
+    return failure();
   if (!llvm::is_contained({64, 128, 256, 512}, attention.headDim))
     return op.emitOpError("has heads of ")
            << attention.headDim << ", expected 64, 128, 256 or 512";
@@ -609,6 +628,8 @@ LogicalResult StepLowering::lower(AttentionOp op) {
   }
   Arguments arguments;
   arguments.inputs = {now(op.getQuery()), now(op.getKey()), now(op.getValue())};
+  if (op.getSpans())
+    arguments.inputs.push_back(op.getSpans());
   arguments.readsStep = arguments.readsCapacity = true;
   if (query.getDimSize(0) != 1) {
     if (op.getStart() != step.getArgument(1))
@@ -793,9 +814,10 @@ struct ConvertFlowToGpu : flow::impl::ConvertFlowToGpuBase<ConvertFlowToGpu> {
     for (auto function : module.getOps<func::FuncOp>()) {
       if (function.isExternal())
         continue;
-      if (function.getNumArguments() != 3 ||
+      if (!llvm::is_contained({3, 4}, function.getNumArguments()) ||
           !function.getBody().hasOneBlock()) {
-        function.emitOpError("is no step: it must have tokens, start and rows");
+        function.emitOpError("is no step: it must have tokens, start and rows, "
+                             "and may have spans");
         return signalPassFailure();
       }
       if (failed(StepLowering(function, target).run()))

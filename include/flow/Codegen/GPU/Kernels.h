@@ -21,8 +21,9 @@
 namespace flow::cuda {
 
 /// The i32 values of the step at hand, in this order: the absolute position of
-/// row 0, and the number of rows.
-enum class StepField { Start, Rows };
+/// row 0, the number of rows, and the number of spans, which only kernels that
+/// are given spans read.
+enum class StepField { Start, Rows, Spans };
 
 /// One dimension of a grid: `ceil(rows * times / per)` for the rows of the
 /// step, or `times` where `per` is 0.
@@ -245,17 +246,23 @@ KernelLaunch buildHeadRows(mlir::OpBuilder &builder, const KernelTarget &target,
 ///
 /// C is a multiple of 64, at least `window` and the rows of a step, or 64,
 /// together, or all positions where there is no window.
+///
+/// With spans, ranges of positions, a query also sees the keys of its span that
+/// are in the cache: those behind it, and those in front of the window where
+/// spans are free. Of spans that overlap, the last that holds it is its own.
 struct Attention {
   /// `kvHeads` divides `heads`. `headDim` is 64, 128, 256 or 512.
   int64_t heads = 0, kvHeads = 0, headDim = 0;
   int64_t window = 0;
   std::optional<double> softcap;
   double scale = 1;
+  enum class Spans { None, Windowed, Free } spans = Spans::None;
 };
 
 /// All rows of a step, whose own keys are in the cache already.
-/// Parameters: query [T, H, D] bf16, keys and values [C, KV, D] bf16, result
-/// [T, H, D] bf16, step, C (i32).
+/// Parameters: query [T, H, D] bf16, keys and values [C, KV, D] bf16, spans
+/// [N, 2] i32 at a multiple of 8 bytes if there are any, result [T, H, D] bf16,
+/// step, C (i32).
 KernelLaunch buildRowsAttention(mlir::OpBuilder &builder,
                                 const KernelTarget &target,
                                 const Attention &attention);
@@ -269,9 +276,9 @@ struct SplitAttention {
   int64_t workspaceFloats = 0;
 };
 
-/// The last row of a step, at `Start + Rows - 1`. Parameters: query [1, H, D]
-/// bf16, keys and values [C, KV, D] bf16, workspace, result [1, H, D] bf16,
-/// step, C (i32).
+/// The last row of a step, at `Start + Rows - 1`, without spans. Parameters:
+/// query [1, H, D] bf16, keys and values [C, KV, D] bf16, workspace, result [1,
+/// H, D] bf16, step, C (i32).
 SplitAttention buildSplitAttention(mlir::OpBuilder &builder,
                                    const KernelTarget &target,
                                    const Attention &attention);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// Attention in the emulator against plain loops: windows, rings, groups of
-// heads, edges of tiles.
+// Attention in the emulator against plain loops: windows, rings, spans, groups
+// of heads, edges of tiles.
 
 #include "KernelModule.h"
 #include "gtest/gtest.h"
@@ -15,6 +15,8 @@ namespace {
 /// A step behind others, in a ring that holds garbage where no key is.
 struct Step {
   int32_t start, rows, capacity;
+  /// Begin and end of each span.
+  std::vector<int32_t> spans = {};
 };
 
 /// The operands of one step, and what plain loops make of them.
@@ -40,8 +42,14 @@ public:
                  ", rows " + std::to_string(step.rows));
     result.assign(query.size(), kGarbage);
     KernelArguments arguments;
-    arguments.input(query).input(keys).input(values).output(result);
-    arguments.step(step.start, step.rows).scalar(step.capacity);
+    arguments.input(query).input(keys).input(values);
+    if (shape.spans != Attention::Spans::None)
+      arguments.input(step.spans);
+    arguments.output(result);
+    arguments
+        .step(step.start, step.rows,
+              static_cast<int32_t>(step.spans.size()) / 2)
+        .scalar(step.capacity);
     emulator::Counters counters =
         runKernel(module, launch, step.rows, arguments);
     for (int64_t t = 0; t != step.rows; ++t)
@@ -106,20 +114,35 @@ private:
     return static_cast<size_t>(step.capacity * shape.kvHeads * shape.headDim);
   }
 
+  /// Whether row `t` sees the key of `p`, as `#flow.mask` says of those that
+  /// the ring holds.
+  bool isVisible(int64_t t, int64_t p) const {
+    int64_t q = step.start + t;
+    bool near = shape.window == 0 || q - p < shape.window, together = false;
+    for (size_t i = 0; i < step.spans.size(); i += 2)
+      together |=
+          step.spans[i] <= std::min(p, q) && std::max(p, q) < step.spans[i + 1];
+    if (p < step.start + step.rows - step.capacity)
+      return false;
+    return shape.spans == Attention::Spans::Windowed
+               ? (p <= q || together) && near
+               : (p <= q && near) || together;
+  }
+
   /// Compares row `t`, at `place` of the result, with a softmax in doubles.
   void check(int64_t t, int64_t place) {
     int64_t d = shape.headDim, group = shape.heads / shape.kvHeads;
-    int64_t position = step.start + t;
-    int64_t first = shape.window == 0
-                        ? 0
-                        : std::max<int64_t>(0, position - shape.window + 1);
+    std::vector<int64_t> visible;
+    for (int64_t p = 0; p != step.start + step.rows; ++p)
+      if (isVisible(t, p))
+        visible.push_back(p);
     for (int64_t h = 0; h != shape.heads; ++h) {
       auto row = [&](const std::vector<uint16_t> &cache, int64_t p) {
         return &cache[(p % step.capacity * shape.kvHeads + h / group) * d];
       };
       std::vector<double> scores;
       double largest = -INFINITY, sum = 0, most = 0, dotSize = 0;
-      for (int64_t p = first; p <= position; ++p) {
+      for (int64_t p : visible) {
         double dot = 0, size = 0;
         for (int64_t i = 0; i != d; ++i) {
           double term = static_cast<double>(
@@ -139,9 +162,9 @@ private:
         sum += score = std::exp(score - largest);
       for (int64_t i = 0; i != d; ++i) {
         double exact = 0;
-        for (int64_t p = first; p <= position; ++p) {
+        for (auto [p, score] : llvm::zip(visible, scores)) {
           double value = bf16ToFloat(row(values, p)[i]);
-          exact += scores[p - first] / sum * value;
+          exact += score / sum * value;
           most = std::max(most, std::abs(value));
         }
         // Scores in f32, with softcap's tanh; probabilities that are rounded
@@ -238,6 +261,67 @@ TEST(AttentionKernels, Softcaps) {
 
 TEST(AttentionKernels, GroupsThatAreNoPowersOfTwo) {
   runRows(shapeOf(6, 2, 64), {{10, 45, 128}});
+}
+
+// Tiles are 64 keys by 64 rows, which are 32 tokens of two heads.
+TEST(AttentionKernels, Spans) {
+  for (auto spans : {Attention::Spans::Windowed, Attention::Spans::Free})
+    for (int64_t window : {20, 64}) {
+      Attention shape = shapeOf(2, 1, 64, window);
+      shape.spans = spans;
+      runRows(shape,
+              {// None, and none of these rows.
+               {0, 70, 256},
+               {100, 40, 256, {0, 100, 140, 200}},
+               // In a tile of keys, across one, across tiles of rows.
+               {0, 70, 256, {3, 20}},
+               {30, 70, 256, {50, 80}},
+               {0, 100, 256, {10, 95}},
+               // Of one position, and from the first row to the last.
+               {5, 40, 256, {17, 18}},
+               {64, 64, 256, {64, 128}},
+               // Begun earlier, ending later, holding all: only what is there.
+               {100, 40, 256, {30, 120}},
+               {100, 40, 256, {110, 5000}},
+               {100, 40, 256, {0, 5000}},
+               // Several, next to each other and not.
+               {20, 130, 256, {10, 25, 25, 30, 60, 130, 140, 150}}});
+    }
+}
+
+TEST(AttentionKernels, SpansAtTheEdgeOfTheWindow) {
+  // A row in the span sees just its begin, one key less and one key more.
+  for (auto spans : {Attention::Spans::Windowed, Attention::Spans::Free})
+    for (int32_t begin : {76, 77, 78}) {
+      Attention shape = shapeOf(2, 1, 64, 64);
+      shape.spans = spans;
+      runRows(shape, {{0, 141, 192, {begin, 141}}});
+    }
+}
+
+TEST(AttentionKernels, SpansWithoutWindow) {
+  Attention shape = shapeOf(4, 2, 128, 0, 0.5);
+  shape.spans = Attention::Spans::Free;
+  runRows(shape, {{0, 40, 64}, {30, 50, 128, {0, 35, 40, 75}}});
+}
+
+TEST(AttentionKernels, SpansOfEverySize) {
+  for (int64_t headDim : {256, 512}) {
+    Attention shape = shapeOf(4, 2, headDim, 40);
+    shape.spans = Attention::Spans::Windowed;
+    runRows(shape, {{100, 50, 192, {90, 104, 110, 149}}});
+    shape.spans = Attention::Spans::Free;
+    runRows(shape, {{100, 50, 192, {20, 104, 110, 149}}});
+  }
+}
+
+// Of a span that the ring has no room for, what is in the ring is seen.
+TEST(AttentionKernels, SpansBehindTheEndOfTheRing) {
+  Attention shape = shapeOf(2, 1, 64, 64);
+  shape.spans = Attention::Spans::Windowed;
+  runRows(shape, {{500, 40, 128, {510, 530}}, {500, 40, 128, {300, 600}}});
+  shape.spans = Attention::Spans::Free;
+  runRows(shape, {{500, 40, 128, {300, 520}}, {500, 40, 192, {400, 600}}});
 }
 
 TEST(AttentionKernels, OneRowBetweenBlocks) {

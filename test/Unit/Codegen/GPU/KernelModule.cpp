@@ -95,8 +95,9 @@ KernelArguments &KernelArguments::matrix(const std::vector<uint16_t> &values,
   return *this;
 }
 
-KernelArguments &KernelArguments::step(int32_t start, int32_t rows) {
-  return input(std::vector<int32_t>{start, rows});
+KernelArguments &KernelArguments::step(int32_t start, int32_t rows,
+                                       int32_t spans) {
+  return input(std::vector<int32_t>{start, rows, spans});
 }
 
 KernelArguments &KernelArguments::scalar(int32_t value) {

@@ -61,7 +61,7 @@ public:
   KernelArguments &matrix(const std::vector<uint16_t> &values, int64_t columns,
                           const cuda::Box &box);
   /// The table of a step.
-  KernelArguments &step(int32_t start, int32_t rows);
+  KernelArguments &step(int32_t start, int32_t rows, int32_t spans = 0);
   KernelArguments &scalar(int32_t value);
 
 private:

@@ -289,6 +289,29 @@ TEST(Mutations, OfDecodeAttentionAreCaught) {
   }
 }
 
+TEST(Mutations, OfAttentionWithSpansAreCaught) {
+  // More tiles of keys than the rows see without the span.
+  Attention shape{4, 1, 64, 64, {}, 0.125, Attention::Spans::Free};
+  constexpr int32_t start = 200, rows = 100, capacity = 320;
+  std::vector<uint16_t> query = someBf16(rows * 4 * 64, 1),
+                        keys = someBf16(capacity * 64, 2),
+                        values = someBf16(capacity * 64, 3), result = query;
+  std::vector<int32_t> spans{20, 290};
+  KernelModule module;
+  KernelLaunch launch =
+      buildRowsAttention(module.builder(), module.target(), shape);
+  EXPECT_GE(
+      expectAllAreCaught(module, launch, rows,
+                         [&] {
+                           auto arguments = std::make_unique<KernelArguments>();
+                           arguments->input(query).input(keys).input(values);
+                           arguments->input(spans).output(result);
+                           arguments->step(start, rows, 1).scalar(capacity);
+                           return arguments;
+                         }),
+      4U);
+}
+
 TEST(Mutations, OfAttentionAreCaught) {
   for (int64_t headDim : {64, 256, 512}) {
     Attention shape{4, 1, headDim, 0, {}, 0.125};

@@ -178,6 +178,22 @@ TEST_P(Resources, RowsAttention) {
   check(module, launches);
 }
 
+TEST_P(Resources, RowsAttentionWithSpans) {
+  KernelModule module(GetParam());
+  std::vector<KernelLaunch> launches;
+  for (Attention attention : kAttentions) {
+    attention.spans = Attention::Spans::Free;
+    launches.push_back(
+        buildRowsAttention(module.builder(), module.target(), attention));
+    if (attention.window == 0)
+      continue;
+    attention.spans = Attention::Spans::Windowed;
+    launches.push_back(
+        buildRowsAttention(module.builder(), module.target(), attention));
+  }
+  check(module, launches);
+}
+
 TEST_P(Resources, SplitAttention) {
   KernelModule module(GetParam());
   std::vector<KernelLaunch> launches;
