@@ -9,6 +9,7 @@ flow.model @tiny <hidden = 64, vocab = 512, positions = 256> {
   flow.weight @scale : tensor<32xf32>
   flow.weight @gate_up : tensor<3072x64xf32>
   flow.weight @down : tensor<2048x48xf32>
+  flow.weight @norm : tensor<64xf32>
 }
 
 // CHECK-LABEL: func.func @many_rows
@@ -56,4 +57,47 @@ func.func @one_row(%tokens: tensor<1xi32>, %start: index, %rows: index) -> tenso
   %y = flow.grouped_mlp %n to %experts by %shares, %gu, %d hidden(#flow.bf16_rows) : tensor<1x64xf32, #flow.bf16_rows>, tensor<1x4xi32>, tensor<3072x64xf32, #flow.panels<bf16>>, tensor<2048x48xf32, #flow.panels<bf16>> -> tensor<1x64xf32>
   // CHECK: return %[[SUM]]
   return %y : tensor<1x64xf32>
+}
+
+// The router's product norms its row; the product behind a dense MLP and experts
+// norms what each of the two gives, and adds them.
+// CHECK-LABEL: func.func @norms_of_a_row
+func.func @norms_of_a_row(%tokens: tensor<1xi32>, %start: index, %rows: index) -> (tensor<1x4xi32>, tensor<1x4xf32>, tensor<1x32xf32>, tensor<1x64xf32>) {
+  %table = flow.weight_ref @tiny::@embedding : tensor<512x64xf32>
+  // CHECK: %[[X:.*]] = flow.launch @kernels::@embed_64_
+  %x = flow.embed %tokens, %table scale 8.0 : tensor<1xi32>, tensor<512x64xf32> -> tensor<1x64xf32>
+  // CHECK: %[[Y:.*]] = flow.launch @kernels::@embed_64_
+  %y = flow.embed %tokens, %table scale 2.0 : tensor<1xi32>, tensor<512x64xf32> -> tensor<1x64xf32>
+  %w = flow.weight_ref @tiny::@norm : tensor<64xf32>
+  %n = flow.rms_norm %x scale %w : tensor<1x64xf32>, tensor<64xf32> -> tensor<1x64xf32, #flow.bf16_rows>
+  %r = flow.weight_ref @tiny::@router : tensor<32x64xf32, #flow.panels<bf16>>
+  %s = flow.weight_ref @tiny::@scale : tensor<32xf32>
+  // CHECK-NEXT: %[[LOGITS:.*]] = flow.launch @kernels::@norm_64_358637bd_weighted_bf16_vector_product_32x64_f32(%[[X]], %[[W:[0-9]*]], %[[ROUTER:[0-9]*]]) {{.*}} -> tensor<1x32xf32>
+  // CHECK-NEXT: flow.launch @kernels::@router_4_of_32_3e000000(%[[LOGITS]],
+  %experts, %shares = flow.router %n, %r scale %s factor 1.25e-01 : tensor<1x64xf32, #flow.bf16_rows>, tensor<32x64xf32, #flow.panels<bf16>>, tensor<32xf32> -> tensor<1x4xi32>
+  %first = flow.rms_norm %x scale %w : tensor<1x64xf32>, tensor<64xf32>
+  %second = flow.rms_norm %y scale %w : tensor<1x64xf32>, tensor<64xf32>
+  %both = arith.addf %first, %second : tensor<1x64xf32>
+  %sum, %normed = flow.add_rms_norm %x, %both branch_scale %w scale %w : tensor<1x64xf32>, tensor<64xf32> -> tensor<1x64xf32, #flow.bf16_rows>
+  // CHECK-NEXT: %[[Z:.*]]:2 = flow.launch @kernels::@sum_norm_64_358637bd_weighted_bf16_parts358637bd_branch358637bd_vector_product_32x64_f32(%[[X]], %[[X]], %[[W]], %[[Y]], %[[W]], %[[W]], %[[W]], %[[ROUTER]])
+  %z = flow.linear %normed, %r : tensor<1x64xf32, #flow.bf16_rows>, tensor<32x64xf32, #flow.panels<bf16>> -> tensor<1x32xf32>
+  // CHECK-NEXT: return {{.*}}, %[[Z]]#1, %[[Z]]#0
+  return %experts, %shares, %z, %sum : tensor<1x4xi32>, tensor<1x4xf32>, tensor<1x32xf32>, tensor<1x64xf32>
+}
+
+// Parts whose eps differ are added by a launch of its own.
+// CHECK-LABEL: func.func @parts_apart
+func.func @parts_apart(%tokens: tensor<1xi32>, %start: index, %rows: index) -> tensor<1x64xf32> {
+  %table = flow.weight_ref @tiny::@embedding : tensor<512x64xf32>
+  %x = flow.embed %tokens, %table scale 8.0 : tensor<1xi32>, tensor<512x64xf32> -> tensor<1x64xf32>
+  %w = flow.weight_ref @tiny::@norm : tensor<64xf32>
+  // CHECK: %[[FIRST:.*]] = flow.launch @kernels::@norm_64_358637bd_weighted_f32(
+  %first = flow.rms_norm %x scale %w : tensor<1x64xf32>, tensor<64xf32>
+  // CHECK-NEXT: %[[SECOND:.*]] = flow.launch @kernels::@norm_64_3a83126f_weighted_f32(
+  %second = flow.rms_norm %x scale %w eps 1.0e-03 : tensor<1x64xf32>, tensor<64xf32>
+  // CHECK-NEXT: flow.launch @kernels::@add_64(%[[FIRST]], %[[SECOND]])
+  %both = arith.addf %first, %second : tensor<1x64xf32>
+  // CHECK-NEXT: flow.launch @kernels::@sum_norm_64_358637bd_weighted_bf16(
+  %sum, %normed = flow.add_rms_norm %x, %both scale %w : tensor<1x64xf32>, tensor<64xf32> -> tensor<1x64xf32, #flow.bf16_rows>
+  return %sum : tensor<1x64xf32>
 }

@@ -10,6 +10,7 @@ flow.model @tiny <hidden = 64, vocab = 512, positions = 256> {
   flow.weight @small : tensor<512x32xf32>
   flow.weight @q : tensor<128x64xf32>
   flow.weight @norm : tensor<64xf32>
+  flow.weight @context_norm : tensor<32xf32>
 }
 
 // CHECK-LABEL: func.func @per_layer
@@ -82,4 +83,61 @@ func.func @per_layer_row(%tokens: tensor<1xi32>, %start: index, %rows: index) ->
   %z, %m = flow.add_rms_norm %sum, %b scale %s : tensor<1x64xf32>, tensor<64xf32>
   // CHECK-NEXT: return %[[Z]]#0, %[[Z]]#1
   return %z, %m : tensor<1x64xf32>, tensor<1x64xf32>
+}
+
+// The product behind the gate makes its row: it norms the context, adds it to
+// the token's embedding, and gates the sum. Nobody stores that.
+// CHECK-LABEL: func.func @gated_sum
+func.func @gated_sum(%tokens: tensor<1xi32>, %start: index, %rows: index) -> tensor<1x64xf32> {
+  %table = flow.weight_ref @tiny::@embedding : tensor<512x64xf32>
+  // CHECK: %[[X:.*]] = flow.launch @kernels::@embed_64_
+  %x = flow.embed %tokens, %table scale 8.0 : tensor<1xi32>, tensor<512x64xf32> -> tensor<1x64xf32>
+  %small = flow.weight_ref @tiny::@small : tensor<512x32xf32>
+  // CHECK: %[[E:.*]] = flow.launch @kernels::@embed_32_
+  %e = flow.embed %tokens, %small scale 4.0 : tensor<1xi32>, tensor<512x32xf32> -> tensor<1x32xf32>
+  // CHECK-NEXT: %[[R:.*]] = flow.launch @kernels::@round_64(%[[X]])
+  %r = flow.quantize_rows %x : tensor<1x64xf32> -> tensor<1x64xf32, #flow.bf16_rows>
+  %g = flow.weight_ref @tiny::@gate : tensor<32x64xf32, #flow.panels<bf16>>
+  %o = flow.weight_ref @tiny::@out : tensor<64x32xf32, #flow.panels<bf16>>
+  // CHECK-NEXT: %[[C:.*]] = flow.launch @kernels::@vector_product_32x64_f32(%[[R]],
+  %c = flow.linear %r, %g : tensor<1x64xf32, #flow.bf16_rows>, tensor<32x64xf32, #flow.panels<bf16>> -> tensor<1x32xf32>
+  %s = flow.weight_ref @tiny::@context_norm : tensor<32xf32>
+  %n = flow.rms_norm %c scale %s eps 1.0e-03 : tensor<1x32xf32>, tensor<32xf32>
+  %sum = arith.addf %n, %e : tensor<1x32xf32>
+  // CHECK-NEXT: %[[G:.*]] = flow.launch @kernels::@vector_product_32x64_f32(%[[R]],
+  // CHECK-NEXT: %[[Y:.*]] = flow.launch @kernels::@sum_32_branch3a83126f_gated_vector_product_64x32_f32(%[[E]], %[[C]], %{{.*}}, %[[G]], %{{.*}}) {{.*}} -> tensor<1x64xf32>
+  // CHECK-NEXT: return %[[Y]]
+  %y = flow.per_layer_gate %r, %g, %sum, %o hidden(#flow.bf16_rows) : tensor<1x64xf32, #flow.bf16_rows>, tensor<32x64xf32, #flow.panels<bf16>>, tensor<1x32xf32>, tensor<64x32xf32, #flow.panels<bf16>> -> tensor<1x64xf32>
+  return %y : tensor<1x64xf32>
+}
+
+// Attention norms and turns the only row of queries that have no keys of their
+// own, unless somebody else reads them.
+// CHECK-LABEL: func.func @queries_of_a_row
+// CHECK-SAME: (%{{.*}}: tensor<1xi32>, %[[START:.*]]: index, %[[ROWS:.*]]: index)
+func.func @queries_of_a_row(%tokens: tensor<1xi32>, %start: index, %rows: index) -> tensor<1x64xf32> {
+  %c1 = arith.constant 1 : index
+  %table = flow.weight_ref @tiny::@embedding : tensor<512x64xf32>
+  %x = flow.embed %tokens, %table scale 8.0 : tensor<1xi32>, tensor<512x64xf32> -> tensor<1x64xf32>
+  %r = flow.quantize_rows %x : tensor<1x64xf32> -> tensor<1x64xf32, #flow.bf16_rows>
+  // CHECK: %[[ANGLES:.*]] = flow.launch @kernels::@angles_64_
+  %angles = flow.rope_angles @tiny::@local at %start rows %c1 : tensor<1x32x2xf32>
+  %w = flow.weight_ref @tiny::@q : tensor<128x64xf32, #flow.panels<bf16>>
+  // CHECK-NEXT: %[[P:.*]] = flow.launch @kernels::@vector_product_128x64_f32(
+  %p = flow.linear %r, %w : tensor<1x64xf32, #flow.bf16_rows>, tensor<128x64xf32, #flow.panels<bf16>> -> tensor<1x128xf32>
+  %h = tensor.expand_shape %p [[0], [1, 2]] output_shape [1, 2, 64] : tensor<1x128xf32> into tensor<1x2x64xf32>
+  %s = flow.weight_ref @tiny::@norm : tensor<64xf32>
+  %n = flow.rms_norm %h scale %s : tensor<1x2x64xf32>, tensor<64xf32>
+  %q = flow.rope %n, %angles : tensor<1x2x64xf32>, tensor<1x32x2xf32>
+  // CHECK-NEXT: %[[KEY:.*]], %[[VALUE:.*]] = flow.cache_ref
+  %k, %v = flow.cache_ref @tiny::@kv : tensor<?x1x64xbf16>
+  %total = arith.addi %start, %rows : index
+  // CHECK: flow.launch @kernels::@split_attention_h2_kv1_d64_{{.*}}_heads_2_0_64_358637bd_norms(%[[P]], %{{.*}}, %[[ANGLES]], %[[KEY]], %[[VALUE]]) step(%[[START]], %[[ROWS]]) capacity
+  %a = flow.attention %q at %start, %k, %v total %total mask <causal> blocks <first = zero, size = 32> scale 1.25e-01 : tensor<1x2x64xf32>, tensor<?x1x64xbf16>
+  // CHECK: %[[Q:.*]] = flow.launch @kernels::@heads_2_0_64_0(%[[P]], %[[ANGLES]])
+  %q2 = flow.rope %h, %angles : tensor<1x2x64xf32>, tensor<1x32x2xf32>
+  // CHECK-COUNT-2: flow.launch @kernels::@split_attention_h2_kv1_d64_scale3fc0000000000000(%[[Q]],
+  %b = flow.attention %q2 at %start, %k, %v total %total mask <causal> blocks <first = zero, size = 32> scale 1.25e-01 : tensor<1x2x64xf32>, tensor<?x1x64xbf16>
+  %c = flow.attention %q2 at %start, %k, %v total %total mask <causal> blocks <first = zero, size = 32> scale 1.25e-01 : tensor<1x2x64xf32>, tensor<?x1x64xbf16>
+  return %x : tensor<1x64xf32>
 }

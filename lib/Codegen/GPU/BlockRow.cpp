@@ -63,8 +63,10 @@ Val BlockRow::inverseRoot(const Vals &values, double eps, Val sums) {
 }
 
 SmallVector<Access> flow::cuda::accessOf(const SumNorm &norm) {
-  return SmallVector<Access>(2 + norm.hasBranchWeight + norm.hasSumScale +
-                                 norm.isNormed,
+  int64_t branches = norm.hasParts ? 4 : norm.hasBranch;
+  return SmallVector<Access>(1 + branches + norm.hasBranchWeight +
+                                 norm.hasSumScale + norm.isNormed +
+                                 norm.hasGate,
                              Access::ReadOnly);
 }
 
@@ -74,42 +76,76 @@ SumNormOperands flow::cuda::operandsOf(KernelBuilder &k, const SumNorm &norm,
   SumNormOperands operands;
   Val offset = index * (4 * norm.norm.width);
   operands.stream = k.at(*next++, offset);
-  operands.branch = k.at(*next++, offset);
+  if (norm.hasParts)
+    for (int i : {0, 1}) {
+      operands.parts[i] = k.at(*next++, offset);
+      operands.partWeights[i] = *next++;
+    }
+  else if (norm.hasBranch)
+    operands.branch = k.at(*next++, offset);
   if (norm.hasBranchWeight)
     operands.branchWeight = *next++;
   if (norm.hasSumScale)
     operands.sumScale = *next++;
   if (norm.isNormed)
-    operands.weight = *next;
+    operands.weight = *next++;
+  if (norm.hasGate)
+    operands.gate = k.at(*next, offset);
   return operands;
+}
+
+/// `values`, normed and weighted. `sums` is shared memory as of `inverseRoot`.
+static Vals normed(BlockRow &row, Vals values, const Vals &weight, double eps,
+                   Val sums) {
+  Val inverse = row.inverseRoot(values, eps, sums);
+  for (auto [value, factor] : llvm::zip(values, weight))
+    value = value * inverse * factor;
+  return values;
 }
 
 SumAndNormed flow::cuda::sumAndNorm(KernelBuilder &k, BlockRow &row,
                                     const SumNorm &norm,
                                     const SumNormOperands &operands,
                                     Val shared) {
-  Vals sum = row.load(operands.stream), branch = row.load(operands.branch);
+  auto sumsOf = [&](int64_t index) {
+    return k.at(shared, index * BlockRow::bytesOfSum(row.threadCount()));
+  };
+  // Loads first, so that all of them are under way at the same time.
+  Vals sum = row.load(operands.stream);
+  Vals branch =
+      norm.hasBranch && !norm.hasParts ? row.load(operands.branch) : Vals();
+  Vals parts[2], partWeights[2];
+  if (norm.hasParts)
+    for (int i : {0, 1}) {
+      parts[i] = row.load(operands.parts[i]);
+      partWeights[i] = row.load(operands.partWeights[i]);
+    }
   Vals weight = norm.isNormed ? row.load(operands.weight) : Vals();
-  if (norm.hasBranchWeight) {
-    Vals factors = row.load(operands.branchWeight);
-    Val inverse = row.inverseRoot(branch, norm.branchEps, shared);
-    for (auto [value, factor] : llvm::zip(branch, factors))
-      value = value * inverse * factor;
+  Vals branchWeight =
+      norm.hasBranchWeight ? row.load(operands.branchWeight) : Vals();
+  Vals gate = norm.hasGate ? row.load(operands.gate) : Vals();
+  if (norm.hasParts) {
+    branch = normed(row, parts[0], partWeights[0], norm.partEps, sumsOf(2));
+    Vals other = normed(row, parts[1], partWeights[1], norm.partEps, sumsOf(3));
+    for (auto [value, added] : llvm::zip(branch, other))
+      value = value + added;
   }
-  Val scale = norm.hasSumScale ? k.loadF32(operands.sumScale) : Val();
-  for (auto [value, added] : llvm::zip(sum, branch)) {
-    value = added + value;
-    if (norm.hasSumScale)
+  if (norm.hasBranchWeight)
+    branch = normed(row, branch, branchWeight, norm.branchEps, sumsOf(0));
+  if (norm.hasBranch)
+    for (auto [value, added] : llvm::zip(sum, branch))
+      value = added + value;
+  if (norm.hasSumScale) {
+    Val scale = k.loadF32(operands.sumScale);
+    for (Val &value : sum)
       value = value * scale;
   }
   SumAndNormed result{sum, sum};
-  if (!norm.isNormed)
-    return result;
-  Val inverse =
-      row.inverseRoot(sum, norm.norm.eps,
-                      k.at(shared, BlockRow::bytesOfSum(row.threadCount())));
-  for (auto [value, factor] : llvm::zip(result.normed, weight))
-    value = value * inverse * factor;
+  if (norm.isNormed)
+    result.normed = normed(row, sum, weight, norm.norm.eps, sumsOf(1));
+  if (norm.hasGate)
+    for (auto [value, by] : llvm::zip(result.normed, gate))
+      value = k.gelu(by) * value;
   return result;
 }
 
@@ -122,10 +158,14 @@ std::string flow::cuda::nameOf(const RowNorm &norm) {
 }
 
 std::string flow::cuda::nameOf(const SumNorm &norm) {
-  return llvm::formatv("sum_{0}{1}{2}",
-                       norm.isNormed ? "norm_" + nameOf(norm.norm)
-                                     : std::to_string(norm.norm.width),
-                       norm.hasBranchWeight ? "_branch" + bitsOf(norm.branchEps)
-                                            : "",
-                       norm.hasSumScale ? "_scaled" : "");
+  std::string name = norm.hasBranch ? "sum_" : "";
+  name += norm.isNormed ? "norm_" + nameOf(norm.norm)
+                        : std::to_string(norm.norm.width);
+  if (norm.hasParts)
+    name += "_parts" + bitsOf(norm.partEps);
+  if (norm.hasBranchWeight)
+    name += "_branch" + bitsOf(norm.branchEps);
+  if (norm.hasSumScale)
+    name += "_scaled";
+  return norm.hasGate ? name + "_gated" : name;
 }

@@ -43,7 +43,9 @@ private:
 
 /// Where the rows of a sum and its norm are. What a `SumNorm` has not is null.
 struct SumNormOperands {
-  Val stream, branch, branchWeight, sumScale, weight;
+  Val stream, branch, branchWeight, sumScale, weight, gate;
+  /// Of the two parts of a branch.
+  Val parts[2], partWeights[2];
 };
 
 /// How the parameters of a kernel begin that sums and norms.
@@ -57,10 +59,10 @@ struct SumAndNormed {
 };
 
 /// Shared memory of `sumAndNorm` by so many threads.
-inline int64_t bytesOfSumNorm(int64_t threads) {
-  return 2 * BlockRow::bytesOfSum(threads);
+inline int64_t bytesOfSumNorm(const SumNorm &norm, int64_t threads) {
+  return (norm.hasParts ? 4 : 2) * BlockRow::bytesOfSum(threads);
 }
-/// Sums and norms one row.
+/// Sums and norms one row, and gates what leaves.
 SumAndNormed sumAndNorm(KernelBuilder &k, BlockRow &row, const SumNorm &norm,
                         const SumNormOperands &operands, Val shared);
 

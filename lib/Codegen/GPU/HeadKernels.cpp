@@ -61,7 +61,7 @@ KernelLaunch flow::cuda::buildHeadRows(OpBuilder &builder,
                  GridSize{1}};
   SmallVector<Access> access{Access::ReadOnly};
   if (rows.hasNorms)
-    access.append(2, Access::ReadOnly);
+    access.append(rows.kvHeads != 0 ? 2 : 1, Access::ReadOnly);
   access.push_back(Access::ReadOnly);
   if (rows.kvHeads != 0)
     access.append(2, Access::ReadWrite);

@@ -63,7 +63,8 @@ HeadOperands flow::cuda::headOperands(const HeadRows &rows, const Val *&next) {
   operands.product = *next++;
   if (rows.hasNorms) {
     operands.queryWeight = *next++;
-    operands.keyWeight = *next++;
+    if (rows.kvHeads != 0)
+      operands.keyWeight = *next++;
   }
   operands.angles = *next++;
   return operands;

@@ -45,7 +45,7 @@ private:
 struct HeadOperands {
   /// The row of the product, [(H + 2 KV) * D] f32.
   Val product;
-  /// [D] f32, of heads with norms.
+  /// [D] f32, of heads with norms; of keys, where there are any.
   Val queryWeight, keyWeight;
   /// Of the row, [D/2, 2] f32.
   Val angles;

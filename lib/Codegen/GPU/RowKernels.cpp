@@ -173,7 +173,7 @@ KernelLaunch flow::cuda::buildSumNorm(OpBuilder &builder,
                                       const SumNorm &norm) {
   const RowNorm &rows = norm.norm;
   KernelLaunch launch = launchOfNorms(nameOf(norm), rows.width);
-  launch.sharedBytes = bytesOfSumNorm(launch.threads);
+  launch.sharedBytes = bytesOfSumNorm(norm, launch.threads);
   SmallVector<Access> access = accessOf(norm);
   access.append(2, Access::ReadWrite);
   addKernel(builder, target, launch, access,

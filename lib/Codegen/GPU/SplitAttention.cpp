@@ -50,6 +50,8 @@ private:
   AttentionOperands attentionOperands();
 
   void makeHeads(const HeadRows &heads);
+  /// Writes the row's key and value into the caches.
+  void makeKey(HeadMaker &maker);
   void storePart(const AttendedRow &row);
   /// Whether this CTA is the last of its group.
   Val arrivesLast(Val counter);
@@ -129,6 +131,13 @@ void SplitBody::makeHeads(const HeadRows &heads) {
            maker.store(query, [&](Val i) { return body.queryPlace(row, i); });
            return Vals();
          });
+  if (heads.kvHeads != 0)
+    makeKey(maker);
+  k.barrier();
+}
+
+void SplitBody::makeKey(HeadMaker &maker) {
+  Val warp = thread >> 5;
   // The row sees its own key, which is the last one.
   auto cached = [&](Val cache) {
     return k.at(
@@ -141,7 +150,6 @@ void SplitBody::makeHeads(const HeadRows &heads) {
          [&] { maker.store(maker.key(kvHead), cached(operands.keys)); });
   k.when(isOwner & warp.equals(k.i32(1)),
          [&] { maker.store(maker.value(kvHead), cached(operands.values)); });
-  k.barrier();
 }
 
 void SplitBody::storePart(const AttendedRow &row) {
@@ -281,13 +289,11 @@ static SplitAttention buildSplit(OpBuilder &builder, const KernelTarget &target,
   launch.blocksOfSm = blocksOfSm(attention, tile, target.sharedMemoryLimit);
   launch.grid = {GridSize{shape.parts}, GridSize{attention.kvHeads},
                  GridSize{rowTiles}};
-  SmallVector<Access> access(heads && heads->hasNorms ? 3 : 1,
-                             Access::ReadOnly);
-  Access cache = Access::ReadOnly;
-  if (heads) {
-    access.push_back(Access::ReadOnly);
-    cache = Access::ReadWrite;
-  }
+  bool makesKey = heads && heads->kvHeads != 0;
+  SmallVector<Access> access{Access::ReadOnly};
+  if (heads)
+    access.append(1 + (heads->hasNorms ? 1 + makesKey : 0), Access::ReadOnly);
+  Access cache = makesKey ? Access::ReadWrite : Access::ReadOnly;
   access.append({cache, cache, Access::ReadWrite, Access::ReadWrite,
                  Access::ReadOnly, Access::Scalar});
   addKernel(

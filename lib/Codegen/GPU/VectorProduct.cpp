@@ -171,28 +171,33 @@ KernelLaunch flow::cuda::buildNormedVectorProduct(OpBuilder &builder,
   // The row, and sums of its norm, lie behind the queues.
   int64_t rowOffset = launch.sharedBytes;
   int64_t sumsOffset = rowOffset + 2 * product.depth;
-  launch.sharedBytes = sumsOffset + bytesOfSumNorm(launch.threads);
+  launch.sharedBytes = sumsOffset + bytesOfSumNorm(norm, launch.threads);
   // A CTA takes a kilobyte more than it asks for, and one may have the whole
   // shared memory of its SM.
   launch.blocksOfSm = std::clamp<int64_t>((target.sharedMemoryLimit + 1024) /
                                               (launch.sharedBytes + 1024),
                                           1, launch.blocksOfSm);
   SmallVector<Access> access = accessOf(norm);
-  access.append({Access::ReadOnly, Access::ReadWrite, Access::ReadWrite});
+  size_t inputs = access.size();
+  access.push_back(Access::ReadOnly);
+  access.append(norm.storesSum() ? 2 : 1, Access::ReadWrite);
   addKernel(builder, target, launch, access,
             [&](KernelBuilder &k, const Vals &parameters) {
-              ArrayRef<Val> last = ArrayRef<Val>(parameters).take_back(3);
+              Val weights = parameters[inputs];
               Val shared = k.sharedMemory();
               Val x = k.at(shared, rowOffset);
-              VectorProductBody body(k, product, warps, x, last[0], last[2]);
+              VectorProductBody body(k, product, warps, x, weights,
+                                     parameters.back());
               body.begin();
               BlockRow row(k, product.depth, launch.threads);
               SumAndNormed result = sumAndNorm(
                   k, row, norm, operandsOf(k, norm, parameters, k.i64(0)),
                   k.at(shared, sumsOffset));
               row.store(result.normed, x, RowType::Bf16);
-              k.when(k.blockIdX().equals(k.i32(0)),
-                     [&] { row.store(result.sum, last[1], RowType::F32); });
+              if (norm.storesSum())
+                k.when(k.blockIdX().equals(k.i32(0)), [&] {
+                  row.store(result.sum, parameters[inputs + 1], RowType::F32);
+                });
               k.barrier();
               body.finish();
             });

@@ -21,6 +21,9 @@ namespace flow {
 
 namespace {
 
+/// Heads that share a KV head, if attention is to make them.
+constexpr int64_t kMostHeadsOfGroup = 16;
+
 /// The module of all kernels.
 constexpr llvm::StringLiteral kKernels = "kernels";
 
@@ -81,22 +84,33 @@ private:
   bool isBf16(RankedTensorType type) {
     return isa_and_nonnull<Bf16RowsAttr>(type.getEncoding());
   }
-  /// `rows` by `weight`; null after an error.
-  Value product(Operation *op, Value rows, Value weight,
-                cuda::Epilogue epilogue, double cap = 0);
   /// A sum and its norm: the kernel, what it is given, the sum.
   struct SumOfRow {
     cuda::SumNorm norm;
     SmallVector<Value> inputs;
     Value sum;
   };
+  /// `rows` by `weight`; null after an error. With `made`, the product makes
+  /// the row that it reads, and `rows` are as many.
+  Value product(Operation *op, Value rows, Value weight,
+                cuda::Epilogue epilogue, double cap = 0,
+                const SumOfRow *made = nullptr);
   FailureOr<SumOfRow> sumOf(AddRmsNormOp op);
+  FailureOr<SumOfRow> sumOf(RmsNormOp op);
   SumOfRow sumOf(arith::AddFOp op);
-  /// The op whose sum, normed or rounded, is `rows`, if the product that reads
-  /// them makes them itself.
+  /// The op whose norm or sum, normed or rounded, is `rows`, if the product
+  /// that reads them makes them itself.
   Operation *fusedSum(Value rows);
   /// The norm of `branch`, if a sum makes it on its way.
   RmsNormOp fusedBranch(Value branch);
+  /// The two norms that `branch` adds, if the sum that it joins makes them.
+  std::optional<std::array<RmsNormOp, 2>> fusedParts(Value branch);
+  /// Whether a product makes the sum.
+  bool isMadeByProduct(arith::AddFOp op);
+  /// Whether who reads the norm makes it.
+  bool isFused(RmsNormOp op);
+  /// The embedding of a layer, a sum, if the product behind its gate makes it.
+  arith::AddFOp fusedEmbedding(PerLayerGateOp op);
   /// `inputs` of f32 element by element.
   FailureOr<Value> elements(Operation *op, cuda::ElementOp kind,
                             ArrayRef<Value> inputs);
@@ -109,14 +123,16 @@ private:
     SmallVector<Value> inputs, updates;
     bool readsStep = false, readsCapacity = false;
   };
-  /// Heads that a kernel of attention makes.
+  /// Heads that a kernel of attention makes. Without an op that appends, they
+  /// are queries alone.
   struct FusedHeads {
-    QkvRopeAppendOp op;
+    QkvRopeAppendOp append;
     cuda::HeadRows rows;
     Arguments arguments;
   };
   /// The attention whose kernel makes the heads of `op` itself, if one does.
   AttentionOp fusedAttention(QkvRopeAppendOp op);
+  AttentionOp fusedAttention(RopeOp op);
   ResultRange launch(Location loc, const cuda::KernelLaunch &kernel,
                      const Arguments &arguments, TypeRange results);
   /// What launches kernels for `op`.
@@ -213,7 +229,8 @@ Value StepLowering::productWeight(Operation *op, Value operand) {
 }
 
 Value StepLowering::product(Operation *op, Value rows, Value weight,
-                            cuda::Epilogue epilogue, double cap) {
+                            cuda::Epilogue epilogue, double cap,
+                            const SumOfRow *made) {
   cuda::Product product;
   product.columns = typeOf(weight).getDimSize(0);
   product.depth = typeOf(weight).getDimSize(1);
@@ -230,19 +247,28 @@ Value StepLowering::product(Operation *op, Value rows, Value weight,
       rowsLike(rows, isGated ? product.columns / 2 : product.columns,
                isGated || epilogue == cuda::Epilogue::Bf16 ? bf16() : f32());
   Arguments arguments;
+  FailureOr<SumOfRow> sum;
   if (Operation *fused = fusedSum(rows)) {
-    auto norm = dyn_cast<AddRmsNormOp>(fused);
-    FailureOr<SumOfRow> sum =
-        norm ? sumOf(norm) : sumOf(cast<arith::AddFOp>(fused));
+    sum = llvm::TypeSwitch<Operation *, FailureOr<SumOfRow>>(fused)
+              .Case<AddRmsNormOp, RmsNormOp, arith::AddFOp>(
+                  [&](auto typed) { return sumOf(typed); });
     if (failed(sum))
       return {};
-    arguments.inputs = std::move(sum->inputs);
+    made = &*sum;
+  }
+  if (made) {
+    arguments.inputs = made->inputs;
     arguments.inputs.push_back(weight);
+    SmallVector<Type> types;
+    if (made->norm.storesSum())
+      types.push_back(made->sum.getType());
+    types.push_back(type);
     ResultRange launched = launch(
-        op->getLoc(), buildNormedVectorProduct(b, target, product, sum->norm),
-        arguments, {sum->sum.getType(), type});
-    lowered[sum->sum] = launched[0];
-    return launched[1];
+        op->getLoc(), buildNormedVectorProduct(b, target, product, made->norm),
+        arguments, types);
+    if (made->norm.storesSum())
+      lowered[made->sum] = launched.front();
+    return launched.back();
   }
   arguments.inputs = {now(rows), weight};
   if (typeOf(rows).getDimSize(0) == 1)
@@ -327,7 +353,7 @@ FailureOr<cuda::RowNorm> StepLowering::normOf(Operation *op,
 }
 
 LogicalResult StepLowering::lower(RmsNormOp op) {
-  if (fusedBranch(op.getResult()))
+  if (isFused(op))
     return success();
   RankedTensorType type = typeOf(op.getResult());
   FailureOr<cuda::RowNorm> norm =
@@ -344,6 +370,23 @@ LogicalResult StepLowering::lower(RmsNormOp op) {
   return success();
 }
 
+/// Of the summands of `op`, the one that may be normed on the way.
+static Value branchOf(arith::AddFOp op) {
+  bool isLeft = op.getLhs().getDefiningOp<RmsNormOp>() &&
+                !op.getRhs().getDefiningOp<RmsNormOp>();
+  return isLeft ? op.getLhs() : op.getRhs();
+}
+
+/// The norm of the queries that `op` turns, if there is one that attention can
+/// make.
+static RmsNormOp queryNorm(RopeOp op) {
+  auto norm = op.getInput().getDefiningOp<RmsNormOp>();
+  return norm && norm.getWeight() && norm->hasOneUse() &&
+                 !typeOf(norm.getResult()).getEncoding()
+             ? norm
+             : RmsNormOp();
+}
+
 RmsNormOp StepLowering::fusedBranch(Value branch) {
   auto norm = branch.getDefiningOp<RmsNormOp>();
   if (!norm || !norm.getWeight() || !branch.hasOneUse() ||
@@ -354,12 +397,54 @@ RmsNormOp StepLowering::fusedBranch(Value branch) {
     return sum.getBranch() == branch && !sum.getBranchWeight() ? norm
                                                                : RmsNormOp();
   auto sum = dyn_cast<arith::AddFOp>(user);
-  bool isFused = sum && sum.getRhs() == branch &&
-                 llvm::any_of(sum->getUsers(), [&](Operation *reader) {
-                   return isa<QuantizeRowsOp>(reader) &&
-                          fusedSum(reader->getResult(0)) == sum;
-                 });
-  return isFused ? norm : RmsNormOp();
+  return sum && branchOf(sum) == branch && isMadeByProduct(sum) ? norm
+                                                                : RmsNormOp();
+}
+
+std::optional<std::array<RmsNormOp, 2>> StepLowering::fusedParts(Value branch) {
+  auto add = branch.getDefiningOp<arith::AddFOp>();
+  if (!add || !branch.hasOneUse())
+    return std::nullopt;
+  auto sum = dyn_cast<AddRmsNormOp>(*branch.user_begin());
+  auto first = add.getLhs().getDefiningOp<RmsNormOp>();
+  auto second = add.getRhs().getDefiningOp<RmsNormOp>();
+  if (!sum || sum.getBranch() != branch || typeOf(branch).getRank() != 2 ||
+      typeOf(branch).getDimSize(0) != 1 || !first || !second ||
+      first.getEps() != second.getEps())
+    return std::nullopt;
+  for (RmsNormOp part : {first, second})
+    if (!part.getWeight() || !part->hasOneUse() ||
+        typeOf(part.getResult()).getEncoding())
+      return std::nullopt;
+  return {{first, second}};
+}
+
+arith::AddFOp StepLowering::fusedEmbedding(PerLayerGateOp op) {
+  auto sum = op.getEmbedded().getDefiningOp<arith::AddFOp>();
+  return sum && sum->hasOneUse() && typeOf(op.getEmbedded()).getDimSize(0) == 1
+             ? sum
+             : arith::AddFOp();
+}
+
+bool StepLowering::isMadeByProduct(arith::AddFOp op) {
+  return llvm::any_of(op->getUsers(), [&](Operation *reader) {
+    if (auto gate = dyn_cast<PerLayerGateOp>(reader))
+      return fusedEmbedding(gate) == op;
+    return isa<QuantizeRowsOp>(reader) && fusedSum(reader->getResult(0)) == op;
+  });
+}
+
+bool StepLowering::isFused(RmsNormOp op) {
+  Value result = op.getResult();
+  if (fusedBranch(result) || fusedSum(result))
+    return true;
+  if (!result.hasOneUse())
+    return false;
+  Operation *user = *result.user_begin();
+  if (auto rope = dyn_cast<RopeOp>(user))
+    return queryNorm(rope) == op && fusedAttention(rope);
+  auto add = dyn_cast<arith::AddFOp>(user);
+  return add && fusedParts(add.getResult());
 }
 
 FailureOr<StepLowering::SumOfRow> StepLowering::sumOf(AddRmsNormOp op) {
@@ -371,7 +456,12 @@ FailureOr<StepLowering::SumOfRow> StepLowering::sumOf(AddRmsNormOp op) {
   row.norm.norm = *norm;
   row.sum = op.getSum();
   row.inputs = {now(op.getStream())};
-  if (RmsNormOp branch = fusedBranch(op.getBranch())) {
+  if (auto parts = fusedParts(op.getBranch())) {
+    row.norm.hasParts = true;
+    row.norm.partEps = parts->front().getEps().convertToDouble();
+    for (RmsNormOp part : *parts)
+      row.inputs.append({now(part.getInput()), now(part.getWeight())});
+  } else if (RmsNormOp branch = fusedBranch(op.getBranch())) {
     row.norm.hasBranchWeight = true;
     row.norm.branchEps = branch.getEps().convertToDouble();
     row.inputs.append({now(branch.getInput()), now(branch.getWeight())});
@@ -390,18 +480,31 @@ FailureOr<StepLowering::SumOfRow> StepLowering::sumOf(AddRmsNormOp op) {
   return row;
 }
 
+FailureOr<StepLowering::SumOfRow> StepLowering::sumOf(RmsNormOp op) {
+  FailureOr<cuda::RowNorm> norm =
+      normOf(op, typeOf(op.getResult()), op.getEps(), true);
+  if (failed(norm))
+    return failure();
+  SumOfRow row;
+  row.norm.norm = *norm;
+  row.norm.hasBranch = false;
+  row.inputs = {now(op.getInput()), now(op.getWeight())};
+  return row;
+}
+
 StepLowering::SumOfRow StepLowering::sumOf(arith::AddFOp op) {
   SumOfRow row;
   row.norm.norm.width = typeOf(op.getResult()).getDimSize(1);
   row.norm.isNormed = false;
   row.sum = op.getResult();
-  row.inputs = {now(op.getLhs())};
-  if (RmsNormOp branch = fusedBranch(op.getRhs())) {
+  Value added = branchOf(op);
+  row.inputs = {now(added == op.getRhs() ? op.getLhs() : op.getRhs())};
+  if (RmsNormOp branch = fusedBranch(added)) {
     row.norm.hasBranchWeight = true;
     row.norm.branchEps = branch.getEps().convertToDouble();
     row.inputs.append({now(branch.getInput()), now(branch.getWeight())});
   } else {
-    row.inputs.push_back(now(op.getRhs()));
+    row.inputs.push_back(now(added));
   }
   return row;
 }
@@ -409,19 +512,24 @@ StepLowering::SumOfRow StepLowering::sumOf(arith::AddFOp op) {
 Operation *StepLowering::fusedSum(Value rows) {
   RankedTensorType type = typeOf(rows);
   if (type.getRank() != 2 || type.getDimSize(0) != 1 || !isBf16(type) ||
-      !rows.hasOneUse())
+      !rows.hasOneUse() || type.getDimSize(1) % 8 != 0)
     return nullptr;
+  Operation *user = *rows.user_begin();
+  // Of a sum that is normed several times, the router's norm. Other products
+  // read norms that come with their sum, but for a step's first one.
+  if (auto norm = rows.getDefiningOp<RmsNormOp>())
+    return norm.getWeight() && isa<RouterOp>(user) ? norm.getOperation()
+                                                   : nullptr;
   Value sum;
   if (auto norm = rows.getDefiningOp<AddRmsNormOp>())
     sum = norm.getSum();
   else if (auto rounded = rows.getDefiningOp<QuantizeRowsOp>())
     sum = rounded.getInput();
-  if (!sum || !isa<AddRmsNormOp, arith::AddFOp>(sum.getDefiningOp()) ||
-      type.getDimSize(1) % 8 != 0)
+  if (!sum ||
+      !isa_and_nonnull<AddRmsNormOp, arith::AddFOp>(sum.getDefiningOp()))
     return nullptr;
   // The head has so many CTAs that each would do more for the norm than for its
   // own rows.
-  Operation *user = *rows.user_begin();
   bool isInput =
       llvm::TypeSwitch<Operation *, bool>(user)
           .Case<LinearOp, GatedMlpOp, QkvRopeAppendOp, PerLayerGateOp>(
@@ -518,7 +626,6 @@ AttentionOp StepLowering::fusedAttention(QkvRopeAppendOp op) {
   Value query = op.getQuery();
   RankedTensorType type = typeOf(query);
   int64_t kvHeads = typeOf(op.getKeyCache()).getDimSize(1);
-  constexpr int64_t kMostHeadsOfGroup = 16;
   if (type.getDimSize(0) != 1 || !query.hasOneUse() ||
       type.getDimSize(1) > kMostHeadsOfGroup * kvHeads)
     return {};
@@ -533,6 +640,18 @@ AttentionOp StepLowering::fusedAttention(QkvRopeAppendOp op) {
       if (reader != attention && !attention->isBeforeInBlock(reader))
         return {};
   return attention;
+}
+
+AttentionOp StepLowering::fusedAttention(RopeOp op) {
+  Value query = op.getResult();
+  if (typeOf(query).getDimSize(0) != 1 || !query.hasOneUse())
+    return {};
+  auto attention = dyn_cast<AttentionOp>(*query.user_begin());
+  bool isFused =
+      attention && attention.getQuery() == query &&
+      typeOf(query).getDimSize(1) <=
+          kMostHeadsOfGroup * typeOf(attention.getKey()).getDimSize(1);
+  return isFused ? attention : AttentionOp();
 }
 
 LogicalResult StepLowering::lower(QkvRopeAppendOp op) {
@@ -617,13 +736,17 @@ LogicalResult StepLowering::lower(AttentionOp op) {
   };
   if (auto fused = headsOfAttention.find(op); fused != headsOfAttention.end()) {
     auto &[append, heads, arguments] = fused->second;
+    if (!append)
+      arguments.inputs.append({now(op.getKey()), now(op.getValue())});
     cuda::SplitAttention split =
         buildDecodeAttention(b, target, attention, heads);
     ResultRange launched =
         launch(op.getLoc(), split.launch, arguments, typesOf(split));
     lowered[op] = launched[1];
-    lowered[append.getNewKeyCache()] = launched[2];
-    lowered[append.getNewValueCache()] = launched[3];
+    if (append) {
+      lowered[append.getNewKeyCache()] = launched[2];
+      lowered[append.getNewValueCache()] = launched[3];
+    }
     return success();
   }
   Arguments arguments;
@@ -674,9 +797,8 @@ LogicalResult StepLowering::lower(QuantizeRowsOp op) {
 }
 
 LogicalResult StepLowering::lower(arith::AddFOp op) {
-  for (Operation *reader : op->getUsers())
-    if (isa<QuantizeRowsOp>(reader) && fusedSum(reader->getResult(0)) == op)
-      return success();
+  if (isMadeByProduct(op) || fusedParts(op.getResult()))
+    return success();
   FailureOr<Value> sum = isa<RankedTensorType>(op.getType())
                              ? elements(op, cuda::ElementOp::Add,
                                         {now(op.getLhs()), now(op.getRhs())})
@@ -693,6 +815,14 @@ LogicalResult StepLowering::lower(PerLayerGateOp op) {
   Value gates = product(op, op.getInput(), gate, cuda::Epilogue::F32);
   if (!gates)
     return failure();
+  if (arith::AddFOp embedding = fusedEmbedding(op)) {
+    SumOfRow made = sumOf(embedding);
+    made.norm.hasGate = true;
+    made.inputs.push_back(gates);
+    lowered[op] =
+        product(op, gates, output, cuda::Epilogue::F32, /*cap=*/0, &made);
+    return success(bool(lowered[op]));
+  }
   FailureOr<Value> hidden =
       elements(op, cuda::ElementOp::Gate, {gates, now(op.getEmbedded())});
   if (failed(hidden))
@@ -707,6 +837,19 @@ LogicalResult StepLowering::lower(RopeOp op) {
   heads.heads = type.getDimSize(1);
   heads.headDim = type.getDimSize(2);
   Arguments arguments;
+  if (AttentionOp attention = fusedAttention(op)) {
+    RmsNormOp norm = queryNorm(op);
+    arguments.inputs = {now(norm ? norm.getInput() : op.getInput())};
+    if (norm) {
+      heads.hasNorms = true;
+      heads.eps = norm.getEps().convertToDouble();
+      arguments.inputs.push_back(now(norm.getWeight()));
+    }
+    arguments.inputs.push_back(now(op.getAngles()));
+    arguments.readsStep = arguments.readsCapacity = true;
+    headsOfAttention[attention] = {{}, heads, std::move(arguments)};
+    return success();
+  }
   arguments.inputs = {now(op.getInput()), now(op.getAngles())};
   lowered[op] = launch(op.getLoc(), buildHeadRows(b, target, heads), arguments,
                        RankedTensorType::get(type.getShape(), bf16()))[0];

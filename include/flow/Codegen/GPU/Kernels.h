@@ -173,18 +173,29 @@ struct SumNorm {
   /// Without, the sum itself takes the place of its norm, and there is no
   /// weight.
   bool isNormed = true;
+  /// Without, the sum is the stream: only the norm is made, and no sum leaves.
+  bool hasBranch = true;
+  /// The branch is `rms_norm(a) * v + rms_norm(b) * w`, of `partEps`.
+  bool hasParts = false;
+  double partEps = 0;
+  /// The row that leaves is `gelu(gate)` times it, and no sum does.
+  bool hasGate = false;
+
+  bool storesSum() const { return hasBranch && !hasGate; }
 };
 
 /// Parameters: stream, branch [T, width] f32, branch weight [width] f32 if
 /// there is one, sum scale [1] f32 if there is one, weight [width] f32 of a
-/// norm, sum [T, width] f32, normed [T, width].
+/// norm, sum [T, width] f32, normed [T, width]. With parts, a, v, b and w take
+/// the place of the branch. A sum has to be stored.
 KernelLaunch buildSumNorm(mlir::OpBuilder &builder, const KernelTarget &target,
                           const SumNorm &norm);
 
 /// A product of one row, which is the norm of a sum, a row of bf16 as wide as
 /// the product is deep. Every CTA makes the norm for itself, so that there is
 /// no launch between the two. Parameters: those of `buildSumNorm` up to the
-/// sum, which the weights of the product precede and its result follows.
+/// sum, gate [1, width] f32 if there is one, weights of the product, the sum if
+/// it is stored, result of the product.
 KernelLaunch buildNormedVectorProduct(mlir::OpBuilder &builder,
                                       const KernelTarget &target,
                                       const Product &product,
@@ -225,9 +236,9 @@ struct HeadRows {
 /// Norms and turns the heads of each row, writes keys and values into their
 /// caches [C, KV, D] at position mod C, and queries as bf16. Parameters:
 /// product [T, (H + 2 KV) * D] f32, query weight and key weight [D] f32 if
-/// there are norms, angles [T, D/2, 2] f32, keys, values, query [T, H, D] bf16,
-/// step, capacity C (i32). Without KV heads there are neither caches nor step
-/// nor capacity.
+/// there are norms (of keys, where there are KV heads), angles [T, D/2, 2] f32,
+/// keys, values, query [T, H, D] bf16, step, capacity C (i32). Without KV heads
+/// there are neither caches nor step nor capacity.
 KernelLaunch buildHeadRows(mlir::OpBuilder &builder, const KernelTarget &target,
                            const HeadRows &rows);
 
@@ -284,7 +295,8 @@ SplitAttention buildSplitAttention(mlir::OpBuilder &builder,
                                    const Attention &attention);
 
 /// The same for the only row of a step, whose heads it makes as `buildHeadRows`
-/// does, and whose key and value it writes into the caches. No more than 16
+/// does, and whose key and value it writes into the caches. Heads without KV
+/// heads of their own attend to what is in the caches already. No more than 16
 /// heads share a KV head. Parameters: product, query weight, key weight and
 /// angles as there, keys, values, workspace, result [1, H, D] bf16, step, C.
 SplitAttention buildDecodeAttention(mlir::OpBuilder &builder,

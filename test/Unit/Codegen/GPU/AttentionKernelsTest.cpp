@@ -85,14 +85,22 @@ public:
     auto addHeads = [&](KernelArguments &arguments) {
       arguments.input(product);
       if (rows.hasNorms)
-        arguments.input(queryWeight).input(keyWeight);
+        arguments.input(queryWeight);
+      if (rows.hasNorms && rows.kvHeads != 0)
+        arguments.input(keyWeight);
       arguments.input(angles);
     };
     std::vector<uint16_t> otherKeys = keys, otherValues = values;
     KernelArguments apart;
     addHeads(apart);
-    apart.output(keys).output(values).output(query);
-    apart.step(step.start, 1).scalar(step.capacity);
+    if (rows.kvHeads == 0)
+      apart.output(query);
+    else
+      apart.output(keys)
+          .output(values)
+          .output(query)
+          .step(step.start, 1)
+          .scalar(step.capacity);
     runKernel(module, heads, 1, apart);
     std::vector<float> workspace(split.workspaceFloats, NAN);
     result.assign(query.size(), kGarbage);
@@ -213,11 +221,12 @@ void runSplit(const Attention &shape, llvm::ArrayRef<Step> steps) {
     AttentionRun(shape, step).runSplit(module, split);
 }
 
-/// Runs steps of one row whose heads the kernel makes.
+/// Runs steps of one row whose heads the kernel makes; or whose queries alone,
+/// as of layers that read another's cache.
 void runDecode(const Attention &shape, HeadRows rows,
-               llvm::ArrayRef<Step> steps) {
+               llvm::ArrayRef<Step> steps, bool isQueriesAlone = false) {
   rows.heads = shape.heads;
-  rows.kvHeads = shape.kvHeads;
+  rows.kvHeads = isQueriesAlone ? 0 : shape.kvHeads;
   rows.headDim = shape.headDim;
   rows.eps = 1e-6;
   KernelModule module;
@@ -344,6 +353,10 @@ TEST(AttentionKernels, OneRowThatMakesItsHeads) {
               {{0, 1, 320}, {63, 1, 320}, {64, 1, 320}, {300, 1, 320}});
   runDecode(shapeOf(16, 1, 64), plain, {{5, 1, 64}, {200, 1, 256}});
   runDecode(shapeOf(6, 2, 64, 0, 0.5), all, {{130, 1, 192}});
+  for (int64_t headDim : {64, 512})
+    for (const HeadRows &rows : {plain, normed})
+      runDecode(shapeOf(8, 2, headDim), rows, {{0, 1, 320}, {300, 1, 320}},
+                /*isQueriesAlone=*/true);
   // A window of a ring that the new key has gone round, in the row of a key
   // that is no longer seen.
   for (int64_t window : {1, 64, 100})

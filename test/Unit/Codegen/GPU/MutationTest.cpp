@@ -259,6 +259,30 @@ TEST(Mutations, OfNormedVectorProductsAreCaught) {
       4U);
 }
 
+TEST(Mutations, OfProductsOfRowsOfPartsAreCaught) {
+  // Four sums over a CTA, and the row that it leaves for all warps.
+  constexpr Product product{64, 1024};
+  std::vector<uint16_t> weights = someBf16(64 * product.depth, 2);
+  std::vector<float> row = someFloats(product.depth, 1), sum = row, result(64);
+  SumNorm norm{{product.depth, 1e-6, true, RowType::Bf16}, true, false, 1e-6};
+  norm.hasParts = true;
+  norm.partEps = 1e-6;
+  KernelModule module;
+  KernelLaunch launch = buildNormedVectorProduct(
+      module.builder(), module.target(), product, norm);
+  EXPECT_GE(expectAllAreCaught(module, launch, 1,
+                               [&] {
+                                 auto arguments =
+                                     std::make_unique<KernelArguments>();
+                                 for (int i = 0; i != 7; ++i)
+                                   arguments->input(row);
+                                 arguments->input(weights).output(sum);
+                                 arguments->output(result);
+                                 return arguments;
+                               }),
+            6U);
+}
+
 TEST(Mutations, OfDecodeAttentionAreCaught) {
   for (int64_t headDim : {64, 256, 512}) {
     Attention shape{4, 1, headDim, 0, {}, 0.125};

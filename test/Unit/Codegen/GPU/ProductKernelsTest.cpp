@@ -50,12 +50,15 @@ public:
   }
 
   /// Runs a kernel that makes the row itself, of what `arguments` hold already,
-  /// as the norm of a sum that becomes `sum`. That row is `row`.
+  /// as the norm of a sum that becomes `sum` unless that is empty. That row is
+  /// `row`.
   emulator::Counters run(KernelModule &module, const KernelLaunch &launch,
                          KernelArguments &arguments, std::vector<float> &sum,
                          std::vector<uint16_t> row) {
     x = std::move(row);
-    arguments.input(weights).output(sum);
+    arguments.input(weights);
+    if (!sum.empty())
+      arguments.output(sum);
     addResult(arguments);
     return runKernel(module, launch, 1, arguments);
   }
@@ -267,6 +270,167 @@ TEST(NormedVectorProducts, AgreeWithTheirTwoParts) {
         EXPECT_EQ(sum, fusedSum);
         run.check();
       }
+}
+
+namespace {
+
+/// Rows that kernels of their own make, for a product that makes them itself.
+class RowParts {
+public:
+  std::vector<float> normed(const std::vector<float> &x,
+                            const std::vector<float> &weight, double eps) {
+    std::vector<float> result(x.size(), NAN);
+    runNorm(x, weight, eps, RowType::F32,
+            [&](KernelArguments &arguments) { arguments.output(result); });
+    return result;
+  }
+
+  std::vector<uint16_t> rounded(const std::vector<float> &x,
+                                const std::vector<float> &weight, double eps) {
+    std::vector<uint16_t> result(x.size(), 0x7fc0);
+    runNorm(x, weight, eps, RowType::Bf16,
+            [&](KernelArguments &arguments) { arguments.output(result); });
+    return result;
+  }
+
+  std::vector<float> added(const std::vector<float> &x,
+                           const std::vector<float> &y) {
+    std::vector<float> result(x.size(), NAN);
+    KernelArguments arguments;
+    arguments.input(x).input(y).output(result);
+    runElements(ElementOp::Add, x.size(), arguments);
+    return result;
+  }
+
+  std::vector<uint16_t> gated(const std::vector<float> &x,
+                              const std::vector<float> &y) {
+    std::vector<uint16_t> result(x.size(), 0x7fc0);
+    KernelArguments arguments;
+    arguments.input(x).input(y).output(result);
+    runElements(ElementOp::Gate, x.size(), arguments);
+    return result;
+  }
+
+private:
+  template <typename AddResult>
+  void runNorm(const std::vector<float> &x, const std::vector<float> &weight,
+               double eps, RowType type, AddResult addResult) {
+    KernelModule module;
+    RowNorm norm{static_cast<int64_t>(x.size()), eps, true, type};
+    KernelLaunch launch = buildRowNorm(module.builder(), module.target(), norm);
+    KernelArguments arguments;
+    arguments.input(x).input(weight);
+    addResult(arguments);
+    runKernel(module, launch, 1, arguments);
+  }
+
+  void runElements(ElementOp op, size_t width, KernelArguments &arguments) {
+    KernelModule module;
+    runKernel(module,
+              buildElements(module.builder(), module.target(), op,
+                            static_cast<int64_t>(width)),
+              1, arguments);
+  }
+};
+
+constexpr int64_t kWidths[] = {8, 72, 512, 2056, 2560};
+
+} // namespace
+
+// The row of a router: no sum, and none is stored.
+TEST(NormedVectorProducts, OfNormsWithoutSums) {
+  for (int64_t depth : kWidths) {
+    SumNorm norm{{depth, 1e-6, true, RowType::Bf16}};
+    norm.hasBranch = false;
+    SumNormInputs inputs(depth);
+    Product product{72, depth};
+    KernelModule module;
+    KernelLaunch launch = buildNormedVectorProduct(
+        module.builder(), module.target(), product, norm);
+    SCOPED_TRACE(launch.kernel);
+    KernelArguments arguments;
+    arguments.input(inputs.stream).input(inputs.weight);
+    std::vector<float> noSum;
+    ProductRun run(product, 1);
+    run.run(module, launch, arguments, noSum,
+            RowParts().rounded(inputs.stream, inputs.weight, 1e-6));
+    run.check();
+  }
+}
+
+// The row behind the gate of a layer's embedding, which is a sum with a norm.
+TEST(NormedVectorProducts, OfGatedSums) {
+  for (int64_t depth : kWidths) {
+    SumNorm norm{{depth}};
+    norm.hasBranchWeight = true;
+    norm.branchEps = 1e-3;
+    norm.isNormed = false;
+    norm.hasGate = true;
+    SumNormInputs inputs(depth);
+    std::vector<float> gate = someFloats(depth, 11), noSum;
+    Product product{72, depth};
+    KernelModule module;
+    KernelLaunch launch = buildNormedVectorProduct(
+        module.builder(), module.target(), product, norm);
+    SCOPED_TRACE(launch.kernel);
+    KernelArguments arguments;
+    inputs.addTo(arguments, norm);
+    arguments.input(gate);
+    RowParts parts;
+    ProductRun run(product, 1);
+    run.run(module, launch, arguments, noSum,
+            parts.gated(gate,
+                        parts.added(inputs.stream,
+                                    parts.normed(inputs.branch,
+                                                 inputs.branchWeight, 1e-3))));
+    run.check();
+  }
+}
+
+// The row behind a dense MLP and experts, each with a norm of its own.
+TEST(NormedVectorProducts, OfBranchesOfTwoParts) {
+  for (int64_t depth : kWidths) {
+    SumNorm norm{{depth, 1e-6, true, RowType::Bf16}, true, true, 1e-5};
+    SumNormInputs inputs(depth);
+    std::vector<float> other = someFloats(depth, 12),
+                       otherWeight = someFloats(depth, 13),
+                       partWeight = someFloats(depth, 14);
+    RowParts parts;
+    std::vector<float> branch =
+        parts.added(parts.normed(inputs.branch, partWeight, 1e-4),
+                    parts.normed(other, otherWeight, 1e-4));
+    std::vector<float> sum(depth, NAN), fusedSum = sum, again = sum;
+    std::vector<uint16_t> row(depth, 0x7fc0), rowAgain = row;
+    KernelModule module;
+    KernelLaunch apart = buildSumNorm(module.builder(), module.target(), norm);
+    norm.hasParts = true;
+    norm.partEps = 1e-4;
+    Product product{72, depth};
+    KernelLaunch together =
+        buildSumNorm(module.builder(), module.target(), norm);
+    KernelLaunch fused = buildNormedVectorProduct(
+        module.builder(), module.target(), product, norm);
+    SCOPED_TRACE(fused.kernel);
+    auto addParts = [&](KernelArguments &arguments) {
+      arguments.input(inputs.stream).input(inputs.branch).input(partWeight);
+      arguments.input(other).input(otherWeight).input(inputs.branchWeight);
+      arguments.input(inputs.scale).input(inputs.weight);
+    };
+    KernelArguments first, second, third;
+    first.input(inputs.stream).input(branch).input(inputs.branchWeight);
+    first.input(inputs.scale).input(inputs.weight).output(sum).output(row);
+    runKernel(module, apart, 1, first);
+    addParts(second);
+    second.output(again).output(rowAgain);
+    runKernel(module, together, 1, second);
+    EXPECT_EQ(sum, again);
+    EXPECT_EQ(row, rowAgain);
+    addParts(third);
+    ProductRun run(product, 1);
+    run.run(module, fused, third, fusedSum, row);
+    EXPECT_EQ(sum, fusedSum);
+    run.check();
+  }
 }
 
 // Each byte of the weights is read once, in whole sectors.

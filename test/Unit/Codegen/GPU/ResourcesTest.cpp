@@ -115,6 +115,20 @@ TEST_P(Resources, NormedVectorProducts) {
                                    {{product.depth, 1e-6, true, RowType::Bf16},
                                     hasBranchWeight,
                                     false}));
+  // Behind a dense MLP and experts, of a router, and behind a gate.
+  SumNorm parts{{2816, 1e-6, true, RowType::Bf16}, true, true, 1e-6};
+  parts.hasParts = true;
+  SumNorm alone{{2816, 1e-6, true, RowType::Bf16}};
+  alone.hasBranch = false;
+  SumNorm gated{{256}, true};
+  gated.isNormed = false;
+  gated.hasGate = true;
+  launches.push_back(buildNormedVectorProduct(module.builder(), module.target(),
+                                              {8192, 2816}, parts));
+  launches.push_back(buildNormedVectorProduct(module.builder(), module.target(),
+                                              {128, 2816}, alone));
+  launches.push_back(buildNormedVectorProduct(module.builder(), module.target(),
+                                              {2560, 256}, gated));
   check(module, launches);
 }
 
@@ -204,6 +218,11 @@ TEST_P(Resources, SplitAttention) {
     HeadRows heads{attention.heads,   attention.kvHeads,
                    attention.headDim, 1e-6,
                    /*hasNorms=*/true, /*hasValueNorm=*/true};
+    launches.push_back(buildDecodeAttention(module.builder(), module.target(),
+                                            attention, heads)
+                           .launch);
+    // Queries alone.
+    heads.kvHeads = 0;
     launches.push_back(buildDecodeAttention(module.builder(), module.target(),
                                             attention, heads)
                            .launch);
