@@ -176,8 +176,6 @@ const DeviceMemoryPlan &DeviceModel::memoryPlan() const {
 /// Why `plan` cannot run on a device, if it cannot.
 static Status checkPlan(const Plan &plan) {
   for (const Schedule &schedule : plan.schedules) {
-    if (schedule.candidates)
-      return Error{"the plan has candidates, which a device does not give"};
     for (const Step &step : schedule.steps)
       if (step.kind != StepKind::Launch)
         return Error{"the plan has a step of the host, which a device does not "
@@ -266,8 +264,11 @@ struct DeviceSequence::State {
   /// Runs all steps for the one row of `schedule`, by one graph.
   Status replay(const Schedule &schedule);
   Result<Recording> record(const Schedule &schedule);
-  /// Downloads the logits of the last step, of `rows` rows.
-  Status readLogits(const Schedule &schedule, int64_t rows);
+  /// Downloads the logits of the last step, of `rows` rows, or its candidates.
+  Status readResult(const Schedule &schedule, int64_t rows);
+  Status readCandidates(const Schedule::Candidates &best);
+  /// What the last step has left is nobody's any more.
+  void dropResult();
   /// Runs the head for `rows` rows from row `first` on and downloads them.
   Status runHead(const Schedule &schedule, int64_t first, int64_t rows);
   Status prefill(const Schedule &schedule, const std::vector<int32_t> &tokens,
@@ -282,6 +283,9 @@ struct DeviceSequence::State {
   std::vector<float> hostLogits;
   /// Row of `hostLogits` that is the last token's; null if there is none.
   const float *lastLogits = nullptr;
+  std::vector<int32_t> hostTokens;
+  /// In `hostLogits` and `hostTokens`, or nothing.
+  Candidates lastCandidates;
   /// Whether a token was decoded, and its kernels launched one by one.
   bool hasDecoded = false;
   /// What a token launches, once it is recorded.
@@ -475,8 +479,32 @@ Status DeviceSequence::State::replay(const Schedule &schedule) {
   return recording->graph->replay();
 }
 
-Status DeviceSequence::State::readLogits(const Schedule &schedule,
+void DeviceSequence::State::dropResult() {
+  lastLogits = nullptr;
+  lastCandidates = {};
+}
+
+Status DeviceSequence::State::readCandidates(const Schedule::Candidates &best) {
+  int64_t count = model.plan.candidateCount();
+  hostLogits.resize(count);
+  hostTokens.resize(count);
+  const auto bytes = static_cast<size_t>(4 * count);
+  if (Status status = device.download(hostLogits.data(),
+                                      buffers[best.logits].address(), bytes);
+      !status)
+    return status;
+  if (Status status = device.download(hostTokens.data(),
+                                      buffers[best.tokens].address(), bytes);
+      !status)
+    return status;
+  lastCandidates = {hostLogits.data(), hostTokens.data(), count};
+  return {};
+}
+
+Status DeviceSequence::State::readResult(const Schedule &schedule,
                                          int64_t rows) {
+  if (schedule.candidates)
+    return readCandidates(*schedule.candidates);
   int64_t rowsOfLogits = schedule.logitsAll ? rows : 1;
   hostLogits.resize(rowsOfLogits * model.plan.vocab);
   if (Status status =
@@ -494,7 +522,7 @@ Status DeviceSequence::State::runHead(const Schedule &schedule, int64_t first,
   if (Status status = run(schedule, schedule.headBegin, end, first, rows);
       !status)
     return status;
-  return readLogits(schedule, rows);
+  return readResult(schedule, rows);
 }
 
 Status DeviceSequence::State::prefill(const Schedule &schedule,
@@ -503,7 +531,7 @@ Status DeviceSequence::State::prefill(const Schedule &schedule,
   auto size = static_cast<int64_t>(tokens.size());
   for (int64_t start = 0, count; start != size; start += count) {
     count = std::min(model.options.prefillChunk, size - start);
-    lastLogits = nullptr;
+    dropResult();
     if (Status status = beginStep(tokens.data() + start, count); !status)
       return status;
     if (Status status = run(schedule, 0, schedule.headBegin, 0, count); !status)
@@ -568,7 +596,7 @@ Status DeviceSequence::decode(int32_t token) {
   const Schedule *schedule = state->schedule("decode", 1);
   if (!schedule)
     return Error{"the plan has no schedule for decode"};
-  state->lastLogits = nullptr;
+  state->dropResult();
   if (Status status = state->beginStep(&token, 1); !status)
     return status;
   // A kernel may have to be loaded first, which a recording does not allow, and
@@ -580,7 +608,7 @@ Status DeviceSequence::decode(int32_t token) {
   if (!status)
     return status;
   state->hasDecoded = true;
-  if (Status read = state->readLogits(*schedule, schedule->rows); !read)
+  if (Status read = state->readResult(*schedule, schedule->rows); !read)
     return read;
   ++state->position;
   return {};
@@ -588,14 +616,15 @@ Status DeviceSequence::decode(int32_t token) {
 
 void DeviceSequence::skip(int64_t count) {
   state->position += count;
-  state->lastLogits = nullptr;
+  state->dropResult();
 }
 
 void DeviceSequence::clear() {
   // Keys and values of before lie behind the position, where nobody looks.
   state->position = 0;
-  state->lastLogits = nullptr;
+  state->dropResult();
 }
 
 const float *DeviceSequence::logits() const { return state->lastLogits; }
+Candidates DeviceSequence::candidates() const { return state->lastCandidates; }
 int64_t DeviceSequence::position() const { return state->position; }

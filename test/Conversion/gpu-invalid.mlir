@@ -229,6 +229,21 @@ func.func @spans_of_one_row(%tokens: tensor<1xi32>, %start: index, %rows: index,
 
 // -----
 
+flow.model @tiny <hidden = 64, vocab = 4096, positions = 256> {
+  flow.weight @embedding : tensor<4096x64xf32>
+}
+func.func @too_many_candidates(%tokens: tensor<1xi32>, %start: index, %rows: index) {
+  %table = flow.weight_ref @tiny::@embedding : tensor<4096x64xf32>
+  %x = flow.embed %tokens, %table scale 8.0 : tensor<1xi32>, tensor<4096x64xf32> -> tensor<1x64xf32>
+  %n = flow.rms_norm %x : tensor<1x64xf32> -> tensor<1x64xf32, #flow.bf16_rows>
+  %w = flow.weight_ref @tiny::@embedding : tensor<4096x64xf32, #flow.panels<bf16>>
+  // expected-error @+1 {{gives 'tensor<1x2049xf32>', expected one row of at most 2048 candidates}}
+  %v, %i = flow.lm_head_top_k %n, %w : tensor<1x64xf32, #flow.bf16_rows>, tensor<4096x64xf32, #flow.panels<bf16>> -> tensor<1x2049xf32>
+  return
+}
+
+// -----
+
 flow.model @tiny <hidden = 64, vocab = 512, positions = 256> {
   flow.rope_table @local theta 1.0e+04 head_dim 64
   flow.kv_cache @kv kv_heads 1 head_dim 64 type bf16

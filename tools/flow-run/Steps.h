@@ -30,7 +30,8 @@ public:
   }
 };
 
-/// A sequence of the runtime, of any of its kinds.
+/// A sequence of the runtime, of any of its kinds. Its steps end in logits or in
+/// candidates.
 template <typename Sequence> class RuntimeSteps : public Steps {
 public:
   explicit RuntimeSteps(Sequence &sequence) : sequence(sequence) {}
@@ -54,19 +55,6 @@ public:
   }
   void clear() override { sequence.clear(); }
   const float *logits() const override { return sequence.logits(); }
-
-protected:
-  Sequence &sequence;
-};
-
-/// On a device.
-using DeviceSteps = RuntimeSteps<runtime::DeviceSequence>;
-
-/// On the CPU, where a step may end in candidates.
-class CompiledSteps : public RuntimeSteps<runtime::Sequence> {
-public:
-  using RuntimeSteps::RuntimeSteps;
-
   Result<int32_t> sample(text::Sampler &sampler,
                          size_t choices) const override {
     runtime::Candidates best = sequence.candidates();
@@ -75,7 +63,16 @@ public:
     return sampler.sample(
         {best.logits, best.tokens, static_cast<size_t>(best.count), choices});
   }
+
+protected:
+  Sequence &sequence;
 };
+
+/// On a device.
+using DeviceSteps = RuntimeSteps<runtime::DeviceSequence>;
+
+/// On the CPU.
+using CompiledSteps = RuntimeSteps<runtime::Sequence>;
 
 class ReferenceSteps : public Steps {
 public:

@@ -536,11 +536,12 @@ llvm::Error runOnGpu() {
   LoadOptions options = loadOptions();
   std::optional<ModelTokens> known;
   options.onImport = [&](const ImportedModel &model,
-                         CompileOptions &) -> llvm::Error {
+                         CompileOptions &compile) -> llvm::Error {
     llvm::Expected<ModelTokens> tokens = findTokens(model);
     if (!tokens)
       return tokens.takeError();
     known = std::move(*tokens);
+    compile.topK = candidatesFor(*known);
     return llvm::Error::success();
   };
   llvm::Expected<std::unique_ptr<GpuModel>> loaded = loadOnGpu(options);

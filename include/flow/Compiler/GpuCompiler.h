@@ -21,7 +21,7 @@ enum class GpuEmitKind { Flow, Gpu, Nvvm, Ptx, Cubin };
 
 /// Compiles `recipe`, which is left as it is, for prefill and decode. Products
 /// and caches are of bf16: options that ask for other arithmetic, another type
-/// of caches, candidates, batches or drafts are errors.
+/// of caches, batches or drafts are errors.
 llvm::Expected<GpuCode> compileForGpu(mlir::ModuleOp recipe,
                                       const NvvmTarget &target,
                                       const CompileOptions &options);

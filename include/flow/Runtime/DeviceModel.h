@@ -50,9 +50,9 @@ public:
 
   using LogitsSink = Sequence::LogitsSink;
 
-  /// Appends `tokens`; afterwards `logits` holds those of the last one. With a
-  /// sink, the plan must have logits of every row, and the sink gets them in
-  /// order. Fails, with nothing appended, on an empty list, a token outside the
+  /// Appends `tokens`; afterwards `logits` or `candidates` holds those of the
+  /// last one. With a sink, the plan must have logits of every row, and the sink
+  /// gets them in order. Fails, with nothing appended, on an empty list, a token outside the
   /// vocabulary, or more tokens than there is room for. After an error of the
   /// device or of the sink the sequence must be cleared.
   Status prefill(const std::vector<int32_t> &tokens,
@@ -65,8 +65,12 @@ public:
   /// Forgets every token. The memory stays.
   void clear();
 
-  /// `[vocab]` logits of the last token; null as long as there is none.
+  /// `[vocab]` logits of the last token; null as long as there is none, and
+  /// where the plan gives candidates.
   const float *logits() const;
+  /// The candidates after the last token, until the next call; nothing as long
+  /// as there is none, and where the plan gives logits.
+  Candidates candidates() const;
   /// Number of tokens appended.
   int64_t position() const;
 

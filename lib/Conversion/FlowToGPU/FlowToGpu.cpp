@@ -5,6 +5,7 @@
 
 #include "ExpertLaunches.h"
 #include "flow/Codegen/GPU/Kernels.h"
+#include "flow/Codegen/GPU/SelectionKernels.h"
 #include "flow/IR/FlowOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -49,6 +50,7 @@ private:
   LogicalResult lower(AddRmsNormOp op);
   LogicalResult lower(LinearOp op);
   LogicalResult lower(LmHeadOp op);
+  LogicalResult lower(LmHeadTopKOp op);
   LogicalResult lower(GatedMlpOp op);
   LogicalResult lower(RouterOp op);
   LogicalResult lower(GroupedMlpOp op);
@@ -95,6 +97,9 @@ private:
   Value product(Operation *op, Value rows, Value weight,
                 cuda::Epilogue epilogue, double cap = 0,
                 const SumOfRow *made = nullptr);
+  /// The logits of `rows`; null after an error.
+  Value logits(Operation *op, Value rows, Value table,
+               std::optional<APFloat> cap);
   FailureOr<SumOfRow> sumOf(AddRmsNormOp op);
   FailureOr<SumOfRow> sumOf(RmsNormOp op);
   SumOfRow sumOf(arith::AddFOp op);
@@ -569,15 +574,47 @@ LogicalResult StepLowering::lower(LinearOp op) {
   return success(bool(lowered[op]));
 }
 
-LogicalResult StepLowering::lower(LmHeadOp op) {
-  Value weight = productWeight(op, op.getTable());
+Value StepLowering::logits(Operation *op, Value rows, Value table,
+                           std::optional<APFloat> cap) {
+  Value weight = productWeight(op, table);
   if (!weight)
-    return failure();
-  std::optional<APFloat> cap = op.getSoftcap();
-  lowered[op] = product(op, op.getInput(), weight,
-                        cap ? cuda::Epilogue::Softcap : cuda::Epilogue::F32,
-                        cap ? cap->convertToDouble() : 0);
+    return {};
+  return product(op, rows, weight,
+                 cap ? cuda::Epilogue::Softcap : cuda::Epilogue::F32,
+                 cap ? cap->convertToDouble() : 0);
+}
+
+LogicalResult StepLowering::lower(LmHeadOp op) {
+  lowered[op] = logits(op, op.getInput(), op.getTable(), op.getSoftcap());
   return success(bool(lowered[op]));
+}
+
+LogicalResult StepLowering::lower(LmHeadTopKOp op) {
+  RankedTensorType values = typeOf(op.getValues());
+  cuda::TopK choice{typeOf(op.getTable()).getDimSize(0), values.getDimSize(1)};
+  if (values.getDimSize(0) != 1 || choice.count > cuda::kMostChosen)
+    return op.emitOpError("gives ")
+           << values << ", expected one row of at most " << cuda::kMostChosen
+           << " candidates";
+  Value row = logits(op, op.getInput(), op.getTable(), op.getSoftcap());
+  if (!row)
+    return failure();
+  SmallVector<Value> inputs{row};
+  for (const auto &[kernel, ints] : buildTopK(b, target, choice).steps) {
+    Arguments arguments;
+    arguments.inputs = inputs;
+    if (ints == 0) {
+      ResultRange best =
+          launch(op.getLoc(), kernel, arguments, op.getResultTypes());
+      lowered[op.getValues()] = best[0];
+      lowered[op.getIndices()] = best[1];
+      break;
+    }
+    Value left = launch(op.getLoc(), kernel, arguments,
+                        RankedTensorType::get({ints}, b.getI32Type()))[0];
+    inputs = {left, row};
+  }
+  return success();
 }
 
 LogicalResult StepLowering::lower(GatedMlpOp op) {
@@ -921,10 +958,11 @@ LogicalResult StepLowering::lower(Operation &op) {
     replaced.push_back(&op);
   return llvm::TypeSwitch<Operation *, LogicalResult>(&op)
       .Case<WeightRefOp, CacheRefOp, EmbedOp, RopeAnglesOp, RmsNormOp,
-            AddRmsNormOp, LinearOp, LmHeadOp, GatedMlpOp, RouterOp,
-            GroupedMlpOp, QkvRopeAppendOp, AttentionOp, QuantizeRowsOp,
-            PerLayerGateOp, RopeOp, arith::AddFOp, tensor::ExpandShapeOp,
-            tensor::CollapseShapeOp, tensor::ExtractSliceOp, func::ReturnOp>(
+            AddRmsNormOp, LinearOp, LmHeadOp, LmHeadTopKOp, GatedMlpOp,
+            RouterOp, GroupedMlpOp, QkvRopeAppendOp, AttentionOp,
+            QuantizeRowsOp, PerLayerGateOp, RopeOp, arith::AddFOp,
+            tensor::ExpandShapeOp, tensor::CollapseShapeOp,
+            tensor::ExtractSliceOp, func::ReturnOp>(
           [&](auto typed) { return lower(typed); })
       .Default(
           [](Operation *other) { return other->emitOpError("has no kernel"); });

@@ -294,6 +294,53 @@ TEST_F(DeviceModels, RunWithoutWeightsBehindTokensThatNobodyComputed) {
   EXPECT_EQ(run.position(), 8);
 }
 
+TEST_F(DeviceModels, GiveCandidatesInThePlaceOfLogits) {
+  Plan plan = launchPlan();
+  plan.buffers.push_back({"best", {1, 3}});
+  plan.buffers.push_back({"tokens", {1, 3}, ElementType::I32});
+  for (Schedule &schedule : plan.schedules) {
+    Step best = schedule.steps.back();
+    best.function = "best";
+    best.args = {Argument::buffer(2), Argument::buffer(3), Argument::buffer(4),
+                 Argument::stepTable()};
+    schedule.steps.push_back(best);
+    schedule.logitsAll = false;
+    schedule.candidates = {3, 4};
+  }
+  // The last columns of the last row.
+  device.kernels["best"] = [](const DeviceLaunch &launch) {
+    int32_t row = FakeDevice::parameter<int32_t>(launch, 3)[1] - 1;
+    for (int32_t i = 0; i != 3; ++i) {
+      FakeDevice::parameter<float>(launch, 1)[i] =
+          FakeDevice::parameter<float>(launch, 0)[row * 16 + 15 - i];
+      FakeDevice::parameter<int32_t>(launch, 2)[i] = 15 - i;
+    }
+  };
+  auto model = DeviceModel::create(plan, device, source, {});
+  ASSERT_TRUE(bool(model)) << model.error();
+  auto sequence = DeviceSequence::create(**model);
+  ASSERT_TRUE(bool(sequence)) << sequence.error();
+  DeviceSequence &run = **sequence;
+  EXPECT_EQ(run.candidates().count, 0);
+  auto expectBest = [&](float logit) {
+    Candidates best = run.candidates();
+    ASSERT_EQ(best.count, 3);
+    for (int32_t i = 0; i != 3; ++i) {
+      EXPECT_EQ(best.tokens[i], 15 - i);
+      EXPECT_EQ(best.logits[i], logit + static_cast<float>(15 - i));
+    }
+    EXPECT_EQ(run.logits(), nullptr);
+  };
+  ASSERT_TRUE(bool(run.prefill({5, 6})));
+  expectBest(6 + 100);
+  for (int32_t token : {9, 1}) {
+    ASSERT_TRUE(bool(run.decode(token)));
+    expectBest(static_cast<float>(token + 100 * (run.position() - 1)));
+  }
+  run.clear();
+  EXPECT_EQ(run.candidates().count, 0);
+}
+
 TEST_F(DeviceModels, GiveTheLogitsOfEveryRowInPieces) {
   std::unique_ptr<DeviceModel> model = makeModel();
   auto sequence = DeviceSequence::create(*model);

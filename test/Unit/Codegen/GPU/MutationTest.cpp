@@ -5,6 +5,7 @@
 
 #include "KernelModule.h"
 #include "flow/Codegen/GPU/ExpertKernels.h"
+#include "flow/Codegen/GPU/SelectionKernels.h"
 #include "gtest/gtest.h"
 
 #include <numeric>
@@ -311,6 +312,24 @@ TEST(Mutations, OfDecodeAttentionAreCaught) {
                   }),
               8U);
   }
+}
+
+TEST(Mutations, OfTopKAreCaught) {
+  // A thread compares keys that another has taken or swapped.
+  std::vector<float> logits = someFloats(4096, 1), values(64);
+  std::vector<int32_t> tokens(64);
+  KernelModule module;
+  TopKLaunches launches =
+      buildTopK(module.builder(), module.target(), {4096, 64});
+  EXPECT_GE(expectAllAreCaught(module, launches.steps.front().launch, 1,
+                               [&] {
+                                 auto arguments =
+                                     std::make_unique<KernelArguments>();
+                                 arguments->input(logits).output(values);
+                                 arguments->output(tokens);
+                                 return arguments;
+                               }),
+            2U);
 }
 
 TEST(Mutations, OfAttentionWithSpansAreCaught) {

@@ -4,6 +4,7 @@
 
 #include "KernelModule.h"
 #include "flow/Codegen/GPU/ExpertKernels.h"
+#include "flow/Codegen/GPU/SelectionKernels.h"
 #include "gtest/gtest.h"
 
 using namespace flow;
@@ -205,6 +206,16 @@ TEST_P(Resources, RowsAttentionWithSpans) {
     launches.push_back(
         buildRowsAttention(module.builder(), module.target(), attention));
   }
+  check(module, launches);
+}
+
+TEST_P(Resources, TopK) {
+  KernelModule module(GetParam());
+  std::vector<KernelLaunch> launches;
+  for (int64_t count : {1, 64, 2048})
+    for (const TopKLaunches::Step &step :
+         buildTopK(module.builder(), module.target(), {262144, count}).steps)
+      launches.push_back(step.launch);
   check(module, launches);
 }
 
