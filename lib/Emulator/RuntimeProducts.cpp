@@ -11,18 +11,21 @@
 #include "WarpCounters.h"
 
 #include <cstring>
+#include <utility>
 
 using namespace flow::emulator;
 
 std::optional<MatrixDescriptor> MatrixDescriptor::decode(uint64_t bits,
+                                                         bool isTransposed,
                                                          const char *&problem) {
   auto field = [&](unsigned first) {
     return static_cast<uint32_t>(bits >> first & 0x3fff) * 16;
   };
   MatrixDescriptor descriptor;
   descriptor.begin = field(0);
-  descriptor.depthBytes = field(16);
-  descriptor.groupBytes = field(32);
+  descriptor.leading = field(16);
+  descriptor.stride = field(32);
+  descriptor.isTransposed = isTransposed;
   constexpr Swizzle kModes[] = {Swizzle::None, Swizzle::Bytes128,
                                 Swizzle::Bytes64, Swizzle::Bytes32};
   descriptor.swizzle = kModes[bits >> 62];
@@ -30,12 +33,14 @@ std::optional<MatrixDescriptor> MatrixDescriptor::decode(uint64_t bits,
     problem = "a descriptor with a base offset is not supported";
     return std::nullopt;
   }
-  // Within the first row of a pattern: where a depth begins that is no first
-  // one.
-  uint32_t row = swizzleBytes(descriptor.swizzle);
+  // Within the first line of a pattern: where a depth begins that is no first
+  // one. Lines along rows have one depth each.
+  uint32_t line = swizzleBytes(descriptor.swizzle), pattern = 8 * line;
+  bool begins = isTransposed ? descriptor.begin % pattern == 0 &&
+                                   descriptor.leading % pattern == 0
+                             : descriptor.begin % pattern + 32 <= line;
   if (descriptor.swizzle != Swizzle::None &&
-      (descriptor.begin % (8 * row) + 32 > row ||
-       descriptor.groupBytes % (8 * row) != 0)) {
+      (!begins || descriptor.stride % pattern != 0)) {
     problem = "a matrix does not begin with a pattern of its swizzle, or its "
               "groups of rows do not";
     return std::nullopt;
@@ -52,15 +57,15 @@ public:
                 OpenProduct &open)
       : state(state), cta(*state.cta), product(product), open(open) {}
 
-  /// Two chunks of `rows` rows from row `first` on: of 8 rows, chunk 0 goes to
-  /// the words of one register and chunk 1 to those of another, `chunkStep`
+  /// `rows` rows from row `first` on: of 8 rows, one half of the depth goes to
+  /// the words of one register and the other to those of another, `halfStep`
   /// registers apart. False after an error.
-  bool read(uint64_t descriptor, uint32_t first, uint32_t rows,
-            uint32_t rowStep, uint32_t chunkStep, bool counts,
+  bool read(uint64_t descriptor, bool isTransposed, uint32_t first,
+            uint32_t rows, uint32_t rowStep, uint32_t halfStep, bool counts,
             uint32_t (*fragments)[kWarpSize]);
 
 private:
-  bool readLine(uint32_t address, uint32_t *to);
+  bool readLine(uint32_t address, void *to);
 
   WarpState &state;
   Cta &cta;
@@ -70,7 +75,7 @@ private:
 
 } // namespace
 
-bool OperandReader::readLine(uint32_t address, uint32_t *to) {
+bool OperandReader::readLine(uint32_t address, void *to) {
   if (address + 16 > cta.shared.size()) {
     cta.fail(state, product.instruction,
              "a matrix passes the end of the " +
@@ -88,25 +93,32 @@ bool OperandReader::readLine(uint32_t address, uint32_t *to) {
   return true;
 }
 
-bool OperandReader::read(uint64_t bits, uint32_t first, uint32_t rows,
-                         uint32_t rowStep, uint32_t chunkStep, bool counts,
-                         uint32_t (*fragments)[kWarpSize]) {
+bool OperandReader::read(uint64_t bits, bool isTransposed, uint32_t first,
+                         uint32_t rows, uint32_t rowStep, uint32_t halfStep,
+                         bool counts, uint32_t (*fragments)[kWarpSize]) {
   const char *problem = nullptr;
   std::optional<MatrixDescriptor> descriptor =
-      MatrixDescriptor::decode(bits, problem);
+      MatrixDescriptor::decode(bits, isTransposed, problem);
   if (!descriptor) {
     cta.fail(state, product.instruction, problem);
     return false;
   }
   LaneAddresses addresses{};
   for (uint32_t group = 0; group < rows / 8; ++group)
-    for (uint32_t chunk = 0; chunk < 2; ++chunk) {
-      uint32_t *to = fragments[group * rowStep + chunk * chunkStep];
-      for (uint32_t row = 0; row < 8; ++row) {
-        addresses[row] = descriptor->at(first + 8 * group + row, chunk);
-        if (!readLine(addresses[row], to + 4 * row))
+    for (uint32_t half = 0; half < 2; ++half) {
+      uint16_t core[8][8];
+      for (uint32_t line = 0; line < 8; ++line) {
+        addresses[line] = descriptor->at(first / 8 + group, half, line);
+        if (!readLine(addresses[line], core[line]))
           return false;
       }
+      // A lane has two neighbours in depth.
+      if (isTransposed)
+        for (uint32_t i = 0; i < 8; ++i)
+          for (uint32_t j = 0; j < i; ++j)
+            std::swap(core[i][j], core[j][i]);
+      std::memcpy(fragments[group * rowStep + half * halfStep], core,
+                  sizeof(core));
       if (counts)
         countShared(cta.counters, addresses, 0xff, 16);
     }
@@ -164,9 +176,10 @@ static void product(WarpState *state, const WarpgroupProduct *product,
   // Registers of A: two groups of rows, then the same of the second chunk. Of
   // B: two chunks of each group of columns, which all four warps share.
   bool reads =
-      (product->hasRegisters || reader.read(a[0], 16 * (state->warp % 4), 16, 1,
-                                            2, cta.counts(), aFragments)) &&
-      reader.read(b[0], 0, product->columns, 2, 1,
+      (product->hasRegisters ||
+       reader.read(a[0], product->isTransposedA, 16 * (state->warp % 4), 16, 1,
+                   2, cta.counts(), aFragments)) &&
+      reader.read(b[0], product->isTransposedB, 0, product->columns, 2, 1,
                   cta.counts() && state->warp % 4 == 0, bFragments);
   if (!reads)
     return;

@@ -303,7 +303,8 @@ llvm::Expected<Value *> Translator::pinSum(const Operand &operand,
 }
 
 /// `wgmma.mma_async.sync.aligned.m64nNk16.f32.bf16.bf16 {sums}, a, b, adds, 1,
-/// 1{, 0}, 0`, where a is a descriptor or four registers and b a descriptor.
+/// 1{, transposed a}, transposed b`, where a is a descriptor or four registers,
+/// which cannot be transposed, and b a descriptor.
 llvm::Error Translator::wgmmaProduct(const Instruction &instruction) {
   llvm::ArrayRef<StringRef> parts = instruction.parts;
   llvm::ArrayRef<Operand> operands(instruction.operands);
@@ -321,15 +322,18 @@ llvm::Error Translator::wgmmaProduct(const Instruction &instruction) {
       operands.size() > 1 && operands[1].kind == Operand::Kind::List;
   if (llvm::Error error = expectOperands(instruction, hasRegisters ? 7 : 8))
     return error;
-  // Neither negated nor transposed.
+  // Not negated, and transposed or not.
   for (size_t i = 4; i < operands.size(); ++i)
     if (operands[i].kind != Operand::Kind::Immediate ||
-        operands[i].value != (i < 6 ? 1 : 0))
-      return unsupported(instruction, "negated or transposed operands");
+        (i < 6 ? operands[i].value != 1 : operands[i].value > 1))
+      return unsupported(instruction,
+                         "operands may be transposed, but not negated");
   WarpgroupProduct &product = code.products.emplace_back();
   product.instruction = indexOf(instruction);
   product.columns = columns;
   product.hasRegisters = hasRegisters;
+  product.isTransposedA = !hasRegisters && operands[6].value == 1;
+  product.isTransposedB = operands.back().value == 1;
   if (operands[0].elements.size() != columns / 2 ||
       (hasRegisters && operands[1].elements.size() != 4))
     return unsupported(instruction, "the registers do not fit the shape");

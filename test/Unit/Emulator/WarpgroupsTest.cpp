@@ -15,20 +15,28 @@ namespace {
 
 constexpr uint32_t kColumns = 16, kBBegin = 8192, kBytes = 16384;
 
-/// Where element (row, k) of a K-major matrix lies, and the bits that say so.
+/// Where element (row, k) of a matrix lies, and the bits that say so.
 /// Without a swizzle, 8 rows of 16 bytes are a core matrix of 128 bytes:
 /// neighbours in depth are 2048 bytes apart here, groups of rows 128.
+/// Transposed
+/// ("MN-major"), 8 depths of 16 bytes are one. With a swizzle, rows that fill
+/// it are then 32 of its lines apart from the next, and 8 depths are 8 lines.
 struct Layout {
   uint32_t begin;
   Swizzle swizzle;
   /// Chunks of 16 bytes in a row before the matrix begins.
   uint32_t chunk = 0;
+  bool isTransposed = false;
 
   uint32_t at(uint32_t row, uint32_t k) const {
     uint32_t bytes = swizzleBytes(swizzle);
     if (swizzle == Swizzle::None)
-      return begin + row / 8 * 128 + row % 8 * 16 + k / 8 * 2048 + k % 8 * 2;
-    uint32_t plain = row * bytes + chunk * 16 + k * 2;
+      return begin + row / 8 * 128 + k / 8 * 2048 +
+             (isTransposed ? k % 8 * 16 + row % 8 * 2
+                           : row % 8 * 16 + k % 8 * 2);
+    uint32_t plain = isTransposed ? row * 2 / bytes * 32 * bytes + k * bytes +
+                                        row * 2 % bytes
+                                  : row * bytes + chunk * 16 + k * 2;
     // Bits 4 and up change by those from bit 7 on.
     uint32_t mask = bytes / 16 - 1;
     return begin + (plain ^ (plain / 128 & mask) * 16);
@@ -38,10 +46,13 @@ struct Layout {
                     : swizzle == Swizzle::Bytes64 ? 2
                     : swizzle == Swizzle::Bytes32 ? 3
                                                   : 0;
-    uint64_t depth = swizzle == Swizzle::None ? 2048 / 16 : 1;
-    uint64_t groups =
-        swizzle == Swizzle::None ? 128 / 16 : 8 * swizzleBytes(swizzle) / 16;
-    return (begin + chunk * 16) / 16 | depth << 16 | groups << 32 | mode << 62;
+    uint64_t pattern = 8 * swizzleBytes(swizzle) / 16;
+    uint64_t leading = swizzle == Swizzle::None ? 2048 / 16
+                       : isTransposed           ? 4 * pattern
+                                                : 1;
+    uint64_t stride = swizzle == Swizzle::None ? 128 / 16 : pattern;
+    return (begin + chunk * 16) / 16 | leading << 16 | stride << 32 |
+           mode << 62;
   }
 };
 
@@ -50,8 +61,11 @@ uint16_t bf16Of(float value) { return bitsOf(value) >> 16; }
 /// Numbers that bf16 holds exactly, so that sums of products are exact too.
 class Problem {
 public:
-  explicit Problem(Swizzle swizzle, uint32_t chunk = 0)
-      : aLayout{0, swizzle, chunk}, bLayout{kBBegin, swizzle, chunk} {
+  explicit Problem(Swizzle swizzle, uint32_t chunk = 0,
+                   bool isTransposedA = false, bool isTransposedB = false)
+      : aLayout{0, swizzle, chunk, isTransposedA}, bLayout{kBBegin, swizzle,
+                                                           chunk,
+                                                           isTransposedB} {
     std::mt19937 random(3);
     environment.threads = 128;
     environment.sharedBytes = kBytes;
@@ -87,11 +101,13 @@ std::string number(uint64_t value) { return std::to_string(value); }
 const std::string kSums = "{%f0,%f1,%f2,%f3,%f4,%f5,%f6,%f7}";
 
 std::string product(const std::string &a = "%rd10",
-                    const std::string &adds = "1") {
+                    const std::string &adds = "1", bool isTransposedA = false,
+                    bool isTransposedB = false) {
   return "{ .reg .pred adds; setp.ne.b32 adds, " + adds +
          ", 0; wgmma.mma_async.sync.aligned.m64n16k16.f32.bf16.bf16 " + kSums +
-         ", " + a + ", %rd11, adds, 1, 1, " + (a.front() == '{' ? "" : "0, ") +
-         "0; }";
+         ", " + a + ", %rd11, adds, 1, 1, " +
+         (a.front() == '{' ? "" : number(isTransposedA) + ", ") +
+         number(isTransposedB) + "; }";
 }
 
 /// Copies `in` to shared memory, so that the proxy sees it if there is a fence.
@@ -166,14 +182,33 @@ TEST(Warpgroups, multiplyMatricesOfEachLayout) {
   }
 }
 
+TEST(Warpgroups, multiplyTransposedMatrices) {
+  for (Swizzle swizzle :
+       {Swizzle::None, Swizzle::Bytes32, Swizzle::Bytes64, Swizzle::Bytes128})
+    for (auto [isTransposedA, isTransposedB] :
+         {std::pair(false, true), {true, false}, {true, true}}) {
+      Problem problem(swizzle, 0, isTransposedA, isTransposedB);
+      expectSums(runMiddle(problem, kFence +
+                                        product("%rd10", "1", isTransposedA,
+                                                isTransposedB) +
+                                        kCommit + kWait),
+                 problem, 1, 1);
+    }
+}
+
 TEST(Warpgroups, readCoreMatricesInOnePassEach) {
   // Of A two groups of rows by two chunks for each warp, of B as many for all.
-  Problem problem(Swizzle::Bytes128);
-  Counters with =
-      runMiddle(problem, kFence + product() + kCommit + kWait).counters;
-  Counters without = runMiddle(problem, "").counters;
-  EXPECT_EQ(with.sharedWavefronts - without.sharedWavefronts, 4u * 4 + 4);
-  EXPECT_EQ(with.bankConflicts, 0u);
+  for (bool isTransposed : {false, true}) {
+    Problem problem(Swizzle::Bytes128, 0, isTransposed, isTransposed);
+    Counters with =
+        runMiddle(problem,
+                  kFence + product("%rd10", "1", isTransposed, isTransposed) +
+                      kCommit + kWait)
+            .counters;
+    Counters without = runMiddle(problem, "").counters;
+    EXPECT_EQ(with.sharedWavefronts - without.sharedWavefronts, 4u * 4 + 4);
+    EXPECT_EQ(with.bankConflicts, 0u);
+  }
 }
 
 TEST(Warpgroups, addOrBeginAnew) {
@@ -187,28 +222,32 @@ TEST(Warpgroups, addOrBeginAnew) {
 }
 
 TEST(Warpgroups, takeRowsFromRegisters) {
-  Problem problem(Swizzle::Bytes128);
-  // A fragment of mma: rows g and g + 8, pairs of columns 2t and 2t + 8.
-  std::string load;
-  for (uint32_t i = 0; i < 4; ++i)
-    load += "add.u32 %r6, %r4, " + number(i % 2 * 8) +
-            "; mul.lo.u32 %r7, %r6, "
-            "128; add.u32 %r8, %r5, " +
-            number(i / 2) +
-            "; and.b32 %r6, %r6, 7; and.b32 %r3, %tid, 3; shl.b32 %r3, %r3, 2;"
-            "mov.u32 %r8, " +
-            number(i / 2) +
-            "; xor.b32 %r8, %r8, %r6; mad.lo.u32 %r7, %r8, 16, %r7;"
-            "add.u32 %r7, %r7, %r3; add.u32 %r7, %r7, %r9;"
-            "ld.shared.b32 %r" +
-            number(20 + i) + ", [%r7];";
-  std::string rows = "shr.u32 %r4, %tid, 5; shl.b32 %r4, %r4, 4;"
-                     "and.b32 %r5, %tid, 31; shr.u32 %r5, %r5, 2;"
-                     "add.u32 %r4, %r4, %r5;";
-  expectSums(runMiddle(problem, rows + load + kFence +
-                                    product("{%r20,%r21,%r22,%r23}") + kCommit +
-                                    kWait),
-             problem, 1, 1);
+  for (bool isTransposed : {false, true}) {
+    Problem problem(Swizzle::Bytes128, 0, false, isTransposed);
+    // A fragment of mma: rows g and g + 8, pairs of columns 2t and 2t + 8.
+    std::string load;
+    for (uint32_t i = 0; i < 4; ++i)
+      load +=
+          "add.u32 %r6, %r4, " + number(i % 2 * 8) +
+          "; mul.lo.u32 %r7, %r6, "
+          "128; add.u32 %r8, %r5, " +
+          number(i / 2) +
+          "; and.b32 %r6, %r6, 7; and.b32 %r3, %tid, 3; shl.b32 %r3, %r3, 2;"
+          "mov.u32 %r8, " +
+          number(i / 2) +
+          "; xor.b32 %r8, %r8, %r6; mad.lo.u32 %r7, %r8, 16, %r7;"
+          "add.u32 %r7, %r7, %r3; add.u32 %r7, %r7, %r9;"
+          "ld.shared.b32 %r" +
+          number(20 + i) + ", [%r7];";
+    std::string rows = "shr.u32 %r4, %tid, 5; shl.b32 %r4, %r4, 4;"
+                       "and.b32 %r5, %tid, 31; shr.u32 %r5, %r5, 2;"
+                       "add.u32 %r4, %r4, %r5;";
+    expectSums(runMiddle(problem, rows + load + kFence +
+                                      product("{%r20,%r21,%r22,%r23}", "1",
+                                              false, isTransposed) +
+                                      kCommit + kWait),
+               problem, 1, 1);
+  }
 }
 
 TEST(Warpgroups, needAFenceForTheirRegisters) {
@@ -313,6 +352,13 @@ TEST(Warpgroups, readWhatIsThere) {
   std::string multiply = kFence + product() + kCommit + kWait;
   EXPECT_THAT(runMiddle(problem, "add.s64 %rd11, %rd11, 500;" + multiply).error,
               HasSubstr("does not begin with a pattern"));
+  // A depth further in the line: lines of transposed matrices have one each.
+  std::string transposed =
+      kFence + product("%rd10", "1", false, true) + kCommit + kWait;
+  EXPECT_THAT(runMiddle(Problem(Swizzle::Bytes128, 0, false, true),
+                        "add.s64 %rd11, %rd11, 2;" + transposed)
+                  .error,
+              HasSubstr("does not begin with a pattern"));
   EXPECT_THAT(runMiddle(problem, "add.s64 %rd11, %rd11, 512;" + multiply).error,
               HasSubstr("passes the end of the 16384 bytes"));
   EXPECT_THAT(runMiddle(problem, "mov.u64 %rd3, 562949953421312;"
@@ -330,8 +376,10 @@ TEST(Warpgroups, knowTheirForms) {
         .error;
   };
   std::string known = "wgmma.mma_async.sync.aligned.m64n16k16.f32.bf16.bf16";
-  EXPECT_THAT(error(known, "-1, 1, 0, 0"), HasSubstr("negated or transposed"));
-  EXPECT_THAT(error(known, "1, 1, 0, 1"), HasSubstr("negated or transposed"));
+  EXPECT_THAT(error(known, "-1, 1, 0, 0"),
+              HasSubstr("transposed, but not negated"));
+  EXPECT_THAT(error(known, "1, 1, 0, 2"),
+              HasSubstr("transposed, but not negated"));
   EXPECT_THAT(error("wgmma.mma_async.sync.aligned.m64n24k16.f32.bf16.bf16",
                     "1, 1, 0, 0"),
               HasSubstr("do not fit the shape"));
