@@ -358,6 +358,13 @@ Result<TensorMap> DeviceSequence::State::tensorMap(const Argument &argument,
     boxes.columns = weight.cols;
     return device.tensorMap(boxes);
   }
+  if (argument.kind == Argument::Kind::Keys ||
+      argument.kind == Argument::Kind::Values) {
+    const CachePlan &cache = model.plan.caches[argument.index];
+    boxes.rows = capacities[argument.index];
+    boxes.columns = cache.kvHeads * cache.headDim;
+    return device.tensorMap(boxes);
+  }
   // All rows that there is room for: the map is the same in every step.
   const std::vector<int64_t> &shape = bufferShapes[argument.index];
   bool isOpen = model.plan.buffers[argument.index].dims.front() < 0;

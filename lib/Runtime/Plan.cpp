@@ -326,12 +326,16 @@ void readBox(Reader &r, const json &object, const Plan &plan,
                   box.dump());
   argument.boxRows = box[0].get<int64_t>();
   argument.boxColumns = box[1].get<int64_t>();
-  bool isBf16 = (argument.kind == Argument::Kind::Buffer &&
-                 plan.buffers[argument.index].element == ElementType::BF16) ||
-                (argument.kind == Argument::Kind::Weight &&
-                 plan.weights[argument.index].packing == Packing::DenseBf16);
+  bool isCache = argument.kind == Argument::Kind::Keys ||
+                 argument.kind == Argument::Kind::Values;
+  bool isBf16 =
+      (argument.kind == Argument::Kind::Buffer &&
+       plan.buffers[argument.index].element == ElementType::BF16) ||
+      (argument.kind == Argument::Kind::Weight &&
+       plan.weights[argument.index].packing == Packing::DenseBf16) ||
+      (isCache && plan.caches[argument.index].element == ElementType::BF16);
   if (!isBf16)
-    r.fail("only a buffer or a weight of bf16 has a 'box'");
+    r.fail("only a buffer, a weight or a cache of bf16 has a 'box'");
 }
 
 Argument readArgument(Reader &r, const json &object, const Plan &plan) {

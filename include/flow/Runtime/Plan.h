@@ -165,8 +165,9 @@ struct Argument {
   /// Of a weight.
   int64_t part = 0;
   Scalar scalar = Scalar::Start;
-  /// Of a buffer or a weight of bf16 that a launch gets as a tensor map rather
-  /// than a pointer: rows and columns of the map's boxes. Else 0.
+  /// Of a buffer, a weight, keys or values of bf16 that a launch gets as a
+  /// tensor map rather than a pointer: rows and columns of the map's boxes.
+  /// Else 0.
   int64_t boxRows = 0, boxColumns = 0;
 
   static Argument buffer(int64_t index) { return {Kind::Buffer, index}; }

@@ -171,6 +171,22 @@ TEST(Plan, KeepsTheBoxesOfTensorMaps) {
   EXPECT_NE(text, toJson(launchPlan()));
 }
 
+TEST(Plan, HasBoxesOfCachesOfBf16Alone) {
+  Plan plan = launchPlan();
+  Argument keys = Argument::keys(0);
+  keys.boxRows = keys.boxColumns = 64;
+  plan.schedules[0].steps[2].args[0] = keys;
+  for (ElementType element : {ElementType::BF16, ElementType::F16}) {
+    plan.caches[0].element = element;
+    Result<Plan> read = planFromJson(toJson(plan));
+    std::string error = read ? "" : read.error();
+    EXPECT_EQ(error.find("only a buffer, a weight or a cache of bf16 has a "
+                         "'box'") == std::string::npos,
+              element == ElementType::BF16)
+        << error;
+  }
+}
+
 TEST(Plan, KeepsItsLaunches) {
   Plan plan = launchPlan();
   Result<Plan> read = planFromJson(toJson(plan));
