@@ -97,7 +97,7 @@ def ConvertFlowToGpu : Pass<"convert-flow-to-gpu", "::mlir::ModuleOp"> {
     Option<"sharedMemory", "shared-memory", "int64_t", "101376",
            "bytes of shared memory that a block may ask for">,
     Option<"warpgroups", "warpgroups", "bool", "false",
-           "multiply rows by wgmma, whose tiles a tensor map describes">
+           "multiply rows and attend by wgmma, on tiles of tensor maps">
   ];
   let dependentDialects = ["::flow::FlowDialect", "::mlir::arith::ArithDialect",
     "::mlir::gpu::GPUDialect", "::mlir::LLVM::LLVMDialect",

@@ -5,27 +5,18 @@
 #ifndef FLOW_LIB_CODEGEN_GPU_ATTENTIONBODY_H
 #define FLOW_LIB_CODEGEN_GPU_ATTENTIONBODY_H
 
+#include "AttentionRows.h"
 #include "AttentionTile.h"
 #include "KernelBuilder.h"
+#include "OnlineSoftmax.h"
 
 namespace flow::cuda {
 
 /// What a CTA attends with.
-struct AttentionOperands {
+struct AttentionOperands : StepOperands {
   /// [tokens, H, D], and twice [capacity, KV, D]. A query that is null is put
   /// into shared memory by the caller, at `queryPlace`.
-  Val query, keys, values, capacity;
-  /// Position of token 0; the last token's is that of the last key.
-  Val start, tokens;
-  /// The CTA's KV head, and the first of its rows.
-  Val kvHead, firstRow;
-  /// [spanCount, 2] i32, if attention has spans.
-  Val spans, spanCount;
-};
-
-/// Tiles of keys from `first` on and before `end`.
-struct KeyTiles {
-  Val first, end;
+  Val query, keys, values;
 };
 
 /// What a thread has of one row.
@@ -46,7 +37,7 @@ public:
                 const AttentionTile &tile, const AttentionOperands &operands);
 
   /// Those of which a row of the CTA sees a key. One of its rows exists.
-  KeyTiles visibleTiles();
+  KeyTiles visibleTiles() { return rows.visibleTiles(tile.keys); }
 
   /// Where in shared memory number `number` of the query of a row is, a bf16.
   /// Every row of the tile has one; those that are not there are zeros.
@@ -63,18 +54,9 @@ public:
 private:
   /// Rows of a lane: 8 apart, two of each row block.
   int64_t rowsOfLane() const { return 2 * tile.rowBlocks; }
-  /// The keys that a row sees: the window of position `anchor`, and what
-  /// follows up to `last`. Both are the row's own position, but in a span.
-  /// Neither moves back from a row to the next, so the first and the last row
-  /// say it of all.
-  struct Reach {
-    Val anchor, last;
-  };
-  llvm::SmallVector<Reach> reachesOf(llvm::ArrayRef<Val> positions);
   /// 8-column blocks of a warp's scores and of its sums.
   int64_t scoreBlocks() const { return tile.memberKeys() / 8; }
   int64_t valueBlocks() const { return tile.memberDims() / 8; }
-  int64_t headsOfGroup() const { return attention.heads / attention.kvHeads; }
 
   /// The softmax so far of the lane's rows: the largest score, the lane's part
   /// of the sum, and the weighted values in the fragments of mma.
@@ -102,32 +84,27 @@ private:
   /// One tile, whose keys are under way.
   State step(Val keyTile, Val ringRow, Val nextRingRow, Val end, State state);
   Vals scores();
-  Vals masked(const Vals &scores, Val firstKey);
-  Vals tileMaxima(const Vals &scores);
+  Val laneKey(Val firstKey);
   /// Takes a tile's scores into the softmax; gives the weights, two bf16 each.
   Vals weights(const Vals &scores, State &state);
   void storeWeights(const Vals &weights);
   void addValues(const Vals &weights, Vals &values);
 
   using Combine = llvm::function_ref<Val(Val, Val)>;
-  /// `values` of the lane's rows, combined over the four lanes of a row.
-  Vals combineLanes(Vals values, Combine combine);
-  /// The same over the members of the group.
+  /// `values` of the lane's rows, combined over the lanes of a row and over the
+  /// members of the group.
+  Vals combineRow(Vals values, Combine combine);
   Vals combineMembers(Vals values, Combine combine);
 
   KernelBuilder &k;
   const Attention &attention;
   const AttentionTile &tile;
   const AttentionOperands &operands;
-  /// What a score is multiplied by before it is an exponent of 2.
-  double exponentScale;
-  Val shared, lane, group, member;
-  /// The first of the lane's rows in the tile, and the reach of each.
-  Val laneRow;
-  llvm::SmallVector<Reach> reaches;
-  /// Of the first and of the last row of the CTA.
-  Reach firstReach, lastReach;
-  Val keyEnd;
+  Val shared, thread, lane, group, member;
+  /// The first row of the group in the tile, and of the lane.
+  Val groupRow, laneRow;
+  AttentionRows rows;
+  OnlineSoftmax softmax;
   /// Of this thread's copies: row and chunk in a pass.
   Val copyRow, copyChunk, keySource, valueSource;
   Fragment queryFragment, keyFragment, valueFragment;

@@ -443,18 +443,26 @@ void KernelBuilder::fetchBox(Val shared, Val map, Val row, Val column,
       Value());
 }
 
-Val KernelBuilder::matrixDescriptor(Val shared) {
-  // Bits 0-13 the address, 16-29 and 32-45 the distances of neighbours in depth
-  // and of groups of 8 rows, all in units of 16 bytes; bits 62-63 the swizzle.
-  // The distance in depth is not used where rows are as long as the swizzle.
+/// The descriptor of a matrix whose lines of 128 bytes are swizzled. Bits 0-13
+/// are the address, 16-29 and 32-45 the distances of blocks and of 8 lines, all
+/// in units of 16 bytes; bits 62-63 the swizzle.
+static Val descriptor(KernelBuilder &k, Val shared, int64_t blockBytes) {
   constexpr uint64_t kSwizzle128 = uint64_t(1) << 62;
-  constexpr uint64_t kRowGroups = uint64_t(8 * 128 / 16) << 32;
-  constexpr uint64_t kDepth = uint64_t(1) << 16;
-  Val address = wrap(LLVM::PtrToIntOp::create(*this, getI32Type(), shared));
-  Val fixed = wrap(arith::ConstantOp::create(
-      *this, getI64IntegerAttr(
-                 static_cast<int64_t>(kSwizzle128 | kRowGroups | kDepth))));
-  return wide((address & i32(0x3ffff)) >> 4) | fixed;
+  constexpr uint64_t kLineGroups = uint64_t(8 * 128 / 16) << 32;
+  uint64_t blocks = static_cast<uint64_t>(blockBytes / 16) << 16;
+  Val address = k.wrap(LLVM::PtrToIntOp::create(k, k.getI32Type(), shared));
+  Val fixed = k.wrap(
+      arith::ConstantOp::create(k, k.getI64IntegerAttr(static_cast<int64_t>(
+                                       kSwizzle128 | kLineGroups | blocks))));
+  return k.wide((address & k.i32(0x3ffff)) >> 4) | fixed;
+}
+
+Val KernelBuilder::matrixDescriptor(Val shared) {
+  // Of rows as long as the swizzle there is no other block: 1 means nothing.
+  return descriptor(*this, shared, 16);
+}
+Val KernelBuilder::transposedDescriptor(Val shared, int64_t blockBytes) {
+  return descriptor(*this, shared, blockBytes);
 }
 
 /// A struct of so many f32.
@@ -489,28 +497,69 @@ void KernelBuilder::commitProducts() {
   NVVM::WgmmaGroupSyncAlignedOp::create(*this);
 }
 
-/// An instruction that `values` go through. The ops of the dialect say nothing
-/// of sums, and LLVM would move what touches them across.
-static Vals through(KernelBuilder &k, StringRef text, const Vals &values) {
+/// The constraint of an operand of inline assembly.
+static StringRef constraintOf(Val value) {
+  return value.isFloat() ? "f" : value.type().isInteger(64) ? "l" : "r";
+}
+
+/// An instruction that changes `values`, the first operands of its `text`, and
+/// reads `inputs`, which follow.
+static Vals assembly(KernelBuilder &k, StringRef text, const Vals &values,
+                     const Vals &inputs) {
   std::string constraints;
-  for (size_t i = 0; i != values.size(); ++i)
-    constraints += "=f,";
+  SmallVector<Type> types;
+  SmallVector<Value> operands(values.begin(), values.end());
+  operands.append(inputs.begin(), inputs.end());
+  for (Val value : values) {
+    types.push_back(value.type());
+    constraints += ("=" + constraintOf(value) + ",").str();
+  }
   for (size_t i = 0; i != values.size(); ++i)
     constraints += std::to_string(i) + ",";
+  for (Val input : inputs)
+    constraints += (constraintOf(input) + ",").str();
   constraints.pop_back();
   Value result =
       LLVM::InlineAsmOp::create(
-          k, structOf(k, values.size()),
-          SmallVector<Value>(values.begin(), values.end()), text, constraints,
-          /*has_side_effects=*/true, /*is_align_stack=*/false,
-          LLVM::tailcallkind::TailCallKind::None, LLVM::AsmDialectAttr(),
-          ArrayAttr())
+          k, LLVM::LLVMStructType::getLiteral(k.getContext(), types), operands,
+          text, constraints, /*has_side_effects=*/true,
+          /*is_align_stack=*/false, LLVM::tailcallkind::TailCallKind::None,
+          LLVM::AsmDialectAttr(), ArrayAttr())
           .getResult(0);
   return membersOf(k, result, static_cast<int64_t>(values.size()));
 }
 
-Vals KernelBuilder::fenceProducts(const Vals &sums) {
-  return through(*this, "wgmma.fence.sync.aligned;", sums);
+/// An instruction that `values` go through. The ops of the dialect say nothing
+/// of sums, and LLVM would move what touches them across.
+static Vals through(KernelBuilder &k, StringRef text, const Vals &values) {
+  return assembly(k, text, values, {});
+}
+
+Vals KernelBuilder::multiplyFragments(ArrayRef<Val> a, Val b,
+                                      const Vals &sums) {
+  // The op of the dialect takes no registers for a. Each of the values that
+  // change is an operand twice, as a result and as what it was.
+  auto operandsFrom = [](size_t first, size_t count) {
+    std::string list;
+    for (size_t i = first; i != first + count; ++i)
+      list += (i == first ? "$" : ",$") + std::to_string(i);
+    return list;
+  };
+  // So many columns, and so many operands before a.
+  size_t columns = 2 * sums.size();
+  std::string text = "{ .reg .pred adds; setp.ne.b32 adds, 1, 0; "
+                     "wgmma.mma_async.sync.aligned.m64n" +
+                     std::to_string(columns) + "k16.f32.bf16.bf16 {" +
+                     operandsFrom(0, sums.size()) + "}, {" +
+                     operandsFrom(columns, a.size()) + "}, " +
+                     operandsFrom(columns + a.size(), 1) + ", adds, 1, 1, 1; }";
+  Vals inputs(a);
+  inputs.push_back(b);
+  return assembly(*this, text, sums, inputs);
+}
+
+Vals KernelBuilder::fenceProducts(const Vals &values) {
+  return through(*this, "wgmma.fence.sync.aligned;", values);
 }
 
 Vals KernelBuilder::waitForProducts(int64_t groups, const Vals &sums) {

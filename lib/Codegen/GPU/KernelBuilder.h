@@ -216,14 +216,21 @@ public:
 
   /// The descriptor of a matrix at `shared` for wgmma: rows of 128 bytes one
   /// after the other, from a multiple of 1024 bytes on, swizzled as copies of
-  /// boxes leave them.
+  /// boxes leave them. A row is 64 of the depth.
   Val matrixDescriptor(Val shared);
-  /// Orders what was done to `sums` before what wgmma does to them.
-  Vals fenceProducts(const Vals &sums);
+  /// The same of a matrix whose rows are of one depth each, of 64 columns; the
+  /// next 64 columns are `blockBytes` further.
+  Val transposedDescriptor(Val shared, int64_t blockBytes);
+  /// Orders what was done to `values`, sums and factors in registers, before
+  /// what wgmma does with them.
+  Vals fenceProducts(const Vals &values);
   /// `a [64, 16] b [columns, 16] transposed + sums`, of four warps: warp w of
   /// them has rows 16 w to 16 w + 15, and of each 8 columns what a lane has of
   /// an mma. Sums must not be touched before `waitForProducts` gives them back.
   Vals multiplyMatrices(Val a, Val b, const Vals &sums);
+  /// The same of the fragment `a [16, 16]` of each warp, as mma has it, and a
+  /// transposed `b [16, columns]`.
+  Vals multiplyFragments(llvm::ArrayRef<Val> a, Val b, const Vals &sums);
   void commitProducts();
   /// Waits until at most so many groups of products are under way, and returns
   /// `sums`, which none of them may be adding to if they are to be used.

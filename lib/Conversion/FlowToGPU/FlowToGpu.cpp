@@ -794,6 +794,16 @@ LogicalResult StepLowering::lower(AttentionOp op) {
   if (query.getDimSize(0) != 1) {
     if (op.getStart() != step.getArgument(1))
       return op.emitOpError("attends from other rows than those of its step");
+    // Sums of larger heads have no place beside the scores of 64 rows.
+    if (target.hasWarpgroups && attention.headDim <= 256) {
+      // Tensor maps come first.
+      std::rotate(arguments.inputs.begin(), arguments.inputs.begin() + 1,
+                  arguments.inputs.begin() + 3);
+      lowered[op] =
+          launch(op.getLoc(), buildWarpgroupAttention(b, target, attention),
+                 arguments, type)[0];
+      return success();
+    }
     lowered[op] = launch(op.getLoc(), buildRowsAttention(b, target, attention),
                          arguments, type)[0];
     return success();

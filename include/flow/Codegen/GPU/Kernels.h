@@ -278,6 +278,13 @@ KernelLaunch buildRowsAttention(mlir::OpBuilder &builder,
                                 const KernelTarget &target,
                                 const Attention &attention);
 
+/// The same by wgmma on tiles that tensor maps fetch, for a target that has
+/// both and heads of up to 256. Parameters: keys and values as tensor maps of
+/// [C, KV * D], query, spans if there are any, result, step, C.
+KernelLaunch buildWarpgroupAttention(mlir::OpBuilder &builder,
+                                     const KernelTarget &target,
+                                     const Attention &attention);
+
 /// A kernel whose CTAs share the keys of one row; the last of them to finish
 /// puts their results together. It counts them in memory of its module, so of
 /// one kernel there is one launch at a time.

@@ -37,12 +37,19 @@ public:
     }
   }
 
+  /// By either strategy, which the launch's boxes tell.
   emulator::Counters runRows(KernelModule &module, const KernelLaunch &launch) {
     SCOPED_TRACE(launch.kernel + " from " + std::to_string(step.start) +
                  ", rows " + std::to_string(step.rows));
     result.assign(query.size(), kGarbage);
     KernelArguments arguments;
-    arguments.input(query).input(keys).input(values);
+    if (launch.boxes.empty()) {
+      arguments.input(query).input(keys).input(values);
+    } else {
+      int64_t columns = shape.kvHeads * shape.headDim;
+      arguments.matrix(keys, columns, launch.boxes[0]);
+      arguments.matrix(values, columns, launch.boxes[1]).input(query);
+    }
     if (shape.spans != Attention::Spans::None)
       arguments.input(step.spans);
     arguments.output(result);
@@ -201,16 +208,27 @@ Attention shapeOf(int64_t heads, int64_t kvHeads, int64_t headDim,
           window, softcap, 1 / std::sqrt(static_cast<double>(headDim))};
 }
 
-/// Runs steps of many rows; returns what the last one did.
-emulator::Counters runRows(const Attention &shape, llvm::ArrayRef<Step> steps) {
-  KernelModule module;
-  KernelLaunch launch =
-      buildRowsAttention(module.builder(), module.target(), shape);
-  emulator::Counters counters;
-  for (const Step &step : steps)
-    counters = AttentionRun(shape, step).runRows(module, launch);
-  return counters;
-}
+/// Attention of many rows by mma.sync, and by wgmma.
+enum class Strategy { Mma, Warpgroups };
+
+class RowsAttention : public testing::TestWithParam<Strategy> {
+protected:
+  /// Runs steps of many rows; returns what the last one did.
+  static emulator::Counters runRows(const Attention &shape,
+                                    llvm::ArrayRef<Step> steps) {
+    bool byWarpgroups = GetParam() == Strategy::Warpgroups;
+    KernelModule module(byWarpgroups ? "sm_90a" : "sm_80");
+    KernelLaunch launch =
+        byWarpgroups
+            ? buildWarpgroupAttention(module.builder(), module.target(), shape)
+            : buildRowsAttention(module.builder(), module.target(), shape);
+    emulator::Counters counters;
+    for (const Step &step : steps)
+      counters = AttentionRun(shape, step).runRows(module, launch);
+    EXPECT_EQ(counters.wgmma != 0, byWarpgroups);
+    return counters;
+  }
+};
 
 /// Runs the last rows of steps.
 void runSplit(const Attention &shape, llvm::ArrayRef<Step> steps) {
@@ -239,12 +257,13 @@ void runDecode(const Attention &shape, HeadRows rows,
 
 } // namespace
 
-TEST(AttentionKernels, HeadsOfEverySize) {
+TEST_P(RowsAttention, HeadsOfEverySize) {
   for (int64_t headDim : {64, 128, 256, 512})
-    runRows(shapeOf(4, 2, headDim), {{0, 21, 64}, {100, 17, 128}});
+    if (headDim <= 256 || GetParam() == Strategy::Mma)
+      runRows(shapeOf(4, 2, headDim), {{0, 21, 64}, {100, 17, 128}});
 }
 
-TEST(AttentionKernels, RowsAtTheEdgesOfTiles) {
+TEST_P(RowsAttention, RowsAtTheEdgesOfTiles) {
   runRows(shapeOf(2, 1, 64), {{3, 1, 128},
                               {3, 15, 128},
                               {3, 16, 128},
@@ -254,26 +273,44 @@ TEST(AttentionKernels, RowsAtTheEdgesOfTiles) {
                               {3, 65, 128}});
 }
 
-TEST(AttentionKernels, Windows) {
+TEST_P(RowsAttention, Windows) {
   for (int64_t window : {1, 2, 63, 64, 65, 100})
     runRows(shapeOf(2, 1, 64, window), {{0, 70, 192}, {70, 40, 192}});
 }
 
-TEST(AttentionKernels, KeysBehindTheEndOfTheRing) {
+TEST_P(RowsAttention, KeysBehindTheEndOfTheRing) {
   runRows(shapeOf(2, 1, 64, 100), {{150, 40, 192}, {500, 33, 192}});
   runRows(shapeOf(4, 1, 256, 64), {{1000, 17, 128}});
 }
 
-TEST(AttentionKernels, Softcaps) {
+// So many heads that a CTA takes more rows than of the few above.
+TEST_P(RowsAttention, ManyHeads) {
+  for (int64_t headDim : {64, 128}) {
+    runRows(shapeOf(16, 4, headDim), {{0, 9, 64}, {230, 40, 320}});
+    runRows(shapeOf(16, 8, headDim, 100, 20), {{500, 70, 192}});
+  }
+}
+
+TEST_P(RowsAttention, Softcaps) {
   runRows(shapeOf(2, 1, 64, 0, 0.5), {{0, 40, 64}});
 }
 
-TEST(AttentionKernels, GroupsThatAreNoPowersOfTwo) {
+TEST_P(RowsAttention, GroupsThatAreNoPowersOfTwo) {
   runRows(shapeOf(6, 2, 64), {{10, 45, 128}});
 }
 
+// Tiles of keys that no row sees are never read.
+TEST_P(RowsAttention, SkipsWhatNoRowSees) {
+  auto read = [&](int64_t window) {
+    return runRows(shapeOf(4, 1, 64, window), {{1024, 64, 1152}})
+        .globalBytesRead;
+  };
+  // A window of 64 takes 3 tiles where all keys are 17.
+  EXPECT_LT(5 * read(64), read(0));
+}
+
 // Tiles are 64 keys by 64 rows, which are 32 tokens of two heads.
-TEST(AttentionKernels, Spans) {
+TEST_P(RowsAttention, Spans) {
   for (auto spans : {Attention::Spans::Windowed, Attention::Spans::Free})
     for (int64_t window : {20, 64}) {
       Attention shape = shapeOf(2, 1, 64, window);
@@ -298,7 +335,7 @@ TEST(AttentionKernels, Spans) {
     }
 }
 
-TEST(AttentionKernels, SpansAtTheEdgeOfTheWindow) {
+TEST_P(RowsAttention, SpansAtTheEdgeOfTheWindow) {
   // A row in the span sees just its begin, one key less and one key more.
   for (auto spans : {Attention::Spans::Windowed, Attention::Spans::Free})
     for (int32_t begin : {76, 77, 78}) {
@@ -308,14 +345,16 @@ TEST(AttentionKernels, SpansAtTheEdgeOfTheWindow) {
     }
 }
 
-TEST(AttentionKernels, SpansWithoutWindow) {
+TEST_P(RowsAttention, SpansWithoutWindow) {
   Attention shape = shapeOf(4, 2, 128, 0, 0.5);
   shape.spans = Attention::Spans::Free;
   runRows(shape, {{0, 40, 64}, {30, 50, 128, {0, 35, 40, 75}}});
 }
 
-TEST(AttentionKernels, SpansOfEverySize) {
+TEST_P(RowsAttention, SpansOfEverySize) {
   for (int64_t headDim : {256, 512}) {
+    if (headDim > 256 && GetParam() == Strategy::Warpgroups)
+      continue;
     Attention shape = shapeOf(4, 2, headDim, 40);
     shape.spans = Attention::Spans::Windowed;
     runRows(shape, {{100, 50, 192, {90, 104, 110, 149}}});
@@ -325,13 +364,19 @@ TEST(AttentionKernels, SpansOfEverySize) {
 }
 
 // Of a span that the ring has no room for, what is in the ring is seen.
-TEST(AttentionKernels, SpansBehindTheEndOfTheRing) {
+TEST_P(RowsAttention, SpansBehindTheEndOfTheRing) {
   Attention shape = shapeOf(2, 1, 64, 64);
   shape.spans = Attention::Spans::Windowed;
   runRows(shape, {{500, 40, 128, {510, 530}}, {500, 40, 128, {300, 600}}});
   shape.spans = Attention::Spans::Free;
   runRows(shape, {{500, 40, 128, {300, 520}}, {500, 40, 192, {400, 600}}});
 }
+
+INSTANTIATE_TEST_SUITE_P(Strategies, RowsAttention,
+                         testing::Values(Strategy::Mma, Strategy::Warpgroups),
+                         [](const auto &info) {
+                           return info.param == Strategy::Mma ? "mma" : "wgmma";
+                         });
 
 TEST(AttentionKernels, OneRowBetweenBlocks) {
   for (int64_t headDim : {64, 256, 512})
@@ -362,14 +407,4 @@ TEST(AttentionKernels, OneRowThatMakesItsHeads) {
   for (int64_t window : {1, 64, 100})
     runDecode(shapeOf(4, 2, 64, window), normed,
               {{0, 1, 192}, {191, 1, 192}, {192, 1, 192}, {500, 1, 192}});
-}
-
-// Tiles of keys that no row sees are never read.
-TEST(AttentionKernels, SkipsWhatNoRowSees) {
-  auto read = [&](int64_t window) {
-    return runRows(shapeOf(4, 1, 64, window), {{1024, 64, 1152}})
-        .globalBytesRead;
-  };
-  // A window of 64 takes 3 tiles where all keys are 17.
-  EXPECT_LT(5 * read(64), read(0));
 }

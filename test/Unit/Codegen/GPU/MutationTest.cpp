@@ -43,8 +43,8 @@ size_t expectAllAreCaught(KernelModule &module, const KernelLaunch &launch,
         "bar.warp.sync", "fence.acq_rel", "fence.proxy", "mbarrier.init",
         "mbarrier.arrive", "mbarrier.try_wait", "wgmma.fence",
         "wgmma.commit_group", "wgmma.wait_group"})
-    for (const std::string &mutant :
-         withoutOne(module.ptx(), launch.kernel, what)) {
+    for (const auto &[number, mutant] :
+         llvm::enumerate(withoutOne(module.ptx(), launch.kernel, what))) {
       auto arguments = makeArguments();
       auto program = emulator::Program::create(mutant);
       if (!program) {
@@ -53,7 +53,8 @@ size_t expectAllAreCaught(KernelModule &module, const KernelLaunch &launch,
       }
       llvm::Expected<emulator::Counters> ran =
           runKernel(**program, launch, rows, *arguments);
-      EXPECT_FALSE(bool(ran)) << launch.kernel << " without its " << what.str();
+      EXPECT_FALSE(bool(ran)) << launch.kernel << " without its " << what.str()
+                              << " number " << number;
       if (!ran)
         llvm::consumeError(ran.takeError());
       ++count;
@@ -376,5 +377,38 @@ TEST(Mutations, OfAttentionAreCaught) {
               return arguments;
             }),
         4U);
+  }
+}
+
+TEST(Mutations, OfWarpgroupAttentionAreCaught) {
+  // One warpgroup and two, more tiles than stages, and a last tile with rows
+  // that hold no values.
+  for (Attention shape : {Attention{4, 1, 64, 0, {}, 0.125},
+                          Attention{16, 4, 64, 0, {}, 0.125}}) {
+    constexpr int32_t start = 300, rows = 40, capacity = 384;
+    int64_t columns = shape.kvHeads * shape.headDim;
+    std::vector<uint16_t> query =
+                              someBf16(rows * shape.heads * shape.headDim, 1),
+                          keys = someBf16(capacity * columns, 2),
+                          values = someBf16(capacity * columns, 3),
+                          result = query;
+    KernelModule module("sm_90a");
+    KernelLaunch launch =
+        buildWarpgroupAttention(module.builder(), module.target(), shape);
+    // Six mbarriers, their fence and a barrier; the query's wait, fence and
+    // barrier; fence and barrier of values that are not there; two waits and
+    // three copies of the fetching warp, three waits and two arrivals of
+    // others; three fences, four commits and four waits of wgmma.
+    EXPECT_GE(expectAllAreCaught(
+                  module, launch, rows,
+                  [&] {
+                    auto arguments = std::make_unique<KernelArguments>();
+                    arguments->matrix(keys, columns, launch.boxes[0]);
+                    arguments->matrix(values, columns, launch.boxes[1]);
+                    arguments->input(query).output(result);
+                    arguments->step(start, rows).scalar(capacity);
+                    return arguments;
+                  }),
+              6U + 2 + 3 + 2 + 5 + 5 + 11);
   }
 }

@@ -184,6 +184,22 @@ static const Attention kAttentions[] = {{4, 1, 256, 512, {}, 0.0625},
                                         {16, 1, 512, 0, {}, 1},
                                         {8, 2, 64, 0, {}, 0.125}};
 
+TEST_P(Resources, WarpgroupAttention) {
+  KernelModule module(GetParam());
+  if (!module.chip().hasWarpgroups)
+    GTEST_SKIP() << "no wgmma";
+  std::vector<KernelLaunch> launches;
+  for (const Attention &attention : kAttentions)
+    if (attention.headDim <= 256)
+      launches.push_back(buildWarpgroupAttention(module.builder(),
+                                                 module.target(), attention));
+  // Of many heads of 64, by two warpgroups.
+  for (std::optional<double> softcap : {std::optional<double>(), {50.0}})
+    launches.push_back(buildWarpgroupAttention(
+        module.builder(), module.target(), {32, 8, 64, 512, softcap, 0.125}));
+  check(module, launches);
+}
+
 TEST_P(Resources, RowsAttention) {
   KernelModule module(GetParam());
   std::vector<KernelLaunch> launches;
