@@ -246,7 +246,9 @@ public:
     KernelArguments arguments;
     arguments.input(product);
     if (shape.hasNorms)
-      arguments.input(queryWeight).input(keyWeight);
+      arguments.input(queryWeight);
+    if (shape.hasNorms && shape.kvHeads != 0)
+      arguments.input(keyWeight);
     arguments.input(angles);
     if (shape.kvHeads != 0)
       arguments.output(keys).output(values);
@@ -330,6 +332,7 @@ TEST(HeadKernels, AgreeWithLoops) {
   HeadRun({2, 1, 128, 1e-6, true, true, true}, 127, 3, 128).run();
   // Queries alone.
   HeadRun({4, 0, 64, 1e-6}, 9, 3, 64).run();
+  HeadRun({4, 0, 64, 1e-6, true}, 9, 3, 64).run();
   // Fewer pairs in a head than lanes in whole warps.
   HeadRun({1, 1, 96, 1e-6, true}, 3, 2, 64).run();
 }
