@@ -451,15 +451,17 @@ FailureOr<runtime::Schedule> ScheduleReader::read(bool logitsAll) {
   values[schedule.getArgument(0)] = {runtime::Argument::tokens()};
   if (isBatch()) {
     values[schedule.getArgument(1)] = {runtime::Argument::sequences()};
-  } else if (schedule.getNumArguments() == 3) {
+  } else if (llvm::is_contained({3, 4}, schedule.getNumArguments())) {
     values[schedule.getArgument(1)] = {
         runtime::Argument::ofScalar(runtime::Scalar::Start)};
     values[schedule.getArgument(2)] = {
         runtime::Argument::ofScalar(runtime::Scalar::Count)};
+    if (schedule.getNumArguments() == 4)
+      values[schedule.getArgument(3)] = {runtime::Argument::spans()};
   } else {
-    return schedule.emitOpError("expects tokens, start and count, got ")
-           << schedule.getNumArguments()
-           << " arguments: a plan hands over no spans";
+    return schedule.emitOpError("expects tokens, start, count and, of a mask "
+                                "with spans, those, got ")
+           << schedule.getNumArguments() << " arguments";
   }
   for (Operation &op : schedule.front()) {
     if (failed(read(op)))

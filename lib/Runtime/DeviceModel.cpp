@@ -20,8 +20,8 @@ constexpr int64_t kKeyTile = 64;
 /// The largest grid in its second and third dimension that a device takes.
 constexpr int64_t kMostBlocks = 65535;
 
-/// The step's table: position of its first row, and rows.
-constexpr size_t kTableBytes = 2 * sizeof(int32_t);
+/// The step's table: position of its first row, rows, and spans.
+constexpr size_t kTableBytes = 3 * sizeof(int32_t);
 
 /// Memory of a device that goes when its owner does.
 class DeviceBlock {
@@ -107,6 +107,10 @@ struct DeviceModel::State {
     int64_t positions = cachePositions(cache, options.context, rows);
     return (positions + kKeyTile - 1) / kKeyTile * kKeyTile;
   }
+  /// Bytes of the spans of a step, which has no more of them than rows.
+  size_t spanBytes() const {
+    return plan.hasSpans() ? sizeof(TokenSpan) * maxRows() : 0;
+  }
   /// Bytes of each buffer of a sequence.
   std::vector<size_t> bufferBytes() const;
   DeviceMemoryPlan planMemory() const;
@@ -134,7 +138,8 @@ DeviceMemoryPlan DeviceModel::State::planMemory() const {
   for (const CachePlan &cache : plan.caches)
     planned.caches +=
         static_cast<size_t>(capacity(cache) * cache.positionBytes());
-  planned.buffers = kTableBytes + static_cast<size_t>(4 * maxRows());
+  planned.buffers =
+      kTableBytes + static_cast<size_t>(4 * maxRows()) + spanBytes();
   for (size_t bytes : bufferBytes())
     planned.buffers += bytes;
   return planned;
@@ -272,13 +277,16 @@ struct DeviceSequence::State {
   /// Runs the head for `rows` rows from row `first` on and downloads them.
   Status runHead(const Schedule &schedule, int64_t first, int64_t rows);
   Status prefill(const Schedule &schedule, const std::vector<int32_t> &tokens,
-                 const LogitsSink &sink);
+                 const LogitsSink &sink,
+                 const std::vector<TokenSpan> &spansOfAll);
 
   DeviceModel::State &model;
   Device &device;
-  std::vector<DeviceBlock> keys, values, buffers, table, tokenRows;
+  std::vector<DeviceBlock> keys, values, buffers, table, tokenRows, spanRows;
   std::vector<std::vector<int64_t>> bufferShapes;
   std::vector<int32_t> capacities;
+  /// Of the step at hand.
+  std::vector<TokenSpan> spans;
   int64_t position = 0;
   std::vector<float> hostLogits;
   /// Row of `hostLogits` that is the last token's; null if there is none.
@@ -321,6 +329,9 @@ Status DeviceSequence::State::allocate() {
       return status;
   if (Status status = add(table, kTableBytes, "the step's table"); !status)
     return status;
+  if (size_t bytes = model.spanBytes())
+    if (Status status = add(spanRows, bytes, "the step's spans"); !status)
+      return status;
   return add(tokenRows, static_cast<size_t>(4 * model.maxRows()),
              "the step's tokens");
 }
@@ -332,8 +343,9 @@ const Schedule *DeviceSequence::State::schedule(const char *name,
 }
 
 Status DeviceSequence::State::writeTable(int64_t first, int64_t rows) {
-  int32_t fields[2] = {static_cast<int32_t>(position + first),
-                       static_cast<int32_t>(rows)};
+  int32_t fields[3] = {static_cast<int32_t>(position + first),
+                       static_cast<int32_t>(rows),
+                       static_cast<int32_t>(spans.size())};
   return device.upload(table.front().address(), fields, sizeof(fields));
 }
 
@@ -342,6 +354,11 @@ Status DeviceSequence::State::beginStep(const int32_t *tokens, int64_t count) {
                                     static_cast<size_t>(4 * count));
       !status)
     return status;
+  if (!spans.empty())
+    if (Status status = device.upload(spanRows.front().address(), spans.data(),
+                                      sizeof(TokenSpan) * spans.size());
+        !status)
+      return status;
   return writeTable(0, count);
 }
 
@@ -424,6 +441,9 @@ Result<PreparedLaunch> DeviceSequence::State::prepare(const Schedule &schedule,
       break;
     case Argument::Kind::StepTable:
       pointers[i] = table.front().address();
+      break;
+    case Argument::Kind::Spans:
+      pointers[i] = spanRows.front().address();
       break;
     case Argument::Kind::Capacity:
       launch.parameters.back() = &capacities[argument.index];
@@ -532,12 +552,15 @@ Status DeviceSequence::State::runHead(const Schedule &schedule, int64_t first,
   return readResult(schedule, rows);
 }
 
-Status DeviceSequence::State::prefill(const Schedule &schedule,
-                                      const std::vector<int32_t> &tokens,
-                                      const LogitsSink &sink) {
+Status DeviceSequence::State::prefill(
+    const Schedule &schedule, const std::vector<int32_t> &tokens,
+    const LogitsSink &sink, const std::vector<TokenSpan> &spansOfAll) {
   auto size = static_cast<int64_t>(tokens.size());
   for (int64_t start = 0, count; start != size; start += count) {
-    count = std::min(model.options.prefillChunk, size - start);
+    int64_t next = endOfStep(spansOfAll, position, position + size - start,
+                             model.options.prefillChunk);
+    count = next - position;
+    spans = spansOfStep(spansOfAll, position, next);
     dropResult();
     if (Status status = beginStep(tokens.data() + start, count); !status)
       return status;
@@ -580,7 +603,8 @@ DeviceSequence::create(DeviceModel &model) {
 }
 
 Status DeviceSequence::prefill(const std::vector<int32_t> &tokens,
-                               const LogitsSink &sink) {
+                               const LogitsSink &sink,
+                               const std::vector<TokenSpan> &spans) {
   if (Status status = checkTokens(
           state->model.plan, state->model.options.context, tokens.data(),
           static_cast<int64_t>(tokens.size()), state->position);
@@ -591,7 +615,12 @@ Status DeviceSequence::prefill(const std::vector<int32_t> &tokens,
     return Error{"the plan has no schedule for prefill"};
   if (sink && !schedule->logitsAll)
     return Error{"the model was compiled for logits of the last token only"};
-  return state->prefill(*schedule, tokens, sink);
+  if (Status status = checkSpans(state->model.plan, spans, state->position,
+                                 static_cast<int64_t>(tokens.size()),
+                                 state->model.options.prefillChunk);
+      !status)
+    return status;
+  return state->prefill(*schedule, tokens, sink, spans);
 }
 
 Status DeviceSequence::decode(int32_t token) {
@@ -604,6 +633,7 @@ Status DeviceSequence::decode(int32_t token) {
   if (!schedule)
     return Error{"the plan has no schedule for decode"};
   state->dropResult();
+  state->spans.clear();
   if (Status status = state->beginStep(&token, 1); !status)
     return status;
   // A kernel may have to be loaded first, which a recording does not allow, and

@@ -130,6 +130,7 @@ struct Sequence::State {
 void Sequence::State::beginStep(const int32_t *first, int64_t count,
                                 int64_t rows) {
   runner.tokens.assign(first, first + count);
+  runner.spans.clear();
   runner.tokens.resize(rows); // rows of padding hold token 0
   runner.positions.resize(rows);
   std::iota(runner.positions.begin(), runner.positions.end(), position);
@@ -221,7 +222,8 @@ Result<std::unique_ptr<Sequence>> Sequence::create(Model &model) {
 }
 
 Status Sequence::prefill(const std::vector<int32_t> &tokens,
-                         const LogitsSink &sink) {
+                         const LogitsSink &sink,
+                         const std::vector<TokenSpan> &spans) {
   int64_t size = static_cast<int64_t>(tokens.size());
   if (Status status = state->check(tokens.data(), size); !status)
     return status;
@@ -231,10 +233,16 @@ Status Sequence::prefill(const std::vector<int32_t> &tokens,
   if (sink && !schedule->logitsAll)
     return Error{"the model was compiled for logits of the last token only"};
   int64_t chunk = state->model.options.prefillChunk;
-  for (int64_t first = 0; first < size; first += chunk) {
-    int64_t count = std::min(chunk, size - first);
+  const int64_t begin = state->position;
+  if (Status status = checkSpans(state->model.plan, spans, begin, size, chunk);
+      !status)
+    return status;
+  for (int64_t first = 0, count; first < size; first += count) {
+    int64_t next = endOfStep(spans, begin + first, begin + size, chunk);
+    count = next - begin - first;
     state->beginStep(tokens.data() + first, count,
                      roundUp(count, state->model.plan.rowTile));
+    state->runner.spans = spansOfStep(spans, begin + first, next);
     state->runner.run(*schedule, 0, schedule->headBegin);
     bool isLast = first + count == size;
     if (sink) {

@@ -26,9 +26,9 @@ constexpr std::array<const char *, 5> kElements = {"f32", "bf16", "f16", "i8",
 constexpr std::array<const char *, 3> kCacheElements = {"f32", "bf16", "f16"};
 constexpr std::array<const char *, 4> kSteps = {"embed", "rope_angles", "call",
                                                 "launch"};
-constexpr std::array<const char *, 9> kArguments = {
-    "buffer",    "weight", "keys", "values",  "scalar",
-    "sequences", "tokens", "step", "capacity"};
+constexpr std::array<const char *, 10> kArguments = {
+    "buffer",    "weight", "keys", "values",   "scalar",
+    "sequences", "tokens", "step", "capacity", "spans"};
 constexpr std::array<const char *, 4> kScalars = {"start", "count", "total",
                                                   "rows"};
 
@@ -370,6 +370,7 @@ Argument readArgument(Reader &r, const json &object, const Plan &plan) {
   case Argument::Kind::Sequences:
   case Argument::Kind::Tokens:
   case Argument::Kind::StepTable:
+  case Argument::Kind::Spans:
     break;
   }
   readBox(r, object, plan, argument);
@@ -497,6 +498,8 @@ void checkSequences(Reader &r, const Schedule &schedule) {
                      argument.kind == Argument::Kind::Values;
       if (isTable && !batch)
         refuse("has rows of one sequence, and a call reads a table of them");
+      if (batch && argument.kind == Argument::Kind::Spans)
+        refuse("has rows of several sequences, and a call reads spans");
       if (batch && argument.kind == Argument::Kind::Scalar &&
           argument.scalar != Scalar::Rows)
         refuse("has rows of several sequences, and a call reads where one is");
@@ -549,6 +552,15 @@ const Schedule *Plan::findSchedule(std::string_view name) const {
 static int64_t countCandidates(const Plan &plan, const Schedule &schedule) {
   return schedule.candidates ? plan.buffers[schedule.candidates->logits].dims[1]
                              : 0;
+}
+
+bool Plan::hasSpans() const {
+  for (const Schedule &schedule : schedules)
+    for (const Step &step : schedule.steps)
+      for (const Argument &argument : step.args)
+        if (argument.kind == Argument::Kind::Spans)
+          return true;
+  return false;
 }
 
 int64_t Plan::candidateCount() const {

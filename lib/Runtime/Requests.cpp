@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// Checks options and tokens.
+// Checks options, tokens and spans, and finds the steps that hold whole spans.
 
 #include "Requests.h"
+
+#include <algorithm>
 
 using namespace flow;
 using namespace flow::runtime;
@@ -36,4 +38,47 @@ Status flow::runtime::checkTokens(const Plan &plan, int64_t context,
                    " is outside the vocabulary of " +
                    std::to_string(plan.vocab)};
   return {};
+}
+
+Status flow::runtime::checkSpans(const Plan &plan,
+                                 const std::vector<TokenSpan> &spans,
+                                 int64_t position, int64_t count,
+                                 int64_t chunk) {
+  if (!spans.empty() && !plan.hasSpans())
+    return Error{"the model has no mask with spans"};
+  int64_t last = position;
+  for (const TokenSpan &span : spans) {
+    std::string name =
+        "span " + std::to_string(span.begin) + ":" + std::to_string(span.end);
+    if (span.begin >= span.end)
+      return Error{name + " is empty"};
+    if (span.begin < last || span.end > position + count)
+      return Error{name + " must lie behind the one before and in the tokens " +
+                   "from " + std::to_string(position) + " to " +
+                   std::to_string(position + count)};
+    if (span.end - span.begin > chunk)
+      return Error{name + " is longer than a step of " + std::to_string(chunk) +
+                   " tokens"};
+    last = span.end;
+  }
+  return {};
+}
+
+int64_t flow::runtime::endOfStep(const std::vector<TokenSpan> &spans,
+                                 int64_t begin, int64_t end, int64_t chunk) {
+  int64_t last = std::min(begin + chunk, end);
+  for (const TokenSpan &span : spans)
+    if (span.begin < last && last < span.end)
+      return span.begin;
+  return last;
+}
+
+std::vector<TokenSpan>
+flow::runtime::spansOfStep(const std::vector<TokenSpan> &spans, int64_t begin,
+                           int64_t end) {
+  std::vector<TokenSpan> found;
+  for (const TokenSpan &span : spans)
+    if (begin <= span.begin && span.end <= end)
+      found.push_back(span);
+  return found;
 }

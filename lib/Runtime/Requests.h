@@ -16,6 +16,20 @@ Result<EngineOptions> resolveOptions(const Plan &plan, EngineOptions options);
 Status checkTokens(const Plan &plan, int64_t context, const int32_t *tokens,
                    int64_t count, int64_t position);
 
+/// What is wrong with the spans of `count` tokens after `position` others, if
+/// anything; a step has at most `chunk` tokens.
+Status checkSpans(const Plan &plan, const std::vector<TokenSpan> &spans,
+                  int64_t position, int64_t count, int64_t chunk);
+
+/// One past the last position of a step from `begin` on, of at most `chunk`
+/// tokens before `end`, that cuts none of `spans`, which are checked.
+int64_t endOfStep(const std::vector<TokenSpan> &spans, int64_t begin,
+                  int64_t end, int64_t chunk);
+
+/// Those that lie in the step of the positions from `begin` to `end`.
+std::vector<TokenSpan> spansOfStep(const std::vector<TokenSpan> &spans,
+                                   int64_t begin, int64_t end);
+
 } // namespace flow::runtime
 
 #endif // FLOW_LIB_RUNTIME_REQUESTS_H

@@ -121,6 +121,9 @@ void StepRunner::call(const Step &step, Entry entry) {
   Descriptor table;
   int64_t tableDims[2] = {static_cast<int64_t>(sequences.size()), 4};
   table.set(sequences.data(), tableDims, 2);
+  Descriptor spanTable;
+  int64_t spanDims[2] = {static_cast<int64_t>(spans.size()), 2};
+  spanTable.set(spans.data(), spanDims, 2);
   arguments.clear();
   arguments.push_back(model.pool->context());
   for (const Argument &argument : step.args) {
@@ -146,6 +149,9 @@ void StepRunner::call(const Step &step, Entry entry) {
       break;
     case Argument::Kind::Sequences:
       arguments.push_back(&table);
+      break;
+    case Argument::Kind::Spans:
+      arguments.push_back(&spanTable);
       break;
     case Argument::Kind::Tokens:
     case Argument::Kind::StepTable:

@@ -53,6 +53,7 @@ public:
   int64_t start = 0, count = 0, total = 0, rows = 0;
   /// (slot, first row, rows, position of the first) of each sequence.
   std::vector<std::array<int32_t, 4>> sequences;
+  std::vector<TokenSpan> spans;
 
 private:
   void runStep(const Step &step, Entry entry);

@@ -51,12 +51,14 @@ public:
   using LogitsSink = Sequence::LogitsSink;
 
   /// Appends `tokens`; afterwards `logits` or `candidates` holds those of the
-  /// last one. With a sink, the plan must have logits of every row, and the sink
-  /// gets them in order. Fails, with nothing appended, on an empty list, a token outside the
-  /// vocabulary, or more tokens than there is room for. After an error of the
-  /// device or of the sink the sequence must be cleared.
+  /// last one. With a sink, the plan must have logits of every row, and the
+  /// sink gets them in order. Fails, with nothing appended, on an empty list, a
+  /// token outside the vocabulary, or more tokens than there is room for. After
+  /// an error of the device or of the sink the sequence must be cleared. Spans
+  /// are those of `Sequence::prefill`.
   Status prefill(const std::vector<int32_t> &tokens,
-                 const LogitsSink &sink = {});
+                 const LogitsSink &sink = {},
+                 const std::vector<TokenSpan> &spans = {});
   /// Appends one token.
   Status decode(int32_t token);
   /// Counts `count` tokens as appended that nobody computed: their keys and

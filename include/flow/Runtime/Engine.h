@@ -67,6 +67,12 @@ struct Candidates {
   int64_t count = 0;
 };
 
+/// Positions `begin <= p < end` whose tokens see each other, such as those of
+/// an image.
+struct TokenSpan {
+  int32_t begin = 0, end = 0;
+};
+
 /// One run of tokens with its caches.
 class Sequence {
 public:
@@ -83,12 +89,17 @@ public:
   /// token outside the vocabulary, or more tokens than the context has room
   /// for.
   ///
+  /// `spans` are absolute positions of these tokens, ascending and disjoint, of
+  /// a plan whose masks have spans. A step holds whole ones, and so none may be
+  /// longer than `prefillChunk`.
+  ///
   /// A sink that fails ends the call with its error. The chunks before the one
   /// that it refused stay appended, and `position` and `logits` are those after
   /// them: a ring may have overwritten what an earlier position could see, so
   /// there is no way further back.
   Status prefill(const std::vector<int32_t> &tokens,
-                 const LogitsSink &sink = {});
+                 const LogitsSink &sink = {},
+                 const std::vector<TokenSpan> &spans = {});
 
   /// Appends one token; afterwards `logits` or `candidates` holds its own.
   Status decode(int32_t token);

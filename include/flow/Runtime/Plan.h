@@ -143,10 +143,11 @@ enum class Scalar { Start, Count, Total, Rows };
 
 /// An argument of a call or a launch. Keys and values are those of one
 /// sequence, or have a leading dimension of slots in the schedules `batch` and
-/// `batch_decode`, which alone have a table of sequences. Launches alone have
-/// the tokens of the rows, the step's table, of its start and rows as i32, and
-/// the positions that a cache has room for; they have neither scalars nor a
-/// table of sequences.
+/// `batch_decode`, which alone have a table of sequences and never have spans,
+/// `[N, 2]`, begin and end of those of the step. Launches alone have the tokens
+/// of the rows, the step's table, of its start, its rows and the number of its
+/// spans as i32, and the positions that a cache has room for; they have neither
+/// scalars nor a table of sequences.
 struct Argument {
   enum class Kind {
     Buffer,
@@ -157,7 +158,8 @@ struct Argument {
     Sequences,
     Tokens,
     StepTable,
-    Capacity
+    Capacity,
+    Spans
   };
   Kind kind = Kind::Buffer;
   /// Of the buffer, weight or cache; see `hasIndex`.
@@ -183,6 +185,7 @@ struct Argument {
   static Argument tokens() { return {Kind::Tokens}; }
   static Argument stepTable() { return {Kind::StepTable}; }
   static Argument capacity(int64_t index) { return {Kind::Capacity, index}; }
+  static Argument spans() { return {Kind::Spans}; }
 
   /// Whether only launches, or only calls, have such arguments.
   bool isOfLaunches() const {
@@ -196,7 +199,8 @@ struct Argument {
   /// Whether `index` says which one.
   bool hasIndex() const {
     return kind != Kind::Scalar && kind != Kind::Sequences &&
-           kind != Kind::Tokens && kind != Kind::StepTable;
+           kind != Kind::Tokens && kind != Kind::StepTable &&
+           kind != Kind::Spans;
   }
 };
 
@@ -270,6 +274,8 @@ struct Plan {
   const Schedule *findSchedule(std::string_view name) const;
   /// How many candidates a step gives; 0 if it gives logits. Schedules agree.
   int64_t candidateCount() const;
+  /// Whether a step is given spans.
+  bool hasSpans() const;
 };
 
 /// The plan as JSON text.

@@ -734,15 +734,20 @@ LogicalResult StepLowering::setSpans(AttentionOp op,
                                      cuda::Attention &attention) {
   if (!op.getSpans())
     return success();
-  if (typeOf(op.getQuery()).getDimSize(0) == 1)
+  SpanRule rule = op.getMask().getSpans();
+  // A single row is the last of its step: nothing is behind it, and what is in
+  // front of it is seen but for what a window hides.
+  if (typeOf(op.getQuery()).getDimSize(0) == 1) {
+    if (rule == SpanRule::Windowed || op.getMask().getWindow() == 0)
+      return success();
     return op.emitOpError("attends from one row by a mask with spans, which no "
                           "kernel does");
+  }
   // Their number is in the step's table.
   if (step.getNumArguments() != 4 || op.getSpans() != step.getArgument(3))
     return op.emitOpError("has other spans than those of its step");
-  attention.spans = op.getMask().getSpans() == SpanRule::Free
-                        ? cuda::Attention::Spans::Free
-                        : cuda::Attention::Spans::Windowed;
+  attention.spans = rule == SpanRule::Free ? cuda::Attention::Spans::Free
+                                           : cuda::Attention::Spans::Windowed;
   return success();
 }
 
@@ -788,7 +793,7 @@ LogicalResult StepLowering::lower(AttentionOp op) {
   }
   Arguments arguments;
   arguments.inputs = {now(op.getQuery()), now(op.getKey()), now(op.getValue())};
-  if (op.getSpans())
+  if (attention.spans != cuda::Attention::Spans::None)
     arguments.inputs.push_back(op.getSpans());
   arguments.readsStep = arguments.readsCapacity = true;
   if (query.getDimSize(0) != 1) {

@@ -186,7 +186,7 @@ std::string errorOfBody(const std::string &body,
 }
 
 /// An argument in a few letters: b2, w1.0, k0, v0, c0, the name of a scalar,
-/// "sequences", "tokens" or "step".
+/// "sequences", "tokens", "step" or "spans".
 std::string print(const Argument &argument) {
   std::string index = std::to_string(argument.index);
   switch (argument.kind) {
@@ -209,6 +209,8 @@ std::string print(const Argument &argument) {
     return "step";
   case Argument::Kind::Capacity:
     return "c" + index;
+  case Argument::Kind::Spans:
+    return "spans";
   }
   return "?";
 }
@@ -706,12 +708,34 @@ TEST(PlanBuilder, RefusesOperandsThatAreNoArguments) {
               HasSubstr("has a table that is no weight"));
 }
 
-TEST(PlanBuilder, RefusesSpans) {
-  std::string text = schedule("f", kEmbed);
+TEST(PlanBuilder, HandsOverSpans) {
+  std::string text =
+      schedule("f",
+               std::string(kEmbed) +
+                   "%y = func.call @spanned(%x, %spans) : (tensor<?x32xf32>, "
+                   "tensor<?x2xi32>) -> tensor<?x32xf32>\n",
+               "%y");
   text.insert(text.find(") ->"), ", %spans: tensor<?x2xi32>");
+  text += R"mlir(
+func.func private @spanned(%x: tensor<?x32xf32>, %spans: tensor<?x2xi32>)
+    -> tensor<?x32xf32> {
+  return %x : tensor<?x32xf32>
+}
+)mlir";
+  Builder builder(text);
+  EXPECT_EQ(builder.add("f"), "");
+  Plan plan = builder.take();
+  EXPECT_THAT(print(plan.schedules[0]),
+              ElementsAre("embed w0 -> b0", "spanned b0 spans b1"));
+  EXPECT_TRUE(plan.hasSpans());
+}
+
+TEST(PlanBuilder, RefusesOtherArguments) {
+  std::string text = schedule("f", kEmbed);
+  text.insert(text.find(") ->"), ", %a: index, %b: index");
   EXPECT_THAT(Builder(text).add("f"),
-              HasSubstr("expects tokens, start and count, got 4 arguments: a "
-                        "plan hands over no spans"));
+              HasSubstr("expects tokens, start, count and, of a mask with "
+                        "spans, those, got 5 arguments"));
 }
 
 TEST(PlanBuilder, RefusesResultsThatAreNoBuffer) {

@@ -196,7 +196,8 @@ TEST_F(DeviceModels, PrefillAndDecode) {
   // 200 positions in whole tiles of 64 keys, keys and values of 32 bf16.
   EXPECT_EQ(model->memoryPlan().caches, 256U * 32 * 2 * 2);
   // The stream, angles and tokens of 3 rows, logits of 48, and the table.
-  EXPECT_EQ(model->memoryPlan().buffers, 4U * (3 * (8 + 32 + 1) + 48 * 16) + 8);
+  EXPECT_EQ(model->memoryPlan().buffers,
+            4U * (3 * (8 + 32 + 1) + 48 * 16) + 12);
   auto sequence = DeviceSequence::create(*model);
   ASSERT_TRUE(bool(sequence)) << sequence.error();
   const DeviceMemoryPlan &planned = model->memoryPlan();
@@ -341,6 +342,48 @@ TEST_F(DeviceModels, GiveCandidatesInThePlaceOfLogits) {
   EXPECT_EQ(run.candidates().count, 0);
 }
 
+TEST_F(DeviceModels, HandOverTheSpansOfAStep) {
+  Plan plan = launchPlan();
+  for (Schedule &schedule : plan.schedules) {
+    Step step = schedule.steps.front();
+    step.function = "spans";
+    step.args = {Argument::spans(), Argument::stepTable()};
+    schedule.steps.insert(schedule.steps.begin(), step);
+    ++schedule.headBegin;
+  }
+  std::vector<std::vector<int32_t>> seen;
+  device.kernels["spans"] = [&](const DeviceLaunch &launch) {
+    const auto *spans = FakeDevice::parameter<int32_t>(launch, 0);
+    int32_t count = FakeDevice::parameter<int32_t>(launch, 1)[2];
+    seen.emplace_back(spans, spans + 2 * count);
+  };
+  EngineOptions options;
+  options.prefillChunk = 3;
+  auto model = DeviceModel::create(plan, device, source, options);
+  ASSERT_TRUE(bool(model)) << model.error();
+  // Three spans more than without.
+  EXPECT_EQ((*model)->memoryPlan().buffers,
+            makeModel(3)->memoryPlan().buffers + 24);
+  auto sequence = DeviceSequence::create(**model);
+  ASSERT_TRUE(bool(sequence)) << sequence.error();
+  DeviceSequence &run = **sequence;
+  // Steps end before what they cannot hold.
+  ASSERT_TRUE(bool(run.prefill({1, 2, 3, 4, 5, 6, 7}, {}, {{2, 5}, {5, 7}})));
+  ASSERT_TRUE(bool(run.decode(8)));
+  // Positions are absolute.
+  ASSERT_TRUE(bool(run.prefill({1, 2, 3}, {}, {{8, 9}, {9, 11}})));
+  EXPECT_EQ(seen, (std::vector<std::vector<int32_t>>{
+                      {}, {2, 5}, {5, 7}, {}, {8, 9, 9, 11}}));
+  Status status = run.prefill({1, 2}, {}, {{10, 12}});
+  ASSERT_FALSE(bool(status));
+  EXPECT_EQ(status.error(), "span 10:12 must lie behind the one before and in "
+                            "the tokens from 11 to 13");
+  std::unique_ptr<DeviceModel> plain = makeModel();
+  status = (*DeviceSequence::create(*plain))->prefill({1}, {}, {{0, 1}});
+  ASSERT_FALSE(bool(status));
+  EXPECT_EQ(status.error(), "the model has no mask with spans");
+}
+
 TEST_F(DeviceModels, GiveTheLogitsOfEveryRowInPieces) {
   std::unique_ptr<DeviceModel> model = makeModel();
   auto sequence = DeviceSequence::create(*model);
@@ -383,7 +426,7 @@ TEST_F(DeviceModels, PassOnWhatTheDeviceSays) {
   ASSERT_FALSE(bool(none));
   EXPECT_EQ(none.error(),
             "keys of kv is too much; weights take 256 bytes, caches 32768, "
-            "buffers 35880");
+            "buffers 35884");
   device.refused = "weight table";
   auto placed = DeviceModel::create(launchPlan(), device, source, {});
   ASSERT_FALSE(bool(placed));
