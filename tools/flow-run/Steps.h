@@ -30,8 +30,8 @@ public:
   }
 };
 
-/// A sequence of the runtime, of any of its kinds. Its steps end in logits or in
-/// candidates.
+/// A sequence of the runtime, of any of its kinds. Its steps end in logits or
+/// in candidates.
 template <typename Sequence> class RuntimeSteps : public Steps {
 public:
   explicit RuntimeSteps(Sequence &sequence) : sequence(sequence) {}

@@ -63,9 +63,8 @@ class Problem {
 public:
   explicit Problem(Swizzle swizzle, uint32_t chunk = 0,
                    bool isTransposedA = false, bool isTransposedB = false)
-      : aLayout{0, swizzle, chunk, isTransposedA}, bLayout{kBBegin, swizzle,
-                                                           chunk,
-                                                           isTransposedB} {
+      : aLayout{0, swizzle, chunk, isTransposedA},
+        bLayout{kBBegin, swizzle, chunk, isTransposedB} {
     std::mt19937 random(3);
     environment.threads = 128;
     environment.sharedBytes = kBytes;
