@@ -138,8 +138,11 @@ llvm::Error Translator::minMax(const Instruction &instruction) {
     return unsupported(instruction);
   if (llvm::Error error = expectOperands(instruction, 3))
     return error;
-  if (llvm::Error error = expectSuffixes(instruction, {}))
+  if (llvm::Error error = expectSuffixes(instruction, {"relu"}))
     return error;
+  bool isClamped = instruction.has("relu");
+  if (isClamped && instruction.type() != "s32")
+    return unsupported(instruction);
   auto values =
       readAll({instruction.operands[1], instruction.operands[2]}, type->bits);
   if (!values)
@@ -148,7 +151,12 @@ llvm::Error Translator::minMax(const Instruction &instruction) {
   Intrinsic::ID id = type->isSigned()
                          ? (isMin ? Intrinsic::smin : Intrinsic::smax)
                          : (isMin ? Intrinsic::umin : Intrinsic::umax);
-  return write(instruction.operands[0], intrinsic(id, *values));
+  Value *result = intrinsic(id, *values);
+  if (isClamped)
+    result =
+        intrinsic(Intrinsic::smax,
+                  {result, llvm::Constant::getNullValue(result->getType())});
+  return write(instruction.operands[0], result);
 }
 
 llvm::Error Translator::bitwise(const Instruction &instruction) {

@@ -84,6 +84,12 @@ TEST(Integers, minAndMaxFollowTheSign) {
   expectEach("min.s32 %r0, %r1, %r2;", [](uint32_t a, uint32_t b) {
     return std::min(int32_t(a), int32_t(b));
   });
+  expectEach("min.relu.s32 %r0, %r1, %r2;", [](uint32_t a, uint32_t b) {
+    return uint32_t(std::max(std::min(int32_t(a), int32_t(b)), 0));
+  });
+  expectEach("max.relu.s32 %r0, %r1, %r2;", [](uint32_t a, uint32_t b) {
+    return uint32_t(std::max({int32_t(a), int32_t(b), 0}));
+  });
   expectEach("max.u32 %r0, %r1, %r2;",
              [](uint32_t a, uint32_t b) { return std::max(a, b); });
 }
