@@ -3,6 +3,7 @@
 
 #include "flow/Benchmark/GpuWork.h"
 
+#include "flow/Compiler/EmulatedDevice.h"
 #include "flow/Emulator/Emulator.h"
 #include "flow/Runtime/DeviceModel.h"
 #include "llvm/ADT/STLExtras.h"
@@ -116,6 +117,10 @@ public:
   Status download(void *to, DeviceAddress from, size_t bytes) override {
     std::memcpy(to, pointerTo(from), bytes);
     return {};
+  }
+  Result<runtime::TensorMap>
+  tensorMap(const runtime::MatrixBoxes &boxes) override {
+    return emulatedTensorMap(boxes);
   }
   Status launch(const runtime::DeviceLaunch &launch) override;
 

@@ -59,7 +59,7 @@ void EmulatedDevice::free(DeviceAddress address) {
 }
 
 Result<runtime::TensorMap>
-EmulatedDevice::tensorMap(const runtime::MatrixBoxes &boxes) {
+flow::emulatedTensorMap(const runtime::MatrixBoxes &boxes) {
   emulator::MatrixMap map;
   map.address = boxes.address;
   map.rows = boxes.rows;

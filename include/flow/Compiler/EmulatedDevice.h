@@ -12,6 +12,10 @@
 
 namespace flow {
 
+/// What kernels in the emulator are told of a matrix. An error for one that a
+/// GPU's driver would refuse.
+Result<runtime::TensorMap> emulatedTensorMap(const runtime::MatrixBoxes &boxes);
+
 /// Runs kernels on the CPU, in the memory of this process. Weights that are
 /// placed on it stay where they are.
 class EmulatedDevice : public runtime::Device {
@@ -28,7 +32,9 @@ public:
                                        const std::string &name) override;
   void free(runtime::DeviceAddress address) override;
   Result<runtime::TensorMap>
-  tensorMap(const runtime::MatrixBoxes &boxes) override;
+  tensorMap(const runtime::MatrixBoxes &boxes) override {
+    return emulatedTensorMap(boxes);
+  }
   Status upload(runtime::DeviceAddress to, const void *from,
                 size_t bytes) override;
   Status download(void *to, runtime::DeviceAddress from, size_t bytes) override;
