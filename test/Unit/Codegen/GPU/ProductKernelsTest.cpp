@@ -189,7 +189,9 @@ INSTANTIATE_TEST_SUITE_P(
                     Product{192, 96, Epilogue::Bf16},
                     Product{64, 40, Epilogue::Gated},
                     Product{512, 320, Epilogue::Gated},
-                    Product{136, 32, Epilogue::Softcap, 2.0}));
+                    Product{136, 32, Epilogue::Softcap, 2.0},
+                    // So many columns that tiles have 256 of them.
+                    Product{4232, 136}, Product{4352, 72, Epilogue::Gated}));
 
 TEST_P(VectorProducts, AgreeWithLoops) {
   const Product &product = GetParam();

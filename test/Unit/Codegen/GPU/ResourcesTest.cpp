@@ -82,9 +82,11 @@ TEST_P(Resources, WarpgroupProducts) {
   for (const Product &product : kRowsProducts)
     launches.push_back(
         buildWarpgroupProduct(module.builder(), module.target(), product));
-  // Of few columns, by smaller tiles.
-  launches.push_back(
-      buildWarpgroupProduct(module.builder(), module.target(), {128, 640}));
+  // By tiles of 128 and of 256 columns.
+  for (const Product &product :
+       {Product{128, 640}, Product{4352, 640, Epilogue::Gated}})
+    launches.push_back(
+        buildWarpgroupProduct(module.builder(), module.target(), product));
   check(module, launches);
 }
 
