@@ -18,7 +18,8 @@ config.test_exec_root = os.path.join(config.flow_obj_root, "test")
 
 llvm_config.use_default_substitutions()  # FileCheck, not, count
 llvm_config.add_tool_substitutions(
-    ["flow-bench", "flow-opt", "flow-compile", "flow-run", "split-file"],
+    ["flow-bench", "flow-compile", "flow-lsp-server", "flow-opt", "flow-run",
+     "split-file"],
     [config.flow_tools_dir, config.llvm_tools_dir])
 
 config.substitutions.append(("%tokenize", os.path.join(
@@ -39,6 +40,10 @@ if subprocess.run([sys.executable, "-c",
 config.substitutions.append(("%check_asm", "%s %s" % (
     sys.executable, os.path.join(config.test_source_root, os.pardir, "tools",
                                  "checks", "check_asm.py"))))
+
+config.substitutions.append(("%lsp_session", "%s %s" % (
+    sys.executable, os.path.join(config.test_source_root, "tools",
+                                 "lsp_session.py"))))
 
 # Models are made by scripts that need numpy and gguf.
 if os.path.exists(config.flow_python):
