@@ -18,8 +18,8 @@ config.test_exec_root = os.path.join(config.flow_obj_root, "test")
 
 llvm_config.use_default_substitutions()  # FileCheck, not, count
 llvm_config.add_tool_substitutions(
-    ["flow-bench", "flow-compile", "flow-lsp-server", "flow-opt", "flow-run",
-     "split-file"],
+    ["flow-bench", "flow-compile", "flow-lsp-server", "flow-opt", "flow-reduce",
+     "flow-run", "split-file"],
     [config.flow_tools_dir, config.llvm_tools_dir])
 
 config.substitutions.append(("%tokenize", os.path.join(

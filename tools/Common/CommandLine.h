@@ -115,6 +115,14 @@ inline bool parseOptions(int argc, char **argv, llvm::StringRef overview) {
   return isRight;
 }
 
+/// The first line of what is wrong with a pipeline of passes, without the place
+/// in its text that its parser puts before it.
+inline llvm::StringRef firstPipelineMessage(llvm::StringRef text) {
+  llvm::StringRef line = text.split('\n').first;
+  auto [place, message] = line.split(": error: ");
+  return message.empty() ? line : message;
+}
+
 inline void printFlowVersion(llvm::raw_ostream &out) {
   out << "gemma-flow " FLOW_VERSION "\n";
 }

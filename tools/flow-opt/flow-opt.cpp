@@ -30,14 +30,6 @@ static constexpr char kPassPages[] =
     ;
 static cl::extrahelp passPages(kPassPages);
 
-/// The first line of `text`, without the place in a pipeline's text that its
-/// parser puts before it.
-static llvm::StringRef firstMessage(llvm::StringRef text) {
-  llvm::StringRef line = text.split('\n').first;
-  auto [place, message] = line.split(": error: ");
-  return message.empty() ? line : message;
-}
-
 static int run(mlir::DialectRegistry &registry,
                const mlir::MlirOptMainConfig &options) {
   if (inputPath == "-" &&
@@ -72,7 +64,7 @@ static int run(mlir::DialectRegistry &registry,
   bool failed = mlir::failed(
       mlir::MlirOptMain(output->os(), std::move(input), registry, config));
   if (!usage.empty())
-    return reportUsage(firstMessage(usage));
+    return reportUsage(firstPipelineMessage(usage));
   if (failed)
     return kExitFailure;
   output->keep();
