@@ -142,8 +142,7 @@ private:
   }
 
   void reduceFunction(func::FuncOp function) {
-    if (!function.getBody().hasOneBlock() ||
-        !SymbolTable::symbolKnownUseEmpty(function, function->getParentOp()))
+    if (!function.getBody().hasOneBlock())
       return;
     auto attempt = [&](llvm::function_ref<void(func::FuncOp)> change) {
       return tryTo<func::FuncOp>(change, function);

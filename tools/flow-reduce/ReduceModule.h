@@ -10,8 +10,8 @@ namespace flow {
 /// symbols in it; ends functions early, with the results of the last op that is
 /// left; and makes arguments of what other ops compute. Stages form a chain in
 /// which each reads the one before, and upstream's reducer, which only erases,
-/// can take no link out. A function of several blocks, or one that others name,
-/// stays as it is until it can be erased.
+/// can take no link out. A function of several blocks stays as it is until it
+/// can be erased, and so do the arguments and results of one that is called.
 void registerReduceModule();
 
 } // namespace flow
