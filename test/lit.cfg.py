@@ -45,6 +45,15 @@ config.substitutions.append(("%lsp_session", "%s %s" % (
     sys.executable, os.path.join(config.test_source_root, "tools",
                                  "lsp_session.py"))))
 
+# What surrounds the tools in a shell is tested with those who read it.
+config.substitutions.append(("%flow_build", config.flow_obj_root))
+config.substitutions.append(("%compare_man_page", "%s %s" % (
+    sys.executable, os.path.join(config.test_source_root, "Shell", "Inputs",
+                                 "compare_man_page.py"))))
+for reader in ["groff", "man", "mandoc"]:
+    if shutil.which(reader):
+        config.available_features.add(reader)
+
 # Models are made by scripts that need numpy and gguf.
 if os.path.exists(config.flow_python):
     config.available_features.add("models")
