@@ -47,10 +47,11 @@ config.substitutions.append(("%lsp_session", "%s %s" % (
 
 # What surrounds the tools in a shell is tested with those who read it.
 config.substitutions.append(("%flow_build", config.flow_obj_root))
-config.substitutions.append(("%compare_man_page", "%s %s" % (
-    sys.executable, os.path.join(config.test_source_root, "Shell", "Inputs",
-                                 "compare_man_page.py"))))
-for reader in ["groff", "man", "mandoc"]:
+for script in ["compare_completion", "compare_man_page"]:
+    config.substitutions.append(("%" + script, "%s %s" % (
+        sys.executable, os.path.join(config.test_source_root, "Shell", "Inputs",
+                                     script + ".py"))))
+for reader in ["bash", "fish", "groff", "man", "mandoc", "zsh"]:
     if shutil.which(reader):
         config.available_features.add(reader)
 

@@ -77,7 +77,7 @@ static cl::opt<std::string> numerics("numerics",
                                      cl::init("auto"), cl::cat(category));
 static cl::opt<std::string>
     cacheType("cache-type",
-              cl::desc("keys and values as f32, bf16, f16 or auto, which is "
+              cl::desc("keys and values: f32, bf16, f16 or auto, which is "
                        "f32 with --numerics f32, else f16"),
               cl::init("auto"), cl::cat(category));
 static cl::opt<std::string> cpu("mcpu", cl::desc("CPU to compile for"),
@@ -99,7 +99,7 @@ static cl::opt<bool> performanceModel(
     cl::cat(category));
 static cl::list<std::string>
     gpus("gpu", cl::CommaSeparated,
-         cl::desc("with --model: A100, H100, B200, RTX4090, RTX5090 (all)"),
+         cl::desc("with --model: A100, H100, B200, RTX4090 or RTX5090 (all)"),
          cl::value_desc("name,..."), cl::cat(category));
 
 namespace {

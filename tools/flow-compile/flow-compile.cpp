@@ -33,8 +33,9 @@ static cl::opt<std::string> outputPath("o", cl::Required,
                                        cl::cat(category));
 static cl::opt<std::string> emit(
     "emit",
-    cl::desc("summary, recipe, flow, linalg, llvm, asm, obj, and for a GPU "
-             "gpu, nvvm, ptx, cubin, fatbin; without it an artefact"),
+    cl::desc("summary, recipe, flow, linalg, llvm, asm, obj, gpu, nvvm, ptx, "
+             "cubin or fatbin, the last five for a GPU; without it an "
+             "artefact"),
     cl::cat(category));
 static cl::opt<std::string> phase("phase",
                                   cl::desc("prefill, decode, verify or all"),
@@ -53,7 +54,7 @@ static cl::opt<std::string> numerics("numerics",
                                      cl::init("auto"), cl::cat(category));
 static cl::opt<std::string>
     cacheType("cache-type",
-              cl::desc("keys and values as f32, bf16, f16 or auto, which is "
+              cl::desc("keys and values: f32, bf16, f16 or auto, which is "
                        "f32 with --numerics f32, else f16"),
               cl::init("auto"), cl::cat(category));
 static cl::opt<int64_t>

@@ -61,7 +61,7 @@ static cl::opt<double>
          cl::init(1), cl::cat(category));
 static cl::opt<std::string>
     draftKind("draft",
-              cl::desc("guess tokens and verify several in a step: none, or "
+              cl::desc("guess tokens and verify several in a step: none or "
                        "lookup, from what the text says before"),
               cl::init("none"), cl::cat(category));
 static cl::opt<int64_t> draftTokens("draft-tokens",
@@ -84,7 +84,7 @@ static cl::opt<std::string> numerics("numerics",
                                      cl::init("auto"), cl::cat(category));
 static cl::opt<std::string>
     cacheType("cache-type",
-              cl::desc("keys and values as f32, bf16, f16 or auto, which is "
+              cl::desc("keys and values: f32, bf16, f16 or auto, which is "
                        "f32 with --numerics f32, else f16"),
               cl::init("auto"), cl::cat(category));
 static cl::opt<std::string>

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Writes the manual page of a tool, from the tool's own --help.
+"""Writes the manual page and the completions of a tool, from its own --help.
 
   describe_tool.py TOOL --share DIR --version V --date YYYY-MM-DD --others NAME...
 
@@ -12,6 +12,9 @@ import pathlib
 import subprocess
 import sys
 
+import complete_bash
+import complete_fish
+import complete_zsh
 import help_text
 import man_page
 
@@ -33,8 +36,13 @@ def main():
     except (OSError, subprocess.CalledProcessError, help_text.HelpError) as problem:
         print(f"error: {name} --help: {problem}", file=sys.stderr)
         return 1
-    files = {f"man/man1/{name}.1": man_page.write(
-        name, text, arguments.version, arguments.date, arguments.others)}
+    files = {
+        f"man/man1/{name}.1": man_page.write(
+            name, text, arguments.version, arguments.date, arguments.others),
+        f"bash-completion/completions/{name}": complete_bash.write(name, text),
+        f"fish/vendor_completions.d/{name}.fish": complete_fish.write(name, text),
+        f"zsh/site-functions/_{name}": complete_zsh.write(name, text),
+    }
     for place, content in files.items():
         path = arguments.share / place
         path.parent.mkdir(parents=True, exist_ok=True)
