@@ -45,15 +45,25 @@ config.substitutions.append(("%lsp_session", "%s %s" % (
     sys.executable, os.path.join(config.test_source_root, "tools",
                                  "lsp_session.py"))))
 
-# What surrounds the tools in a shell is tested with those who read it.
+# What surrounds the tools in a shell is tested with what reads it there.
 config.substitutions.append(("%flow_build", config.flow_obj_root))
 for script in ["compare_completion", "compare_man_page"]:
     config.substitutions.append(("%" + script, "%s %s" % (
         sys.executable, os.path.join(config.test_source_root, "Shell", "Inputs",
                                      script + ".py"))))
-for reader in ["bash", "fish", "groff", "man", "mandoc", "zsh"]:
+for reader in ["bash", "fish", "groff", "man", "mandoc", "vim", "zsh"]:
     if shutil.which(reader):
         config.available_features.add(reader)
+
+# So are the grammars of editors.
+root = os.path.dirname(config.test_source_root)
+config.substitutions += [
+    ("%editors", os.path.join(root, "tools", "editors")),
+    ("%dialect_page", os.path.join(root, "docs", "Dialect.md")),
+    ("%make_grammars", "%s -B %s" % (sys.executable, os.path.join(
+        root, "tools", "editors", "make_grammars.py"))),
+    ("%textmate_scopes", "%s %s" % (sys.executable, os.path.join(
+        config.test_source_root, "Editors", "Inputs", "textmate_scopes.py")))]
 
 # Models are made by scripts that need numpy and gguf.
 if os.path.exists(config.flow_python):
